@@ -1,0 +1,1 @@
+"""Benchmarks against the named peers: each in one run, as ratios."""

@@ -1,0 +1,256 @@
+"""The control plane: a FastAPI application under /api/v1, and the console's files beside it."""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, ParamSpec, TypeVar
+
+from fastapi import FastAPI, Query, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import HTMLResponse, Response
+
+from flyball.api.documents import (
+    Audit,
+    Entry,
+    ErrorDocument,
+    GateDocument,
+    ModelDocument,
+    ProjectDocument,
+    VersionDocument,
+)
+from flyball.api.headers import REPORT_POLICY, SecureHeaders
+from flyball.api.static import CONSOLE_FOLDER, Console
+from flyball.api.view import ProjectView
+from flyball.serving import asgi
+from flyball.serving.guard import Guard
+from flyball_runtime.errors import BadInput, FlyballError, InternalError, near_miss
+
+__all__ = ["BadRequest", "NotJson", "UnexpectedFailure", "UnknownRoute", "control_app"]
+
+_PREFIX = "/api/v1"
+_LIMITS = asgi.Limits(body_bytes=64 * 1024, body_seconds=10)
+_ERRORS: dict[int | str, dict[str, Any]] = {
+    status: {"model": ErrorDocument, "description": text}
+    for status, text in {
+        400: "The request cannot be used as it is.",
+        404: "There is no such model or version.",
+        500: "Flyball failed, or what it stored is damaged.",
+    }.items()
+}
+_PROMOTE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["number", "alias", "reason"],
+                    "additionalProperties": False,
+                    "properties": {
+                        "number": {"type": "integer", "examples": [3]},
+                        "alias": {"type": "string", "examples": ["production"]},
+                        "reason": {"type": "string", "examples": ["quarterly refresh"]},
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+_PROMOTE_FIELDS: dict[str, type] = {"number": int, "alias": str, "reason": str}
+
+P = ParamSpec("P")
+Found = TypeVar("Found")
+
+
+class BadRequest(BadInput):
+    """A request to the control plane names a value of the wrong type, or leaves one out."""
+
+    code = "FB-API-001"
+
+
+class NotJson(BadInput):
+    """A request that changes something was not sent as application/json."""
+
+    code = "FB-API-002"
+    status: ClassVar[int] = 415
+
+
+class UnknownRoute(BadInput):
+    """The control plane has no such path, or not for this method."""
+
+    code = "FB-API-003"
+
+    status: ClassVar[int] = 404
+
+
+class UnexpectedFailure(InternalError):
+    """The control plane met an error that it did not foresee; its log holds the details."""
+
+    code = "FB-API-004"
+
+
+def control_app(
+    view: ProjectView,
+    *,
+    token: str | None = None,
+    actor_id: str | None = None,
+    console: Path = CONSOLE_FOLDER,
+) -> asgi.App:
+    """The ASGI application over one project.
+
+    Without `token` it answers for loopback hosts only; with one, each request must carry it. `actor_id` is who
+    promotions are recorded under (default: the account that runs the server); `console` is the built page's folder.
+    """
+    actor = {"kind": "user", "id": actor_id or getpass.getuser(), "auth": "token" if token else "loopback"}
+    app = FastAPI(
+        title="Flyball",
+        version="1",
+        description="The control plane of a Flyball project.",
+        openapi_url=f"{_PREFIX}/openapi.json",
+        docs_url=None,  # these pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    _add_readers(app, view)
+    _add_promotion(app, view, actor)
+    _add_errors(app)
+
+    @app.api_route("/api/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    def unknown(rest: str, request: Request) -> Response:
+        raise UnknownRoute(
+            f"there is no {request.method} /api/{rest}", fix=f"{_PREFIX}/openapi.json lists every path and method"
+        )
+
+    app.mount("/", Console(console))
+    return SecureHeaders(Guard(app, token=token))
+
+
+def _add_readers(app: FastAPI, view: ProjectView) -> None:
+    def route(path: str, document: Any, summary: str) -> dict[str, Any]:
+        # The document is shown in the OpenAPI description; the answer is sent as the view gives it.
+        answers = {**_ERRORS, 200: {"model": document}}
+        return {"path": _PREFIX + path, "summary": summary, "responses": answers, "response_model": None}
+
+    @app.get(**route("/project", ProjectDocument, "The project"))
+    def project() -> Response:
+        return _json(view.project())
+
+    @app.get(**route("/models", list[ModelDocument], "Every model with its versions"))
+    def models() -> Response:
+        return _json(view.models())
+
+    @app.get(**route("/models/{name}", ModelDocument, "One model"))
+    def model(name: str) -> Response:
+        return _json(_find(view.model, name))
+
+    @app.get(**route("/models/{name}/versions/{number}", VersionDocument, "One version of a model"))
+    def version(name: str, number: int) -> Response:
+        return _json(_find(view.version, name, number))
+
+    @app.get(
+        f"{_PREFIX}/models/{{name}}/versions/{{number}}/report",
+        summary="The version's report, a self-contained page",
+        response_class=HTMLResponse,
+        responses=_ERRORS,
+    )
+    def report(name: str, number: int) -> Response:
+        return HTMLResponse(_find(view.report, name, number), headers={"content-security-policy": REPORT_POLICY})
+
+    @app.get(**route("/ledger", list[Entry], "The ledger's newest entries"))
+    def ledger(subject: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
+        return _json(view.ledger(subject, limit))
+
+    @app.get(**route("/audit", Audit, "Verify every hash now"))
+    def audit() -> Response:
+        return _json(view.audit())
+
+
+def _add_promotion(app: FastAPI, view: ProjectView, actor: dict[str, str]) -> None:
+    refusal = {"model": ErrorDocument, "description": "A rule of the alias's gate is not met; nothing was changed."}
+
+    @app.post(
+        f"{_PREFIX}/models/{{name}}/promote",
+        summary="Move an alias to a version, through the alias's gate",
+        responses={**_ERRORS, 200: {"model": GateDocument}, 409: refusal},
+        response_model=None,
+        openapi_extra=_PROMOTE_BODY,
+    )
+    async def promote(name: str, request: Request) -> Response:
+        number, alias, reason = await _promotion(request)
+        await run_in_threadpool(_find, view.version, name, number)
+        return _json(await run_in_threadpool(view.promote, name, number, alias, reason, actor))
+
+
+async def _promotion(request: Request) -> tuple[int, str, str]:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        # A form of another site can send text/plain without asking; it cannot send this type.
+        raise NotJson("the body must be sent as application/json", why=f"the request says {kind or 'nothing'!r}")
+    body = asgi.parse_json(await asgi.Request(request.scope, request.receive, _LIMITS).body())
+    if not isinstance(body, dict):
+        raise BadRequest(
+            "the body must be one JSON object", fix='send {"number": 3, "alias": "production", "reason": "..."}'
+        )
+    unknown = sorted(set(body) - set(_PROMOTE_FIELDS))
+    if unknown:
+        hint = near_miss(unknown[0], _PROMOTE_FIELDS)
+        raise BadRequest(f"unknown field {unknown[0]!r}", fix=hint or f"known are {', '.join(_PROMOTE_FIELDS)}")
+    for name, kind_of in _PROMOTE_FIELDS.items():
+        value = body.get(name)
+        if not isinstance(value, kind_of) or isinstance(value, bool) or (isinstance(value, str) and not value.strip()):
+            wanted = "a whole number" if kind_of is int else "a text that is not empty"
+            raise BadRequest(f'"{name}" must be {wanted}', why=f"it is {value!r}" if name in body else "it is missing")
+    return body["number"], body["alias"].strip(), body["reason"].strip()
+
+
+class _NotFound(Exception):
+    """Carries the coded error of a look-up to its 404."""
+
+    def __init__(self, error: FlyballError) -> None:
+        super().__init__(error.what)
+        self.error = error
+
+
+def _find(look_up: Callable[P, Found], *arguments: P.args, **named: P.kwargs) -> Found:
+    try:
+        return look_up(*arguments, **named)
+    except BadInput as error:
+        raise _NotFound(error) from error
+
+
+def _add_errors(app: FastAPI) -> None:
+    @app.exception_handler(FlyballError)
+    def coded(_: Request, error: FlyballError) -> Response:
+        return _error(error)
+
+    @app.exception_handler(_NotFound)
+    def not_found(_: Request, error: _NotFound) -> Response:
+        return _error(error.error, 404)
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(_: Request, error: RequestValidationError) -> Response:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][1:])
+        return _error(BadRequest(f'"{name}" cannot be used: {first["msg"].lower()}', where=str(first["loc"][0])))
+
+    @app.exception_handler(asgi.ClientGone)
+    def gone(_: Request, __: asgi.ClientGone) -> Response:
+        return Response(status_code=400)  # nobody reads it
+
+    @app.exception_handler(Exception)
+    def unexpected(_: Request, error: Exception) -> Response:
+        why = f"an unexpected {type(error).__name__}"
+        return _error(UnexpectedFailure("the request failed", why=why, fix="see the server's log for the details"))
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(asgi.json_bytes(value), status, media_type="application/json")
+
+
+def _error(error: FlyballError, status: int | None = None) -> Response:
+    answer = asgi.error_response(error, status)
+    return Response(answer.body, answer.status, dict(answer.headers), answer.content_type)

@@ -1,0 +1,118 @@
+"""The JSON documents of the control plane, as its OpenAPI description shows them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+__all__ = [
+    "AliasDocument",
+    "Audit",
+    "BundleDocument",
+    "Entry",
+    "ErrorDocument",
+    "GateDocument",
+    "ModelDocument",
+    "ProjectDocument",
+    "RuleDocument",
+    "VersionDocument",
+]
+
+
+class ProjectDocument(BaseModel):
+    """The project: its name, the folder's name, the product's version, its models' names."""
+
+    name: str
+    version: str
+    models: list[str]
+
+
+class RuleDocument(BaseModel):
+    """One rule of a gate, what was measured, whether it passes and what would."""
+
+    rule: str
+    measured: str
+    passes: bool
+    passes_at: str
+    where: str
+
+
+class GateDocument(BaseModel):
+    """The verdict of one gate over a version."""
+
+    gate: str
+    passed: bool
+    results: list[RuleDocument]
+
+
+class BundleDocument(BaseModel):
+    """Where a version's bundle lies, its content hash, its size in bytes, and the key id that signed it."""
+
+    path: str
+    content_hash: str
+    size_bytes: int
+    signed_by: str | None
+
+
+class VersionDocument(BaseModel):
+    """One version of a model; `evidence` is the evidence document, `created` RFC 3339."""
+
+    number: int
+    created: str
+    actor: str
+    reason: str
+    evidence: dict[str, Any]
+    gates: list[GateDocument]
+    bundle: BundleDocument
+
+
+class AliasDocument(BaseModel):
+    """Which version an alias names now, and since when (RFC 3339)."""
+
+    alias: str
+    number: int
+    since: str
+
+
+class Entry(BaseModel):
+    """One entry of the ledger; `actor` is "kind:id" or the actor's fields."""
+
+    seq: int
+    time: str
+    what: str
+    subject: str
+    why: str
+    actor: Any
+    hash: str
+
+
+class ModelDocument(BaseModel):
+    """A model with its versions (newest first), aliases and history (newest first)."""
+
+    name: str
+    task: str
+    target: str
+    metric: str
+    versions: list[VersionDocument]
+    aliases: list[AliasDocument]
+    history: list[Entry]
+
+
+class Audit(BaseModel):
+    """Whether every hash holds, and each place where one does not."""
+
+    ok: bool
+    problems: list[dict[str, Any]]
+
+
+class ErrorDocument(BaseModel):
+    """A coded error: what, where, why and how to fix it."""
+
+    error: str
+    code: str
+    what: str
+    where: str | None
+    why: str | None
+    fix: str | None
+    facts: dict[str, str]

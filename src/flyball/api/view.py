@@ -1,0 +1,46 @@
+"""What the control plane shows and does, as a port: the project implements it, tests may give their own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+__all__ = ["ProjectView"]
+
+
+class ProjectView(Protocol):
+    """A project as the HTTP interface sees it: plain JSON values, and one action.
+
+    `flyball.api.documents` gives the shape of each value.
+
+    Any thread may call, several at once; calls are blocking and answer from the store as it is now. An unknown model
+    or version raises a coded BadInput with near misses (answered as 404); a gate that says no raises a coded Refused
+    (409); damage raises an InternalError (500). Floats may be NaN: they are sent as null.
+    """
+
+    def project(self) -> Mapping[str, Any]:
+        """The project itself: a ProjectDocument."""
+
+    def models(self) -> list[dict[str, Any]]:
+        """Every model, as ModelDocuments; versions newest first."""
+
+    def model(self, name: str) -> Mapping[str, Any]:
+        """One model: a ModelDocument."""
+
+    def version(self, name: str, number: int) -> Mapping[str, Any]:
+        """One version of a model: a VersionDocument."""
+
+    def report(self, name: str, number: int) -> str:
+        """The version's report: a self-contained HTML page."""
+
+    def ledger(self, subject: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest entries first (Entry), at most `limit`, of one subject or of all."""
+
+    def audit(self) -> Mapping[str, Any]:
+        """Verify every hash now: an Audit."""
+
+    def promote(self, name: str, number: int, alias: str, reason: str, actor: Mapping[str, str]) -> Mapping[str, Any]:
+        """Judge the alias's gate and move the alias; a GateDocument with `alias`, `number` and `since`.
+
+        `actor` is `{"kind", "id", "auth"}`.
+        """

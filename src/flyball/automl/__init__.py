@@ -1,0 +1,55 @@
+"""Automatic learning: from a table to a calibrated ensemble that is exported, and checked, as one graph."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flyball.automl.bundle import bundle_files, golden_file
+    from flyball.automl.estimators import AutoClassifier, AutoRegressor
+    from flyball.automl.export import export_graph
+    from flyball.automl.gap import random_gap
+    from flyball.automl.parity import ExportRefused, Parity, check_parity
+    from flyball.automl.pipeline import FittedPipeline, Member
+    from flyball.automl.search import Learned, learn
+    from flyball.automl.task import TargetUnfit, TaskChoice, infer_task
+
+__all__ = [
+    "AutoClassifier",
+    "AutoRegressor",
+    "ExportRefused",
+    "FittedPipeline",
+    "Learned",
+    "Member",
+    "Parity",
+    "TargetUnfit",
+    "TaskChoice",
+    "bundle_files",
+    "check_parity",
+    "export_graph",
+    "golden_file",
+    "infer_task",
+    "learn",
+    "random_gap",
+]
+
+_HOMES = {
+    "bundle": ("bundle_files", "golden_file"),
+    "estimators": ("AutoClassifier", "AutoRegressor"),
+    "export": ("export_graph",),
+    "gap": ("random_gap",),
+    "parity": ("ExportRefused", "Parity", "check_parity"),
+    "pipeline": ("FittedPipeline", "Member"),
+    "search": ("Learned", "learn"),
+    "task": ("TargetUnfit", "TaskChoice", "infer_task"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(f"flyball.automl.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,46 @@
+"""The time that learning may take, and how it is shared out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+__all__ = ["Budget"]
+
+_RESERVE = 0.14  # of the budget: calibration, export and the parity check
+_LEAST_RESERVE_S = 0.4
+
+
+class Budget:
+    """A deadline counted from the moment of creation. `clock` gives seconds from any fixed moment."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self.seconds = float(seconds)
+        self._clock = clock
+        self._start = clock()
+
+    @property
+    def used(self) -> float:
+        """Seconds since the start."""
+        return self._clock() - self._start
+
+    @property
+    def reserve(self) -> float:
+        """Seconds kept back for what follows the search."""
+        return max(_LEAST_RESERVE_S, _RESERVE * self.seconds)
+
+    @property
+    def left(self) -> float:
+        """Seconds that the search may still use; negative when it is late."""
+        return self.seconds - self.reserve - self.used
+
+    @property
+    def last_moment(self) -> Callable[[], bool]:
+        """A flag for work that the pipeline cannot do without: it may use a third of the reserve."""
+        end = self.seconds - 0.67 * self.reserve
+        return lambda: self.used >= end
+
+    def until(self, seconds: float) -> Callable[[], bool]:
+        """A flag that rises `seconds` from now, or when the search has no time left, whichever is earlier."""
+        end = min(self.used + seconds, self.seconds - self.reserve)
+        return lambda: self.used >= end

@@ -1,0 +1,124 @@
+"""The files of a bundle, version 1, but for the signature."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+
+from flyball.automl.pipeline import FittedPipeline
+from flyball.core.canonical import sha256_hex
+from flyball.core.clock import rfc3339
+from flyball.data import Table
+from flyball_runtime.golden import GOLDEN_NAME, pack
+from flyball_runtime.manifest import FORMAT, MANIFEST_NAME, content_hash
+
+__all__ = ["bundle_files", "golden_file"]
+
+_MINIMUM_RUNTIME = "0.1.0"
+_GOLDEN_ROWS = 64
+
+
+def bundle_files(
+    graph: bytes,
+    pipeline: FittedPipeline,
+    *,
+    model: str,
+    version: int | None,
+    target: str,
+    created: datetime,
+    provenance: Mapping[str, Any],
+    reference: bytes,
+    golden: bytes,
+    card: str,
+    sbom: bytes,
+    release: int | None = None,
+    expires: datetime | None = None,
+) -> dict[str, bytes]:
+    """File name to content, manifest included. Equal arguments give equal bytes.
+
+    reference: the training profile; golden: rows with their scores (`golden_file`); card: Markdown; sbom: CycloneDX
+    JSON. `release` counts up with every version that devices may go to, by default the version number.
+    """
+    files = {
+        "model.onnx": graph,
+        "reference.npz": reference,
+        GOLDEN_NAME: golden,
+        "card.md": card.encode(),
+        "sbom.cdx.json": sbom,
+    }
+    inputs = pipeline.schema.to_list()
+    classes = None if pipeline.classes is None else list(pipeline.classes)
+    manifest = {
+        "format": FORMAT,
+        "minimum_runtime": _MINIMUM_RUNTIME,
+        "model": model,
+        "version": version,
+        "created": rfc3339(created),
+        "task": pipeline.task,
+        "target": target,
+        "classes": classes,
+        "class_type": pipeline.class_type,
+        "positive_class": pipeline.positive,
+        "threshold": pipeline.threshold if pipeline.task == "binary" else None,
+        "inputs": inputs,
+        "outputs": _outputs(pipeline),
+        "requires": [],
+        "windows": None,
+        "release": (version or 0) if release is None else release,
+        "expires": None if expires is None else rfc3339(expires),
+        "content_hash": content_hash(graph, None, inputs),
+        "interval_level": None if pipeline.interval is None else pipeline.interval.level,
+        "files": {name: sha256_hex(content) for name, content in files.items()},
+        "explanation": _explanation(pipeline),
+        "provenance": dict(provenance),
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    return {**files, MANIFEST_NAME: text.encode()}
+
+
+def golden_file(graph: bytes, pipeline: FittedPipeline, table: Table, *, seed: int = 0) -> bytes:
+    """golden.npz: up to 64 rows of a raw table with what the graph answers for them, margins included."""
+    from flyball_runtime.score import Scorer
+
+    scorer = Scorer(graph, pipeline.schema, pipeline.task, pipeline.class_values)
+    count = min(table.rows, _GOLDEN_ROWS)
+    rows = np.sort(np.random.default_rng(seed).choice(table.rows, count, replace=False))
+    columns = dict(table.take(rows).select(pipeline.schema.names).columns)
+    return pack(columns, scorer.score(columns, margin=True), pipeline.schema)
+
+
+def _outputs(pipeline: FittedPipeline) -> list[dict[str, str]]:
+    if pipeline.task == "regression":
+        return [{"name": name, "type": "number"} for name in ("prediction", "low", "high")]
+    kind = pipeline.class_type or "text"
+    return [{"name": "prediction", "type": kind}, {"name": "probability", "type": "number per class"}]
+
+
+def _explanation(pipeline: FittedPipeline) -> dict[str, Any]:
+    """From the graph's nodes (named below `scope`) to ensemble members to raw columns."""
+    features: list[tuple[str, ...]] = []
+    members = []
+    for member in pipeline.members:
+        if member.feature_columns not in features:
+            features.append(member.feature_columns)
+        members.append(
+            {
+                "name": member.name,
+                "family": member.family,
+                "weight": member.weight,
+                "scope": f"{member.candidate or member.name}/",
+                "features": features.index(member.feature_columns),
+            }
+        )
+    return {
+        "margin": {"binary": "log-odds of the positive class", "multiclass": "logits"}.get(pipeline.task, "value"),
+        "slope": pipeline.calibration.slope,
+        "bias": pipeline.calibration.bias.tolist(),
+        "members": members,
+        "features": [list(columns) for columns in features],
+        "feature_names": list(pipeline.frame.names),
+    }

@@ -1,0 +1,220 @@
+"""Candidates of the search: a family with settings, fitted on every fold, and turned into ensemble members at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.automl.budget import Budget
+from flyball.automl.gbm import Boosted, BoostingSettings, Settled, boost, boosted_margin, settle
+from flyball.automl.linear_fit import PENALTIES, constant_model, fit_linear
+from flyball.automl.pipeline import Member
+from flyball.automl.problem import View
+
+__all__ = ["Boosting", "Candidate", "Grown", "Linear", "Prior", "Result"]
+
+Stop = Callable[[], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """Members that a candidate gives, and LightGBM's own text of each boosted one: what the export is checked against."""
+
+    members: list[Member]
+    natives: dict[str, str]
+
+
+class Candidate(Protocol):
+    """One way to model. `fit` runs on several folds at once, in any thread, and ends soon after `stop` turns true."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def family(self) -> str: ...
+
+    def fit(self, view: View, stop: Stop) -> Any:
+        """Fit one fold; the answer is opaque to the search."""
+
+    def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
+        """Choose what the folds share (iterations, penalty) and predict the validation rows."""
+
+    def grow(self, result: Result, weight: float, budget: Budget) -> Grown:
+        """The members that go into the pipeline."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """A candidate after its folds. margin: (rows, outputs) out-of-fold, NaN where no fold validated the row."""
+
+    candidate: Candidate
+    views: tuple[View, ...]
+    fits: tuple[Any, ...]
+    margin: NDArray[np.float64]
+    score: float
+    chosen: Any
+    stopped: bool
+    leaves: int
+    seconds: float = 0.0
+
+    def timed(self, seconds: float) -> Result:
+        return replace(self, seconds=seconds)
+
+
+def _collect(
+    candidate: Candidate,
+    views: Sequence[View],
+    fits: Sequence[Any],
+    margins: Sequence[NDArray[np.float64]],
+    *,
+    chosen: Any = None,
+    stopped: bool = False,
+    leaves: int = 0,
+) -> Result:
+    problem = views[0].problem
+    margin = np.full((problem.rows, problem.outputs), np.nan)
+    for view, part in zip(views, margins, strict=True):
+        margin[view.validate] = part
+    seen = ~np.isnan(margin[:, 0])
+    score = problem.loss.value(margin[seen], problem.target[seen], problem.weight[seen])
+    return Result(candidate, tuple(views), tuple(fits), margin, score, chosen, stopped, leaves)
+
+
+@dataclass(frozen=True)
+class Prior:
+    """The best constant: what every other candidate must beat."""
+
+    name: str = "prior"
+    family: str = "prior"
+
+    def fit(self, view: View, stop: Stop) -> NDArray[np.float64]:
+        return view.problem.prior(view.fit)
+
+    def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
+        margins = [np.tile(fit, (len(view.validate), 1)) for view, fit in zip(views, fits, strict=True)]
+        return _collect(self, views, fits, margins)
+
+    def grow(self, result: Result, weight: float, budget: Budget) -> Grown:
+        problem = result.views[0].problem
+        model = constant_model(problem.prior(np.arange(problem.rows)), problem.matrix.shape[1])
+        return Grown([Member(self.name, "prior", weight, problem.frame.sources, linear=model, candidate=self.name)], {})
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Ridge or logistic regression over a short path of penalties; refitted on all rows for the pipeline."""
+
+    name: str = "linear"
+    family: str = "linear"
+
+    def fit(self, view: View, stop: Stop) -> Any:
+        models = fit_linear(view.problem, view.fit, stop=stop)
+        return models, stop()
+
+    def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
+        results = []
+        stopped = any(late for _, late in fits)
+        for index, penalty in enumerate(PENALTIES):
+            margins = [
+                models[index].predict(view.problem.matrix[view.validate])
+                for view, (models, _) in zip(views, fits, strict=True)
+            ]
+            results.append(_collect(self, views, fits, margins, chosen=penalty, stopped=stopped))
+        return min(results, key=lambda result: result.score)
+
+    def grow(self, result: Result, weight: float, budget: Budget) -> Grown:
+        problem = result.views[0].problem
+        path = PENALTIES[: PENALTIES.index(result.chosen) + 1]
+        stop = budget.until(max(0.3, 2 * result.seconds))
+        model = fit_linear(problem, np.arange(problem.rows), stop=stop, penalties=path)[-1]
+        return Grown(
+            [Member(self.name, "linear", weight, problem.frame.sources, linear=model, candidate=self.name)], {}
+        )
+
+
+@dataclass(frozen=True)
+class Boosting:
+    """Gradient boosting with one number of iterations for all folds.
+
+    Where the folds' models saw most of the rows and `bag` is set they are kept, each with an equal share of the
+    weight; else one model is fitted on all rows.
+    """
+
+    settings: BoostingSettings
+    bag: bool
+    cost: float = 1.0  # time of a fold relative to the balanced settings
+    family: str = "gbm"
+
+    @property
+    def name(self) -> str:
+        return self.settings.name
+
+    def fit(self, view: View, stop: Stop) -> Boosted:
+        return boost(view, self.settings, stop=stop)
+
+    def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
+        problem = views[0].problem
+        iterations = _shared_iterations([fit.curve for fit in fits])
+        settled = settle([fit.booster for fit in fits], iterations)
+        margins = [
+            boosted_margin(fit.booster, view.validation(), problem.threads)
+            for view, fit in zip(views, settled, strict=True)
+        ]
+        stopped = any(fit.stopped for fit in fits)
+        leaves = sum(fit.leaves for fit in settled) // (1 if self.bag else len(views))
+        return _collect(self, views, settled, margins, chosen=iterations, stopped=stopped, leaves=leaves)
+
+    def grow(self, result: Result, weight: float, budget: Budget) -> Grown:
+        problem = result.views[0].problem
+        grown = Grown([], {})
+        if self.bag:
+            for number, (view, fit) in enumerate(zip(result.views, result.fits, strict=True), start=1):
+                _add(grown, f"{self.name} fold {number}", self.name, weight / len(result.views), view, fit)
+            return grown
+        fit = self._refit(result, budget)
+        if fit is None:  # no time: the model of the first fold is sound, though it saw fewer rows
+            _add(grown, f"{self.name} fold 1", self.name, weight, result.views[0], result.fits[0])
+        else:
+            _add(grown, self.name, self.name, weight, *fit)
+        return grown
+
+    def refit_seconds(self, result: Result) -> float:
+        """How long a fit on all rows is expected to take, alone on the machine."""
+        if self.bag:
+            return 0.0
+        problem = result.views[0].problem
+        growth = problem.rows / float(np.mean([len(view.fit) for view in result.views]))
+        rounds = max(1.0, len(result.views) * problem.threads / problem.all_threads)
+        return 1.1 * growth * result.seconds / rounds
+
+    def _refit(self, result: Result, budget: Budget) -> tuple[View, Settled] | None:
+        """One model on all rows with the iterations that the folds agreed on; None when that takes too long."""
+        problem = result.views[0].problem
+        if 0.7 * self.refit_seconds(result) > budget.left + 0.33 * budget.reserve:
+            return None
+        view = View(problem, np.arange(problem.rows), np.zeros(0, dtype=np.intp), len(problem.folds))
+        settings = replace(self.settings, iterations=result.chosen)
+        fit = boost(view, settings, stop=budget.last_moment, threads=problem.all_threads)
+        if fit.stopped and fit.booster.current_iteration() < 0.8 * result.chosen:
+            return None
+        return view, settle([fit.booster], result.chosen)[0]
+
+
+def _add(grown: Grown, name: str, candidate: str, weight: float, view: View, fit: Settled) -> None:
+    from flyball.trees import from_lightgbm
+
+    trees = from_lightgbm(fit.booster)
+    member = Member(name, "gbm", weight, view.feature_columns, view.encodings, trees=trees, candidate=candidate)
+    grown.members.append(member)
+    grown.natives[name] = fit.text
+
+
+def _shared_iterations(curves: Sequence[NDArray[np.float64]]) -> int:
+    """Where the folds' mean loss is lowest; a curve that ended early goes on at its last value."""
+    longest = max(len(curve) for curve in curves)
+    padded = [np.concatenate([curve, np.full(longest - len(curve), curve[-1])]) for curve in curves]
+    return int(np.argmin(np.mean(padded, axis=0))) + 1

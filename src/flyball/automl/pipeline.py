@@ -1,0 +1,203 @@
+"""What training leaves behind: one fitted pipeline from raw columns to calibrated outputs, without any pickle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.features import Frame, TargetEncoding
+from flyball_runtime.schema import Schema
+
+if TYPE_CHECKING:
+    from flyball.automl.linear import LinearModel
+    from flyball.data import Table
+    from flyball.trees import TreeEnsemble
+
+__all__ = [
+    "Calibration",
+    "ClassType",
+    "Columns",
+    "FittedPipeline",
+    "Member",
+    "PredictionInterval",
+    "Task",
+    "sigmoid",
+    "softmax",
+]
+
+Task = Literal["binary", "multiclass", "regression"]
+ClassType = Literal["text", "integer", "boolean", "number"]
+Columns = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """One model of the ensemble. It reads the frame's matrix, followed by its own target encodings.
+
+    `candidate` names the settings it was grown by, which the models of several folds share.
+    `feature_columns` names the raw column behind each of its features; exactly one of `trees` and `linear` is set.
+    A gradient-boosting member sums trees, a linear one weighs features; a "prior" is a linear one without features.
+    """
+
+    name: str
+    family: Literal["gbm", "linear", "prior"]
+    weight: float
+    feature_columns: tuple[str, ...]
+    encodings: tuple[TargetEncoding, ...] = ()
+    trees: TreeEnsemble | None = None
+    linear: LinearModel | None = None
+    candidate: str = ""
+
+    def features(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The member's own matrix, (rows, len(feature_columns)) float32, from the frame's matrix."""
+        if not self.encodings:
+            return matrix
+        extra = [encoding.apply(matrix[:, encoding.feature]) for encoding in self.encodings]
+        return np.concatenate([matrix, *extra], axis=1)
+
+    def margin(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The member's margin, (rows, outputs), from the frame's matrix."""
+        features = self.features(matrix)
+        if self.trees is not None:
+            return np.asarray(self.trees.predict(features))
+        if self.linear is None:
+            raise ValueError(f"member {self.name!r} holds no model")
+        return self.linear.predict(features)
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """Calibrated margin = slope * margin + bias; bias: (outputs,). For regression: standard deviation and mean."""
+
+    slope: float
+    bias: NDArray[np.float64]
+
+    def apply(self, margin: NDArray[np.float64]) -> NDArray[np.float64]:
+        return self.slope * margin + self.bias
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionInterval:
+    """Offsets (low <= 0 <= high, in target units) to a prediction that hold `level` of the truths."""
+
+    low: float
+    high: float
+    level: float
+
+
+@dataclass(frozen=True)
+class FittedPipeline:
+    """Everything that scoring needs, from raw columns to calibrated outputs.
+
+    ensemble margin = sum of weight * member margin; calibrated margin m = calibration.slope * margin + bias.
+    binary: probability of classes[1] (the positive class) = sigmoid(m), outputs = 1;
+    multiclass: softmax(m), outputs = number of classes; regression: the prediction is m itself, outputs = 1.
+    """
+
+    frame: Frame
+    task: Task
+    members: tuple[Member, ...]
+    calibration: Calibration
+    classes: tuple[Any, ...] | None = None
+    class_type: ClassType | None = None
+    interval: PredictionInterval | None = None
+    threshold: float = 0.5
+
+    @property
+    def schema(self) -> Schema:
+        """The raw columns that scoring needs, and no others."""
+        return self.frame.schema
+
+    def to_bytes(self) -> bytes:
+        """The pipeline as one npz without pickles; equal pipelines give equal bytes."""
+        from flyball.automl.archive import pack_pipeline
+
+        return pack_pipeline(self)
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> FittedPipeline:
+        """Raises ArraysInvalid on damage."""
+        from flyball.automl.archive import unpack_pipeline
+
+        return unpack_pipeline(raw)
+
+    @property
+    def positive(self) -> Any | None:
+        """The class whose log-odds the binary margin is; None for other tasks."""
+        return self.classes[1] if self.task == "binary" and self.classes else None
+
+    @property
+    def outputs(self) -> int:
+        return len(self.calibration.bias)
+
+    @property
+    def target_mean(self) -> float:
+        """Regression: the target's mean in training, in target units; 0 otherwise."""
+        return float(self.calibration.bias[0]) if self.task == "regression" else 0.0
+
+    @property
+    def target_scale(self) -> float:
+        """Regression: target units per unit of margin; 1 otherwise."""
+        return self.calibration.slope if self.task == "regression" else 1.0
+
+    @cached_property
+    def class_values(self) -> NDArray[Any] | None:
+        """The classes as an array of their own type; None for regression."""
+        if self.classes is None:
+            return None
+        if self.class_type == "text":
+            values = np.empty(len(self.classes), dtype=object)
+            values[:] = self.classes
+            return values
+        kinds: dict[str | None, type] = {"integer": np.int64, "boolean": np.bool_, "number": np.float64}
+        return np.array(self.classes, dtype=kinds[self.class_type])
+
+    def matrix(self, table: Table | Columns) -> NDArray[np.float32]:
+        """The frame's matrix: (rows, features) float32."""
+        columns: Columns = table if isinstance(table, Mapping) else table.columns
+        return self.frame.apply(columns)
+
+    def raw_margins(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
+        """The ensemble's margin before calibration, (rows, outputs), from the frame's matrix."""
+        total = np.zeros((len(matrix), self.outputs))
+        for member in self.members:
+            total += member.weight * member.margin(matrix)
+        return total
+
+    def margins(self, table: Table | Columns) -> NDArray[np.float64]:
+        """Calibrated margins, (rows, outputs): log-odds, logits, or the value in target units."""
+        return self.calibration.apply(self.raw_margins(self.matrix(table)))
+
+    def outcome(self, margin: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+        """What the graph answers for calibrated margins (rows, outputs), under the same names."""
+        if self.task == "regression":
+            value = margin[:, 0]
+            low, high = (self.interval.low, self.interval.high) if self.interval else (np.nan, np.nan)
+            return {"prediction": value, "low": value + low, "high": value + high, "margin": margin}
+        if self.task == "binary":
+            positive = sigmoid(margin[:, 0])
+            index = (positive >= self.threshold).astype(np.int64)
+            return {"class_index": index, "probability": np.stack([1 - positive, positive], axis=1), "margin": margin}
+        probability = softmax(margin)
+        return {"class_index": probability.argmax(axis=1), "probability": probability, "margin": margin}
+
+    def predict(self, table: Table | Columns) -> dict[str, NDArray[Any]]:
+        """class_index, probability (rows, classes) and margin; or prediction, low, high and margin."""
+        return self.outcome(self.margins(table))
+
+
+def sigmoid(margin: NDArray[np.float64]) -> NDArray[np.float64]:
+    """1 / (1 + exp(-margin)) without overflow."""
+    small = np.exp(-np.abs(margin))
+    return np.where(margin >= 0, 1.0, small) / (1.0 + small)
+
+
+def softmax(margin: NDArray[np.float64]) -> NDArray[np.float64]:
+    """exp(margin) / sum over the last axis, without overflow."""
+    powers = np.exp(margin - margin.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))

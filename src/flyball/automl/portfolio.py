@@ -1,0 +1,90 @@
+"""Which candidates are tried, in which order, and how far each may go: by pace, budget and size of the artefact."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from flyball.automl.budget import Budget
+from flyball.automl.candidates import Boosting
+from flyball.automl.gbm import BoostingSettings, boost
+from flyball.automl.problem import Problem, View
+
+__all__ = ["Pace", "boosting_portfolio", "leaf_allowance", "measure_pace"]
+
+_MOST_LEAVES = 110_000  # about 9 MB of graph
+_LEAVES_PER_SECOND = 6_000  # of budget: what export and parity check can digest in their share of it
+_TRIAL_ITERATIONS = 6
+_TRAVEL = 30.0  # learning rate x iterations that boosting usually needs
+_CROWDING = 1.3  # fits side by side are slower than one alone
+_LEAST_BAGGED = 100  # iterations per fold below which one model on all rows is the better use of the size
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """Measured on one fold: seconds to prepare it and per iteration; `folds`: how many the budget allows."""
+
+    prepare: float
+    iteration: float
+    folds: int
+
+
+def leaf_allowance(budget_seconds: float) -> int:
+    """How many leaves all trees of the artefact may have together."""
+    return int(min(_MOST_LEAVES, max(2_000, _LEAVES_PER_SECOND * budget_seconds)))
+
+
+def measure_pace(view: View, budget: Budget, workers: int) -> Pace:
+    """Boost a few rounds on one fold and decide how many folds can be afforded with 60 rounds each."""
+    import lightgbm  # noqa: F401  its import takes a second, which is not the fold's
+
+    settings = BoostingSettings("trial", iterations=_TRIAL_ITERATIONS)
+    moments = [budget.used]
+    boost(view, settings, stop=budget.until(0.2 * budget.left), after_each=lambda _: moments.append(budget.used))
+    iteration = (moments[-1] - moments[1]) / max(1, len(moments) - 2) if len(moments) > 2 else moments[-1] - moments[0]
+    prepare = max(0.0, moments[1] - moments[0] - iteration)
+    folds = len(view.problem.folds)
+    for fewer in range(folds, 0, -1):
+        rounds = -(-fewer // workers)
+        if rounds * (prepare + 60 * iteration * _CROWDING) < 0.6 * budget.left:
+            return Pace(prepare, iteration, fewer)
+    return Pace(prepare, iteration, 1)
+
+
+def boosting_portfolio(problem: Problem, pace: Pace, budget: Budget, workers: int) -> list[Boosting]:
+    """Boosting candidates, the one to try first in front; each is sized so that two may stand in the ensemble."""
+    rounds = -(-pace.folds // workers)
+    affordable = 0.6 * budget.left / rounds - pace.prepare
+    affordable_iterations = max(1, int(affordable / max(1e-6, pace.iteration * _CROWDING)))
+    allowance = leaf_allowance(budget.seconds) // problem.outputs
+    bagged = allowance // (31 * 2 * pace.folds)
+    bag = problem.bagged and bagged >= min(_LEAST_BAGGED, affordable_iterations)
+    room = bagged if bag else allowance // (31 * (2 if allowance // 62 >= 4 * _LEAST_BAGGED else 1))
+
+    def candidate(settings: BoostingSettings, *, speed: float = 1.0) -> Boosting:
+        width = settings.leaves / 31
+        iterations = max(1, min(int(room / width), int(affordable_iterations / speed), 3_000))
+        rate = min(0.3, max(0.02, settings.learning_rate * _TRAVEL / iterations))
+        sized = BoostingSettings(
+            name=settings.name,
+            learning_rate=round(rate, 4),
+            iterations=iterations,
+            leaves=settings.leaves,
+            features=settings.features,
+            rows=settings.rows,
+            least_rows=settings.least_rows,
+            l2=settings.l2,
+            random_splits=settings.random_splits,
+        )
+        return Boosting(sized, bag, cost=speed * iterations / max(1, min(room, affordable_iterations)))
+
+    # learning_rate here is relative to what the number of iterations asks for
+    balanced = candidate(BoostingSettings("gbm", 1.0, leaves=31, features=0.8))
+    others = [
+        candidate(BoostingSettings("gbm random splits", 1.3, leaves=48, features=0.7, random_splits=True)),
+        candidate(BoostingSettings("gbm deep", 0.8, leaves=96, features=0.5, rows=0.8, least_rows=10), speed=2.0),
+        candidate(BoostingSettings("gbm shallow", 1.5, leaves=8, features=0.8, rows=0.9), speed=0.5),
+        candidate(BoostingSettings("gbm cautious", 0.7, leaves=16, features=0.5, rows=0.8, least_rows=60, l2=10.0)),
+    ]
+    if problem.rows < 4_000:
+        return [others[2], balanced, others[0], others[3]]
+    return [balanced, *others]

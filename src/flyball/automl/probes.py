@@ -1,0 +1,112 @@
+"""Rows that an export must survive: real ones, and real ones with one thing made difficult."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.automl.pipeline import FittedPipeline
+from flyball.data import Table
+from flyball.features.dates import DateEncoder
+from flyball.features.frame import Encoder
+from flyball.features.numbers import LARGEST, NumberEncoder
+from flyball_runtime.schema import MISSING_TIME, Field
+
+__all__ = ["probes"]
+
+_REAL_ROWS = 1_500
+_MUTATED_ROWS = 200
+_BOUNDARIES = 100  # per column
+_DAY = 86_400_000_000
+_EXTREME_NUMBERS = (np.inf, -np.inf, 1e308, -1e308, LARGEST, -LARGEST, 1e-45, -0.0, 5e-324, 2.0**53 + 1)
+_EXTREME_TIMES = (MISSING_TIME + 1, np.iinfo(np.int64).max, -62_135_596_800_000_000, 253_402_300_799_999_999, 0, -1)
+_UNSEEN = ("a level that training never saw", "", " ", "\ufffd")
+
+
+def probes(pipeline: FittedPipeline, table: Table, rng: np.random.Generator) -> Iterator[tuple[str, Table]]:
+    """Pairs of the kind of case and its rows. `table` holds the pipeline's columns alone."""
+    real = table.take(_spread(table.rows, _REAL_ROWS))
+    yield "real rows", real
+    base = real.take(rng.integers(0, real.rows, _MUTATED_ROWS))
+    thresholds = _thresholds(pipeline, rng)
+    position = 0
+    for encoder in pipeline.frame.encoders:
+        field = table.schema[encoder.column]
+        yield "nulls", _with(base.head(50), field, _nulls(field, 50))
+        edges = {p - position: thresholds[p] for p in range(position, position + len(encoder.names))}
+        yield from _hostile(base, field, encoder, edges, rng)
+        position += len(encoder.names)
+    blank = base.head(1)
+    for field in table.schema:
+        blank = _with(blank, field, _nulls(field, 1))
+    yield "nulls", blank
+
+
+def _hostile(
+    base: Table, field: Field, encoder: Encoder, edges: dict[int, NDArray[np.float64]], rng: np.random.Generator
+) -> Iterator[tuple[str, Table]]:
+    if isinstance(encoder, NumberEncoder):
+        if len(edges[0]):
+            yield "tree thresholds", _cycled(base, field, _on_thresholds(encoder, edges[0]))
+        yield "extreme values", _cycled(base, field, np.array(_EXTREME_NUMBERS))
+    elif isinstance(encoder, DateEncoder):
+        early = rng.integers(-70 * 365 * _DAY, 0, 50)
+        yield "dates before 1970", _cycled(base, field, early)
+        yield "extreme values", _cycled(base, field, np.array(_EXTREME_TIMES, dtype=np.int64))
+        days = edges[len(encoder.parts)]
+        if len(days):
+            exact = encoder.origin + np.rint(days * _DAY).astype(np.int64)
+            yield "tree thresholds", _cycled(base, field, np.concatenate([exact - 1, exact, exact + 1]))
+    else:
+        unseen = np.empty(len(_UNSEEN), dtype=object)
+        unseen[:] = _UNSEEN
+        yield "unseen categories", _cycled(base, field, unseen)
+
+
+def _thresholds(pipeline: FittedPipeline, rng: np.random.Generator) -> list[NDArray[np.float64]]:
+    """Split points of the frame's features over all members, at most a sample of each."""
+    width = len(pipeline.frame.names)
+    found: list[list[NDArray[np.float64]]] = [[] for _ in range(width)]
+    for member in pipeline.members:
+        if member.trees is None:
+            continue
+        for feature in np.unique(member.trees.feature):
+            if 0 <= feature < width:
+                found[feature].append(member.trees.threshold[member.trees.feature == feature])
+    merged = [np.unique(np.concatenate(parts)) if parts else np.zeros(0) for parts in found]
+    finite = [values[np.abs(values) < LARGEST] for values in merged]
+    return [values if len(values) <= _BOUNDARIES else rng.choice(values, _BOUNDARIES) for values in finite]
+
+
+def _on_thresholds(encoder: NumberEncoder, edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Raw values that become the float32 on, below and above each threshold."""
+    nearest = edges.astype(np.float32)
+    below, above = np.nextafter(nearest, np.float32(-np.inf)), np.nextafter(nearest, np.float32(np.inf))
+    encoded = np.concatenate([nearest, below, above]).astype(np.float64)
+    return np.concatenate([encoded / encoder.scale + encoder.offset, edges / encoder.scale + encoder.offset])
+
+
+def _spread(rows: int, most: int) -> NDArray[np.intp]:
+    """Positions over the whole table, evenly."""
+    return np.unique(np.linspace(0, rows - 1, min(rows, most)).astype(np.intp))
+
+
+def _cycled(base: Table, field: Field, values: NDArray[Any]) -> Table:
+    """As many rows as values, taken from `base` in turn, with the column replaced."""
+    rows = base.take(np.arange(len(values)) % base.rows)
+    return _with(rows, field, values)
+
+
+def _with(table: Table, field: Field, values: NDArray[Any]) -> Table:
+    return table.with_column(field, values)
+
+
+def _nulls(field: Field, rows: int) -> NDArray[Any]:
+    if field.kind == "number":
+        return np.full(rows, np.nan)
+    if field.kind == "time":
+        return np.full(rows, MISSING_TIME, dtype=np.int64)
+    return np.full(rows, None, dtype=object)

@@ -1,0 +1,148 @@
+"""The learning problem in matrix form, with one cached view per fold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.automl.losses import Loss
+from flyball.automl.pipeline import Task
+from flyball.features import Frame, TargetEncoding, cross_fitted, fit_encoding
+
+__all__ = ["Fold", "Problem", "View"]
+
+_MOST_ENCODED_CLASSES = 8
+_MOST_ENCODED_FEATURES = 60
+_LEAST_LEVELS = 3  # with fewer, the code alone orders them
+
+Indices = NDArray[np.intp]
+Fold = tuple[Indices, Indices]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """matrix: (rows, features) float32; target: (rows,) class positions or standard scores; weight: (rows,), mean 1.
+
+    Folds are pairs of row positions (fit, validate). `threads` is for one of several fits that run at a time,
+    `all_threads` for one that runs alone.
+    """
+
+    frame: Frame
+    task: Task
+    loss: Loss
+    matrix: NDArray[np.float32]
+    target: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    weighted: bool
+    folds: Sequence[Fold]
+    seed: int
+    threads: int
+    all_threads: int
+
+    @property
+    def rows(self) -> int:
+        return len(self.target)
+
+    @property
+    def outputs(self) -> int:
+        return self.loss.outputs
+
+    @property
+    def bagged(self) -> bool:
+        """Whether the folds' own models see enough rows each to be kept. Forward chaining starves the early ones."""
+        return min(len(fit) for fit, _ in self.folds) >= 0.55 * self.rows
+
+    def prior(self, rows: Indices) -> NDArray[np.float64]:
+        """The best constant margin for these rows, (outputs,)."""
+        weight, target = self.weight[rows], self.target[rows]
+        if self.loss.name == "squared error":
+            return np.array([np.average(target, weights=weight)])
+        if self.loss.name == "absolute error":
+            order = np.argsort(target)
+            half = np.searchsorted(np.cumsum(weight[order]), weight.sum() / 2)
+            return np.array([target[order][min(half, len(order) - 1)]])
+        classes = max(2, self.outputs)
+        share = np.bincount(target.astype(np.intp), weights=weight, minlength=classes) + 0.5
+        logs = np.log(share / share.sum())
+        return np.array([logs[1] - logs[0]]) if self.outputs == 1 else logs
+
+    def encoded_features(self) -> list[int]:
+        """Positions of the text features that get target encodings."""
+        if self.outputs > _MOST_ENCODED_CLASSES:
+            return []
+        wide = [position for position, text in self.frame.texts.items() if len(text.levels) >= _LEAST_LEVELS]
+        return wide[: max(1, _MOST_ENCODED_FEATURES // self.outputs)]
+
+    def encoding_target(self) -> NDArray[np.float64]:
+        """What target encodings average: (rows, outputs)."""
+        if self.outputs == 1:
+            return self.target[:, None]
+        return np.eye(self.outputs)[self.target.astype(np.intp)]
+
+
+@dataclass
+class View:
+    """One fold's training data: target encodings fitted on its rows alone, and a lazily built LightGBM dataset."""
+
+    problem: Problem
+    fit: Indices
+    validate: Indices
+    number: int
+    _encodings: tuple[TargetEncoding, ...] | None = None
+    cache: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def encodings(self) -> tuple[TargetEncoding, ...]:
+        if self._encodings is None:
+            problem, rows = self.problem, self.fit
+            target = problem.encoding_target()[rows]
+            self._encodings = tuple(
+                fit_encoding(
+                    position,
+                    problem.frame.sources[position],
+                    problem.matrix[rows, position],
+                    target,
+                    slots=problem.frame.texts[position].slots,
+                    weight=problem.weight[rows],
+                )
+                for position in problem.encoded_features()
+            )
+        return self._encodings
+
+    @property
+    def feature_columns(self) -> tuple[str, ...]:
+        """The raw column behind each feature of `training` and `validation`."""
+        extra = [encoding.source for encoding in self.encodings for _ in range(encoding.outputs)]
+        return (*self.problem.frame.sources, *extra)
+
+    def training(self) -> NDArray[np.float32]:
+        """Features of the rows to fit on, their encodings cross-fitted."""
+        problem, rows = self.problem, self.fit
+        positions = problem.encoded_features()
+        target = problem.encoding_target()[rows] if positions else None
+        rng = np.random.default_rng([problem.seed, 7, self.number])
+        blocks = [problem.matrix[rows]]
+        for position in positions:
+            assert target is not None
+            blocks.append(
+                cross_fitted(
+                    position,
+                    problem.frame.sources[position],
+                    problem.matrix[rows, position],
+                    target,
+                    slots=problem.frame.texts[position].slots,
+                    rng=rng,
+                    weight=problem.weight[rows],
+                )
+            )
+        return np.concatenate(blocks, axis=1) if len(blocks) > 1 else blocks[0]
+
+    def validation(self) -> NDArray[np.float32]:
+        """Features of the rows to validate on, encoded as at scoring time."""
+        matrix = self.problem.matrix[self.validate]
+        extra = [encoding.apply(matrix[:, encoding.feature]) for encoding in self.encodings]
+        return np.concatenate([matrix, *extra], axis=1) if extra else matrix

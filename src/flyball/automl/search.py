@@ -1,0 +1,322 @@
+"""The search: a short portfolio of candidates under one deadline, an ensemble of the best, calibrated."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.automl.budget import Budget
+from flyball.automl.calibration import calibrate, conformal_interval
+from flyball.automl.candidates import Boosting, Candidate, Linear, Prior, Result
+from flyball.automl.losses import loss_for
+from flyball.automl.pipeline import Calibration, FittedPipeline, Member, Task
+from flyball.automl.portfolio import boosting_portfolio, leaf_allowance, measure_pace
+from flyball.automl.problem import Fold, Problem, View
+from flyball.automl.task import Labels, TargetUnfit, encode_target, infer_task
+from flyball.automl.weights import choose_weights
+from flyball.core.executor import Executor, LocalExecutor, usable_cores
+from flyball.core.progress import Cancellation, NoProgress, Progress
+from flyball.data import Table
+from flyball.features import fit_frame
+from flyball_runtime.schema import Field
+
+__all__ = ["Learned", "learn"]
+
+_LINEAR_SHARE = 0.15  # of the time left
+_FIRST_SHARE = 0.6
+_LEAST_SECONDS = 0.25  # below this much time, a candidate is not begun
+
+
+@dataclass(frozen=True)
+class Learned:
+    """A fitted pipeline with what is known about it.
+
+    oof: (rows, classes) calibrated probabilities or (rows, 1) predictions, each by models that did not see the row;
+    NaN where no fold validated it. oof_margin: (rows, outputs) calibrated. leaderboard: one entry per candidate, best
+    first. natives: LightGBM's own text of every boosted member, by member name.
+    """
+
+    pipeline: FittedPipeline
+    oof: NDArray[np.float64]
+    oof_margin: NDArray[np.float64]
+    leaderboard: list[dict[str, Any]]
+    seconds: float
+    notes: list[str]
+    natives: dict[str, str]
+
+    def to_bytes(self) -> bytes:
+        """Everything in one npz without pickles, so that a later process can go on from here."""
+        from flyball.automl.archive import pack_learned
+
+        return pack_learned(self)
+
+    @classmethod
+    def from_bytes(cls, raw: bytes) -> Learned:
+        from flyball.automl.archive import unpack_learned
+
+        return unpack_learned(raw)
+
+
+def learn(
+    table: Table,
+    target: NDArray[Any],
+    *,
+    folds: Sequence[Fold],
+    budget_seconds: float,
+    seed: int,
+    task: Task | None = None,
+    metric: str | None = None,
+    field: Field | None = None,
+    positive: Any | None = None,
+    sample_weight: NDArray[np.float64] | None = None,
+    executor: Executor | None = None,
+    progress: Progress | None = None,
+    step: str = "train",
+    cancellation: Cancellation | None = None,
+    monotonic: Callable[[], float] = time.monotonic,
+) -> Learned:
+    """Fit a pipeline from raw columns to calibrated outputs within a budget.
+
+    table: the training rows without the target; target: (rows,) without missing values; folds: (fit, validate) row
+    positions, as the data's structure demands; budget_seconds counts from this call and leaves about a tenth for the
+    export; `field` describes the target and `positive` names the class that probabilities of a binary task are of.
+    Raises TargetUnfit, and Cancelled when `cancellation` was raised. With ample time, equal arguments give equal
+    pipelines; a deadline that cuts in makes the result depend on the machine's speed.
+    """
+    budget = Budget(budget_seconds, monotonic)
+    choice = task or infer_task(target, field).task
+    labels = encode_target(target, choice, field=field, positive=positive)
+    mean, spread = _standard(labels, sample_weight)
+    problem = _problem(table, labels, choice, metric, folds, sample_weight, seed, executor, (mean, spread))
+    search = _Search(
+        problem, budget, executor or LocalExecutor(), progress or NoProgress(), step, cancellation or Cancellation()
+    )
+    search.run()
+    return search.conclude(labels, mean, spread)
+
+
+def _problem(
+    table: Table,
+    labels: Labels,
+    task: Task,
+    metric: str | None,
+    folds: Sequence[Fold],
+    sample_weight: NDArray[np.float64] | None,
+    seed: int,
+    executor: Executor | None,
+    standard: tuple[float, float],
+) -> Problem:
+    rows = len(labels.values)
+    if table.rows != rows:
+        raise TargetUnfit(f"the table has {table.rows:,} rows and the target {rows:,}")
+    if not folds or any(len(fit) == 0 or len(validate) == 0 for fit, validate in folds):
+        raise TargetUnfit("learning needs folds with rows to fit on and rows to validate on")
+    frame = fit_frame(table)
+    mean, spread = standard
+    values = (labels.values - mean) / spread
+    workers = executor.workers if executor else usable_cores()
+    cores = usable_cores()
+    return Problem(
+        frame=frame,
+        task=task,
+        loss=loss_for(task, metric, labels.outputs),
+        matrix=frame.apply(table.columns),
+        target=values,
+        weight=_weights(sample_weight, rows),
+        weighted=sample_weight is not None,
+        folds=[(np.asarray(fit, dtype=np.intp), np.asarray(validate, dtype=np.intp)) for fit, validate in folds],
+        seed=seed,
+        threads=max(1, cores // max(1, min(workers, len(folds)))),
+        all_threads=cores,
+    )
+
+
+def _weights(sample_weight: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64]:
+    if sample_weight is None:
+        return np.ones(rows)
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (rows,) or not np.isfinite(weight).all() or (weight < 0).any() or weight.sum() <= 0:
+        raise TargetUnfit(
+            "the sample weights cannot be used",
+            why=f"they must be {rows:,} finite numbers >= 0, of which some are positive",
+        )
+    return weight * (rows / weight.sum())
+
+
+def _standard(labels: Labels, sample_weight: NDArray[np.float64] | None) -> tuple[float, float]:
+    """Mean and standard deviation of a numeric target; 0 and 1 for classes."""
+    if labels.classes is not None:
+        return 0.0, 1.0
+    weight = _weights(sample_weight, len(labels.values))
+    mean = float(np.average(labels.values, weights=weight))
+    spread = float(np.sqrt(np.average((labels.values - mean) ** 2, weights=weight)))
+    return mean, spread if np.isfinite(spread) and spread > 0 else 1.0
+
+
+class _Search:
+    """One search from first candidate to pipeline."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        budget: Budget,
+        executor: Executor,
+        progress: Progress,
+        step: str,
+        cancellation: Cancellation,
+    ) -> None:
+        self.problem = problem
+        self.budget = budget
+        self.executor = executor
+        self.progress = progress
+        self.step = step
+        self.cancellation = cancellation
+        self.results: list[Result] = []
+        self.skipped: list[Candidate] = []
+        self.notes = [f"{item.column} is left out: {item.why}" for item in problem.frame.dropped]
+        self.views = [View(problem, fit, validate, number) for number, (fit, validate) in enumerate(problem.folds)]
+
+    def run(self) -> None:
+        """Try the portfolio in order until the time is used up."""
+        self._try(Prior(), np.inf)
+        if self.budget.left < _LEAST_SECONDS or not any(self.problem.frame.sources):
+            self.notes.append(f"a budget of {self.budget.seconds:g} s leaves no time to train: the answer is the prior")
+            return
+        import scipy.optimize  # noqa: F401  its copy of the linear algebra library must be there to be limited
+        from threadpoolctl import threadpool_limits
+
+        pace = measure_pace(self.views[0], self.budget, self.executor.workers)
+        if pace.folds < len(self.views):
+            self.notes.append(f"the budget allows {pace.folds} of {len(self.views)} folds")
+            self.views = self.views[: pace.folds]
+        # several folds run at once: more threads than cores within each would only wait for one another
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._run_portfolio(boosting_portfolio(self.problem, pace, self.budget, self.executor.workers))
+
+    def _run_portfolio(self, boosted: list[Boosting]) -> None:
+        self._try(boosted[0], _FIRST_SHARE * self.budget.left)
+        self._try(Linear(), _LINEAR_SHARE * self._spare())
+        for candidate in boosted[1:]:
+            tried = [result for result in self.results if isinstance(result.candidate, Boosting)]
+            expected = tried[0].seconds * candidate.cost / boosted[0].cost if tried else np.inf
+            if 0.6 * expected > self._spare():
+                self.skipped.append(candidate)
+            else:
+                self._try(candidate, self._spare())
+
+    def _spare(self) -> float:
+        """Seconds left for candidates, after what the models to be fitted once more on all rows will take."""
+        boosted = [result for result in self.results if isinstance(result.candidate, Boosting)]
+        refits = [
+            result.candidate.refit_seconds(result) for result in boosted if isinstance(result.candidate, Boosting)
+        ]
+        return self.budget.left - max(refits, default=0.0)
+
+    def _try(self, candidate: Candidate, seconds: float) -> None:
+        """Fit a candidate on every fold, side by side; each fold gets its share of what time is left."""
+        self.cancellation.check()
+        if candidate.family != "prior" and min(seconds, self.budget.left) < _LEAST_SECONDS:
+            self.skipped.append(candidate)
+            return
+        began = self.budget.used
+        rounds = -(-len(self.views) // self.executor.workers)
+        end = began + seconds
+
+        def fit(item: tuple[int, View]) -> Any:
+            position, view = item
+            share = (end - self.budget.used) / (rounds - position // self.executor.workers)
+            late = self.budget.until(share)
+            return candidate.fit(view, lambda: late() or self.cancellation.requested)
+
+        fits: dict[int, Any] = {}
+        pieces = self.executor.map_unordered(fit, list(enumerate(self.views)), cancellation=self.cancellation)
+        for index, piece in pieces:
+            fits[index] = piece
+            done = min(1.0, self.budget.used / max(self.budget.seconds, 1e-9))
+            self.progress.update(self.step, done, f"{candidate.name}: fold {len(fits)} of {len(self.views)}")
+        result = candidate.gather(self.views, [fits[index] for index in range(len(self.views))])
+        self.results.append(result.timed(self.budget.used - began))
+
+    def conclude(self, labels: Labels, mean: float, spread: float) -> Learned:
+        """Choose the ensemble, calibrate it on the out-of-fold rows, and build the pipeline."""
+        problem = self.problem
+        weights = self._choose()
+        chosen = [result for result in self.results if result.candidate.name in weights]
+        members: list[Member] = []
+        natives: dict[str, str] = {}
+        for result in chosen:
+            grown = result.candidate.grow(result, weights[result.candidate.name], self.budget)
+            members += grown.members
+            natives |= grown.natives
+        margin = np.sum([weights[result.candidate.name] * result.margin for result in chosen], axis=0)
+        seen = ~np.isnan(margin[:, 0])
+        weight = problem.weight[seen]
+        if problem.task == "regression":
+            calibration, interval = Calibration(spread, np.array([mean])), None
+            interval = conformal_interval(margin[seen, 0] * spread + mean, labels.values[seen], weight)
+            if np.count_nonzero(seen) < 19:
+                self.notes.append("fewer than 19 validated rows: the 90 % interval is the range of their errors")
+        else:
+            calibration, interval = calibrate(margin[seen], problem.target[seen], weight, problem.loss), None
+        pipeline = FittedPipeline(
+            frame=problem.frame,
+            task=problem.task,
+            members=tuple(members),
+            calibration=calibration,
+            classes=labels.classes,
+            class_type=labels.class_type,
+            interval=interval,
+        )
+        calibrated = calibration.apply(margin)
+        outcome = pipeline.outcome(calibrated)
+        oof = outcome["prediction"][:, None] if problem.task == "regression" else outcome["probability"]
+        return Learned(pipeline, oof, calibrated, self._leaderboard(weights), self.budget.used, self.notes, natives)
+
+    def _choose(self) -> dict[str, float]:
+        """Weights of the candidates, within the size that the artefact may have."""
+        problem = self.problem
+        seen = np.all([~np.isnan(result.margin[:, 0]) for result in self.results], axis=0)
+        prior = self._score(self.results[0], seen)
+        pool = [result for result in self.results[1:] if self._score(result, seen) < prior]
+        if not pool:
+            if len(self.results) > 1:
+                self.notes.append("no model beat the prior on rows that it had not seen: the answer is the prior")
+            return {self.results[0].candidate.name: 1.0}
+        while True:
+            margins = {result.candidate.name: result.margin[seen] for result in pool}
+            weights = choose_weights(margins, problem.target[seen], problem.weight[seen], problem.loss)
+            used = [result for result in pool if result.candidate.name in weights]
+            heavy = [result for result in used if result.leaves]
+            if len(heavy) < 2 or sum(result.leaves for result in heavy) <= leaf_allowance(self.budget.seconds):
+                return weights
+            least = min(heavy, key=lambda result: weights[result.candidate.name])
+            pool.remove(least)
+            self.notes.append(
+                f"{least.candidate.name} is left out of the ensemble: the model would exceed its size limit"
+            )
+
+    def _score(self, result: Result, rows: NDArray[np.bool_]) -> float:
+        problem = self.problem
+        return problem.loss.value(result.margin[rows], problem.target[rows], problem.weight[rows])
+
+    def _leaderboard(self, weights: dict[str, float]) -> list[dict[str, Any]]:
+        entries = [
+            {
+                "name": result.candidate.name,
+                "family": result.candidate.family,
+                "score": result.score,
+                "seconds": round(result.seconds, 3),
+                "weight": weights.get(result.candidate.name, 0.0),
+                "status": "stopped by the budget" if result.stopped else "done",
+            }
+            for result in sorted(self.results, key=lambda result: result.score)
+        ]
+        return entries + [
+            {"name": c.name, "family": c.family, "score": None, "seconds": 0.0, "weight": 0.0, "status": "no time left"}
+            for c in self.skipped
+        ]

@@ -1,0 +1,136 @@
+"""What kind of answer a target asks for, and the target in the form that learning needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.automl.pipeline import ClassType, Task
+from flyball_runtime.errors import BadInput, near_miss
+from flyball_runtime.schema import Field
+
+__all__ = ["Labels", "TargetUnfit", "TaskChoice", "encode_target", "infer_task"]
+
+_FEW_LEVELS = 10  # an integer with more values than this counts or measures something
+_MOST_CLASSES = 200
+
+
+class TargetUnfit(BadInput):
+    """The target cannot be learned as asked: it is constant, has missing or infinite values, or too many classes."""
+
+    code = "FB-AUTOML-001"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskChoice:
+    """The task, and why it was chosen, in one sentence for the user."""
+
+    task: Task
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Labels:
+    """The target for learning. values: (rows,) float64, class positions or target units; classes: None for regression."""
+
+    values: NDArray[np.float64]
+    classes: tuple[Any, ...] | None
+    class_type: ClassType | None
+
+    @property
+    def outputs(self) -> int:
+        """Margins per row: one, or one per class when there are more than two."""
+        return len(self.classes) if self.classes is not None and len(self.classes) > 2 else 1
+
+
+def infer_task(target: NDArray[Any], field: Field | None = None) -> TaskChoice:
+    """Choose by the target's type and number of distinct values. Raises TargetUnfit when no task fits.
+
+    >>> infer_task(np.array([0.0, 1.0, 1.0, 0.0])).task
+    'binary'
+    """
+    class_type = _class_type(target, field)
+    levels = _levels(target)
+    count = len(levels)
+    if count < 2:
+        raise TargetUnfit("the target holds a single value", why="there is nothing to tell apart")
+    if count == 2:
+        return TaskChoice("binary", "the target has two values")
+    if class_type == "text":
+        if count > min(_MOST_CLASSES, max(2, len(target) // 2)):
+            raise TargetUnfit(
+                f"the target is text with {count:,} different values in {len(target):,} rows",
+                why="a class needs several examples before it can be learned",
+                fix="choose a column with fewer levels, or group them first",
+            )
+        return TaskChoice("multiclass", f"the target is text with {count} different values")
+    if class_type == "integer" and count <= _FEW_LEVELS:
+        return TaskChoice("multiclass", f"the target holds whole numbers with only {count} different values")
+    kind = "whole numbers" if class_type == "integer" else "numbers"
+    return TaskChoice("regression", f"the target holds {kind} with {count:,} different values")
+
+
+def encode_target(
+    target: NDArray[Any], task: Task, *, field: Field | None = None, positive: Any | None = None
+) -> Labels:
+    """The target as float64: class positions, or values. Classes stand in sorted order; `positive` (binary) comes second.
+
+    Raises TargetUnfit when the values do not suit the task.
+    """
+    class_type = _class_type(target, field)
+    if task == "regression":
+        if class_type == "text":
+            raise TargetUnfit("a text target cannot be predicted as a number", fix="ask for a classification task")
+        values = target.astype(np.float64)
+        if not np.isfinite(values).all():
+            raise TargetUnfit("the target holds missing or infinite values", fix="leave these rows out")
+        return Labels(values, None, None)
+    levels = _levels(target)
+    if task == "binary" and len(levels) != 2:
+        raise TargetUnfit(f"a binary task needs two classes; the target has {len(levels)}")
+    if not 2 <= len(levels) <= max(_MOST_CLASSES, 2):
+        raise TargetUnfit(
+            f"the target has {len(levels):,} classes; between 2 and {_MOST_CLASSES} can be learned",
+            fix="group the classes first, or ask for regression if the target is a quantity",
+        )
+    position = {level: index for index, level in enumerate(levels)}
+    if positive is not None and len(levels) == 2:
+        if positive not in position:
+            hint = near_miss(str(positive), [str(level) for level in levels])
+            raise TargetUnfit(f"the positive class {positive!r} does not occur in the target", fix=hint)
+        if position[positive] == 0:
+            levels = levels[::-1]
+            position = {level: index for index, level in enumerate(levels)}
+    values = np.fromiter((position[value] for value in target.tolist()), dtype=np.float64, count=len(target))
+    return Labels(values, tuple(_as_class(level, class_type) for level in levels), class_type)
+
+
+def _class_type(target: NDArray[Any], field: Field | None) -> ClassType:
+    if field is not None and field.kind == "time":
+        raise TargetUnfit(f"the target {field.name!r} is a time", fix="predict a duration in days or seconds instead")
+    if target.dtype.kind in "OUS":
+        return "text"
+    if target.dtype.kind == "b" or (field is not None and field.logical == "boolean"):
+        return "boolean"
+    if target.dtype.kind in "iu":
+        return "integer"
+    whole = bool(np.all(target == np.rint(target)))
+    return "integer" if whole and not (field is not None and field.logical == "float") else "number"
+
+
+def _levels(target: NDArray[Any]) -> list[Any]:
+    levels = set(target.tolist())
+    if None in levels or any(isinstance(level, float) and level != level for level in levels):
+        raise TargetUnfit("the target has missing values", fix="leave rows without a target out")
+    return sorted(levels)
+
+
+def _as_class(level: Any, class_type: ClassType) -> Any:
+    if class_type == "integer":
+        return int(level)
+    if class_type == "boolean":
+        return bool(level)
+    return str(level) if class_type == "text" else float(level)

@@ -1,0 +1,64 @@
+"""What a command hands back: one value for programs, one text for people."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from flyball_runtime.errors import FlyballError
+
+__all__ = ["Answer", "bullet_list", "escape", "show", "show_error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """`data` is printed with `--json`, `text` (Rich markup or a renderable) otherwise."""
+
+    data: Mapping[str, Any]
+    text: Any
+    exit_code: int = 0
+
+
+def show(answer: Answer, *, as_json: bool) -> None:
+    """Print an answer on standard output."""
+    if as_json:
+        print(json.dumps(answer.data, ensure_ascii=False, allow_nan=False, default=str), file=sys.stdout)  # noqa: T201
+        return
+    _console(sys.stdout).print(answer.text, highlight=False, soft_wrap=not hasattr(answer.text, "renderables") and not hasattr(answer.text, "columns"))
+
+
+def show_error(error: FlyballError, *, as_json: bool) -> None:
+    """Print an error: on standard error for people, as one object on standard output with `--json`."""
+    if as_json:
+        print(json.dumps({"error": error.to_dict()}, ensure_ascii=False), file=sys.stdout)  # noqa: T201
+        return
+    from rich.text import Text
+
+    first, *rest = str(error).split("\n")
+    code, _, what = first.partition("  ")
+    text = Text.assemble((code, "bold red"), "  ", (what, "bold"))
+    for line in rest:
+        text.append("\n" + line)
+    _console(sys.stderr).print(text, soft_wrap=True, highlight=False)
+
+
+def _console(stream: Any) -> Any:
+    from rich.console import Console
+
+    return Console(file=stream, width=None if stream.isatty() else 160)
+
+
+def bullet_list(label: str, items: list[str], *, most: int = 8) -> list[str]:
+    """Lines with the label before the first; past `most` items the rest is counted."""
+    shown = items[:most] + ([f"… and {len(items) - most} more"] if len(items) > most else [])
+    return [f"{label if number == 0 else '':<9} {escape(item)}" for number, item in enumerate(shown)]
+
+
+def escape(text: object) -> str:
+    """Text that Rich prints as it is."""
+    from rich.markup import escape as rich_escape
+
+    return rich_escape(str(text))

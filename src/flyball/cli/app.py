@@ -1,0 +1,112 @@
+"""The commands and what happens around each: usage errors, coded errors, interruption, one JSON object."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from cyclopts import App, CycloptsError, Parameter
+
+from flyball import __version__
+from flyball.cli.answer import Answer, show, show_error
+from flyball.cli.commands import audit, console, explain, init, keys, predict, promote, serve, status
+from flyball.cli.commands import run as run_command
+from flyball_runtime.errors import BadInput, FlyballError, InternalError
+
+__all__ = ["BadUsage", "UnexpectedFailure", "app", "run"]
+
+COMMANDS: dict[str, App | Callable[..., Any]] = {
+    "init": init.init,
+    "run": run_command.run,
+    "promote": promote.promote,
+    "serve": serve.serve,
+    "predict": predict.predict,
+    "explain": explain.explain,
+    "status": status.status,
+    "console": console.console,
+    "audit": audit.app,
+    "keys": keys.app,
+}
+
+app = App(
+    name="flyball",
+    version=__version__,
+    help="The governor for machine-learning models: make, prove, gate, ship, watch and audit them in one loop.\n\n"
+    "Begin with: flyball init NAME --from TABLE --target COLUMN, then: flyball run",
+    help_epilogue="Every command takes --json (one object on standard output) and --help, which shows examples. "
+    "Exit codes: 0 done, 1 refused by a gate or check, 2 bad input or usage, 3 internal error.",
+    help_format="plaintext",
+    default_parameter=Parameter(negative=()),
+    result_action="return_value",
+)
+for _place, (_name, _command) in enumerate(COMMANDS.items()):
+    if isinstance(_command, App):
+        _command.sort_key = _place
+        app.command(_command, name=_name)
+    else:
+        app.command(_command, name=_name, sort_key=_place)
+
+
+class BadUsage(BadInput):
+    """The command line was not understood: an unknown command or option, a missing or malformed argument."""
+
+    code = "FB-CLI-001"
+
+
+class UnexpectedFailure(InternalError):
+    """Flyball failed in a way it does not know. What was stored before is intact; please report the details."""
+
+    code = "FB-CLI-002"
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command line; print its answer or its error; return the exit code."""
+    as_json = "--json" in arguments
+    try:
+        if not arguments:
+            app.help_print([])
+            return 0
+        answer = app(arguments, exit_on_error=False, print_error=False)
+        if isinstance(answer, Answer):
+            show(answer, as_json=as_json)
+            return answer.exit_code
+        return 0
+    except CycloptsError as error:
+        show_error(_usage(error, arguments), as_json=as_json)
+        return BadUsage.exit_code
+    except FlyballError as error:
+        show_error(error, as_json=as_json)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("interrupted; finished steps are kept and will be reused", file=sys.stderr)  # noqa: T201
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        if os.environ.get("FLYBALL_DEBUG"):
+            raise
+        show_error(_unexpected(error), as_json=as_json)
+        return UnexpectedFailure.exit_code
+
+
+def _usage(error: CycloptsError, arguments: list[str]) -> BadUsage:
+    command = next((word for word in arguments if word in COMMANDS), "")
+    return BadUsage(
+        " ".join(str(error).split()) or "the command line was not understood",
+        where="flyball " + " ".join(arguments),
+        fix=f"flyball {command} --help".replace("  ", " "),
+    )
+
+
+def _unexpected(error: Exception) -> UnexpectedFailure:
+    import traceback
+
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return UnexpectedFailure(
+        f"unexpected {type(error).__name__}: {error}",
+        where=f"{frame.filename.rpartition('/')[2]}:{frame.lineno} in {frame.name}",
+        fix="run it again with FLYBALL_DEBUG=1 and report what it prints",
+    )

@@ -1,0 +1,47 @@
+"""`flyball predict`: score a file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flyball.cli.answer import Answer
+
+__all__ = ["predict"]
+
+
+def predict(
+    ref: str,
+    source: Path,
+    destination: Path,
+    *,
+    dir: Path | None = None,  # noqa: A002 - the option's name
+    json: bool = False,
+) -> Answer:
+    """Score every row of a table and write the answers as CSV (or Parquet, by the ending).
+
+    The columns written are those of the input followed by "prediction", one "probability_CLASS" per class, and "low"
+    and "high" (the 90 % interval) for a number.
+
+    Example:
+        flyball predict machines@production new.csv scored.csv
+
+    Parameters
+    ----------
+    ref
+        The version: NAME@ALIAS or NAME@VERSION.
+    source
+        The table to score.
+    destination
+        The file to write; it appears whole or not at all.
+    dir
+        The project's folder. Default: this folder or the nearest one above it with a flyball.toml.
+    json
+        Print one JSON object.
+    """
+    from flyball.project import open as open_project
+
+    data = open_project(dir).predict_file(ref, source, destination)
+    return Answer(
+        data,
+        f"[green]✓[/] {data['rows']:,} rows scored by {data['version_ref']} in {data['seconds']:.1f} s: {destination}",
+    )

@@ -1,0 +1,56 @@
+"""`flyball serve`: answer predictions over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from flyball.cli.answer import Answer
+
+__all__ = ["serve"]
+
+
+def serve(
+    ref: str,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 8080,
+    dir: Path | None = None,  # noqa: A002 - the option's name
+    json: bool = False,
+) -> Answer | None:
+    """Serve a version: the Open Inference Protocol V2 over REST, and a simple POST /predict with named columns.
+
+    Every prediction is logged under an id; POST /outcomes brings the truth later by that id. Stops on Ctrl-C or SIGTERM
+    after answering what is under way. Beyond loopback a bearer token is required in FLYBALL_TOKEN.
+
+    Example:
+        flyball serve machines@production --port 8080
+
+    Parameters
+    ----------
+    ref
+        What to serve: NAME@ALIAS or NAME@VERSION.
+    host
+        The address to listen on.
+    port
+        The port to listen on; 0 takes a free one, which the first line names.
+    dir
+        The project's folder. Default: this folder or the nearest one above it with a flyball.toml.
+    json
+        Print one JSON object when ready.
+    """
+    from flyball.project import open as open_project
+
+    open_project(dir).serve(ref, host=host, port=port, on_ready=lambda url: _announce(ref, url, as_json=json))
+    return None
+
+
+def _announce(ref: str, url: str, *, as_json: bool) -> None:
+    from flyball.cli.answer import show
+
+    name = ref.partition("@")[0]
+    text = (
+        f"serving [bold]{ref}[/] at {url}   (stop with Ctrl-C)\n"
+        f"  try   curl -s {url}/v2/models/{name}\n"
+        f"        curl -s {url}/predict -d '{{\"rows\": [{{…}}]}}'"
+    )
+    show(Answer({"model": ref, "url": url}, text), as_json=as_json)

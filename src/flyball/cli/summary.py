@@ -1,0 +1,147 @@
+"""What people read after a command: short tables of the numbers that matter."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.console import Group
+from rich.table import Table
+from rich.text import Text
+
+from flyball.cli.answer import bullet_list, escape
+
+__all__ = ["audit_summary", "gate_table", "key_table", "log_table", "number", "run_summary", "status_summary"]
+
+Data = Mapping[str, Any]
+
+
+def number(value: float | None) -> str:
+    """Four significant digits, with separators where the number is large.
+
+    >>> number(0.98765), number(46741.2), number(None)
+    ('0.9877', '46,741', '–')
+    """
+    if value is None:
+        return "–"
+    return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+
+
+def interval(metric: Data | None) -> str:
+    """A metric with its 90 % interval."""
+    if not metric or metric.get("value") is None:
+        return "–"
+    return f"{number(metric['value'])} [dim]\\[{number(metric['low'])}, {number(metric['high'])}][/]"
+
+
+def run_summary(data: Data) -> Group:
+    """What a run made: the version, how it was tested, its quality, what was left out, its gates, what to do next."""
+    state = "[green]✓[/]" if data["registered"] else "[red]✗[/]"
+    made = f"{data['model']}@{data['version']}" if data["version"] else data["model"]
+    again = "  [dim](unchanged since it was registered)[/]" if data.get("unchanged") else ""
+    head = [f"{state} [bold]{escape(made)}[/], a {data['task']} model of {escape(data['target'])}{again}"]
+    split = data["split"]
+    head.append(
+        f"split     by {split['kind']}"
+        + (f" ({escape(split['by'])})" if split["by"] else "")
+        + f": {escape(split['why'])}"
+    )
+    head += bullet_list("leaks", [f"{leak['column']}: {leak['why']}" for leak in data["leaks"]])
+    if gap := data["random_gap"]:
+        shown = f"{gap['metric']} {number(gap['random'])} instead of {number(gap['honest'])}"
+        head.append(f"honesty   a random split would have shown {shown}")
+    parts: list[Any] = ["\n".join(head), _metric_table(data)]
+    if data["gates"]:
+        parts.append(gate_table("", data["gates"]))
+    parity = data["parity"]
+    foot = [
+        f"graph     equals the fitted model on {parity['rows']:,} rows (largest difference {parity['max_abs_diff']:.1e})"
+    ]
+    if data["registered"]:
+        foot += [f"bundle    {escape(data['bundle'])}", f"report    {escape(data['report'])}"]
+        foot.append(f'next      flyball explain {made} --row 0    flyball promote {made} production --reason "…"')
+    return Group(*parts, "\n".join(foot))
+
+
+def _metric_table(data: Data) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("metric", "test", "cross-validation", "baseline"):
+        table.add_column(title, justify="left" if title == "metric" else "right")
+    test, cv, baseline = data["metrics"]["test"], data["metrics"]["cv"], data["metrics"].get("baseline", {})
+    for name in sorted(test, key=lambda item: (item != data["metric"], item)):
+        label = f"[bold]{name}[/]" if name == data["metric"] else name
+        table.add_row(
+            label, interval(test[name]), interval(cv.get(name)), number((baseline.get(name) or {}).get("value"))
+        )
+    return table
+
+
+def gate_table(title: str, gates: Sequence[Data]) -> Group:
+    """Each rule of each gate: measured, and what would pass."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("gate", "rule", "measured", "passes at", ""):
+        table.add_column(heading)
+    for gate in gates:
+        for result in gate["results"]:
+            mark = "[green]passes[/]" if result["passes"] else "[red]refused[/]"
+            passes_at = "" if result["passes"] else escape(result.get("passes_at") or "")
+            measured = result["measured"]
+            shown = interval(measured) if isinstance(measured, Mapping) else escape(measured)
+            table.add_row(escape(gate["gate"]), escape(result["rule"]), shown, passes_at, mark)
+    parts: list[Any] = [title] if title else []
+    return Group(*parts, *([table] if table.row_count else []))
+
+
+def status_summary(data: Data) -> Group:
+    """The models with their aliases, and the ledger's state."""
+    parts: list[Any] = [f"[bold]{escape(data['project'])}[/]  [dim]{escape(data['path'])}[/]"]
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("model", "versions", "newest", "quality on test", "aliases"):
+        table.add_column(heading)
+    for model in data["models"]:
+        aliases = ", ".join(f"{alias['alias']} → {alias['number']}" for alias in model["aliases"]) or "–"
+        quality = f"{model['metric']} {interval(model['quality'])}" if model["quality"] else "–"
+        table.add_row(
+            escape(model["name"]), str(model["versions"]), escape(model["created"] or "–"), quality, escape(aliases)
+        )
+    parts.append(table if data["models"] else "no model yet: flyball run")
+    ledger = data["ledger"]
+    parts.append(
+        f"ledger    {ledger['entries']:,} entries, head {ledger['head'][:16]}…; flyball audit verify checks them"
+    )
+    parts.append(f"log       {data['predictions']:,} predictions, {data['outcomes']:,} with their outcome")
+    return Group(*parts)
+
+
+def audit_summary(data: Data) -> str:
+    """The verdict, and each problem with its place."""
+    if data["ok"]:
+        counts = [f"{count:,} {name}" for name, count in data["checked"].items() if count and name != "outside"]
+        return f"[green]✓[/] {', '.join(counts)}: every hash holds, and the tables agree with the ledger"
+    lines = [f"[red]✗[/] [bold]{len(data['problems'])} problem(s) found[/]"]
+    lines += [
+        f"{problem['code']}  {escape(problem['where'])}: {escape(problem['what'])}" for problem in data["problems"]
+    ]
+    return "\n".join(lines)
+
+
+def log_table(entries: Sequence[Data]) -> Table:
+    """Entries, newest first."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("entry", "time", "what", "subject", "who", "why"):
+        table.add_column(heading)
+    for entry in entries:
+        actor = f"{entry['actor']['kind']}:{entry['actor']['id']}"
+        cells = (entry["seq"], entry["time"][:19], entry["what"], entry["subject"], actor, entry["why"])
+        table.add_row(*(escape(cell) for cell in cells))
+    return table
+
+
+def key_table(keys: Sequence[Data]) -> Table:
+    """Keys with their state."""
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for heading in ("key", "status", "since"):
+        table.add_column(heading)
+    for key in keys:
+        table.add_row(Text(key["id"]), key["status"], key["since"])
+    return table

@@ -1,0 +1,66 @@
+"""The project file: strict, with a position for every value."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flyball.config.duration import DurationInvalid, parse_duration
+    from flyball.config.load import (
+        ConfigInvalid,
+        ConfigMissing,
+        ConfigSyntax,
+        ConfigUnknownKey,
+        ConfigUnreadable,
+        load_project,
+        parse_project,
+    )
+    from flyball.config.model import DataConfig, GateConfig, MetricRule, ModelConfig, ProjectConfig, ProjectSection
+    from flyball.config.write import write_project
+
+__all__ = [
+    "PROJECT_FILE",
+    "ConfigInvalid",
+    "ConfigMissing",
+    "ConfigSyntax",
+    "ConfigUnknownKey",
+    "ConfigUnreadable",
+    "DataConfig",
+    "DurationInvalid",
+    "GateConfig",
+    "MetricRule",
+    "ModelConfig",
+    "ProjectConfig",
+    "ProjectSection",
+    "load_project",
+    "parse_duration",
+    "parse_project",
+    "write_project",
+]
+
+PROJECT_FILE = "flyball.toml"
+
+_HOMES = {
+    "duration": ("DurationInvalid", "parse_duration"),
+    "load": (
+        "ConfigInvalid",
+        "ConfigMissing",
+        "ConfigSyntax",
+        "ConfigUnknownKey",
+        "ConfigUnreadable",
+        "load_project",
+        "parse_project",
+    ),
+    "model": ("DataConfig", "GateConfig", "MetricRule", "ModelConfig", "ProjectConfig", "ProjectSection"),
+    "write": ("write_project",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(f"flyball.config.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,264 @@
+"""What a project file says, checked: sections as frozen records."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidatorFunctionWrapHandler,
+    model_validator,
+)
+
+from flyball.config.duration import DurationInvalid, parse_duration
+from flyball.config.positions import KeyPath, Position
+
+__all__ = ["KNOWN_METRICS", "DataConfig", "GateConfig", "MetricRule", "ModelConfig", "ProjectConfig", "ProjectSection"]
+
+KNOWN_METRICS = (
+    "accuracy",
+    "average_precision",
+    "balanced_accuracy",
+    "brier",
+    "calibration_error",
+    "f1",
+    "interval_coverage",
+    "log_loss",
+    "macro_f1",
+    "mae",
+    "median_absolute_error",
+    "precision",
+    "r2",
+    "recall",
+    "rmse",
+    "roc_auc",
+)
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+_RULE = re.compile(r"\s*(>=|<=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%?)\s*")
+
+
+def _duration(value: Any) -> Any:
+    try:
+        return parse_duration(value)
+    except DurationInvalid as error:
+        raise ValueError(f"{error.what}; {error.fix}") from error
+    except AttributeError as error:
+        raise ValueError('a length of time is written like "60s", "10m" or "2ms"') from error
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def _filled(value: str) -> str:
+    if not value.strip():
+        raise ValueError("must not be empty")
+    return value
+
+
+Text = Annotated[str, AfterValidator(_filled)]
+Duration = Annotated[float, BeforeValidator(_duration)]
+Names = Annotated[tuple[Text, ...], Field(strict=False)]
+OneOrMore = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(strict=False, min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class ProjectSection(_Section):
+    """`[project]`: the project's name, and where its database and artifacts live."""
+
+    name: Text
+    store: Text = "sqlite:///.flyball/flyball.db"
+    artifacts: Text = ".flyball/artifacts"
+
+
+class DataConfig(_Section):
+    """`[data.NAME]`: a table, and what is known of its columns."""
+
+    source: Text
+    time: Text | None = None
+    entity: Text | None = None
+    personal: Names = ()
+    drop: Names = ()
+
+
+class ModelConfig(_Section):
+    """`[model.NAME]`: what is predicted, from what, how well and how fast. `budget` and `latency` are in seconds."""
+
+    data: OneOrMore
+    target: Text
+    task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
+    metric: Text | None = None
+    budget: Duration = 60.0
+    latency: Duration | None = None
+    positive: str | bool | int | float | None = None
+    weight: Text | None = None
+    time: Text | None = None
+    group: Text | None = None
+    split: Literal["auto", "random", "time", "group"] = "auto"
+    drop: Names = ()
+    keep: Names = ()
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> ModelConfig:
+        both = sorted(set(self.drop) & set(self.keep))
+        if both:
+            raise ValueError(f'"{both[0]}" stands in both drop and keep')
+        if self.target in self.drop:
+            raise ValueError(f'the target "{self.target}" stands in drop')
+        return self
+
+
+class MetricRule(_Section):
+    """One bound on a metric. `of` says whether its value or an end of its interval is compared."""
+
+    metric: str
+    min: float | None = None
+    max: float | None = None
+    exclusive: bool = False
+    of: Literal["value", "low", "high"] = "value"
+
+    @property
+    def text(self) -> str:
+        """The rule in words: `roc_auc >= 0.6`, `recall (low end) >= 0.5`.
+
+        >>> MetricRule(metric="recall", min=0.5, of="low").text
+        'recall (low end) >= 0.5'
+        """
+        subject = self.metric if self.of == "value" else f"{self.metric} ({self.of} end)"
+        strict = "" if self.exclusive else "="
+        bounds = [(">", self.min), ("<", self.max)]
+        return f"{subject} " + " and ".join(f"{sign}{strict} {bound:g}" for sign, bound in bounds if bound is not None)
+
+
+class GateConfig(_Section):
+    """`[gate.ALIAS]`: what a version must show before the alias moves to it."""
+
+    rules: tuple[MetricRule, ...] = ()
+    beats_baseline: bool = False
+    no_worse_than: str | None = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _from_toml(cls, raw: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        if not isinstance(raw, Mapping):
+            return handler(raw)
+        settings = {key: raw[key] for key in ("beats_baseline", "no_worse_than") if key in raw}
+        rules = [_rule(key, raw[key]) for key in raw if key not in settings]
+        return handler({**settings, "rules": tuple(rules)})
+
+    @property
+    def raw(self) -> dict[str, Any]:
+        """The section as plain values, each rule as `{"min", "max", "of", "exclusive"}` under its metric's name."""
+        plain: dict[str, Any] = {
+            rule.metric: {
+                key: value
+                for key, value in rule.model_dump(exclude={"metric"}, exclude_none=True).items()
+                if value is not False
+            }
+            for rule in self.rules
+        }
+        if self.beats_baseline:
+            plain["beats_baseline"] = True
+        if self.no_worse_than:
+            plain["no_worse_than"] = self.no_worse_than
+        return plain
+
+
+def _rule(metric: str, value: Any) -> MetricRule:
+    """A rule from `">= 0.6"` or `{ min = 0.6, of = "low" }`; complaints name the metric."""
+    if isinstance(value, str):
+        match = _RULE.fullmatch(value)
+        if not match:
+            raise ValueError(f'{metric}: {value!r} is not a rule; write it like ">= 0.60" or {{ min = 0.60 }}')
+        bound = float(match[2]) / (100 if match[3] else 1)
+        low, high = (bound, None) if match[1].startswith(">") else (None, bound)
+        return MetricRule(metric=metric, min=low, max=high, exclusive=len(match[1]) == 1)
+    if not isinstance(value, Mapping):
+        raise ValueError(f'{metric}: a rule is a text like ">= 0.60" or a table like {{ min = 0.60 }}')
+    unknown = sorted(set(value) - {"min", "max", "of"})
+    if unknown:
+        raise ValueError(f"{metric}.{unknown[0]}: unknown key; a rule has min, max and of")
+    low, high = (_bound(metric, side, value.get(side)) for side in ("min", "max"))
+    if low is None and high is None:
+        raise ValueError(f"{metric}: a rule needs min or max")
+    if low is not None and high is not None and low > high:
+        raise ValueError(f"{metric}: min {low:g} is above max {high:g}, so nothing can pass")
+    of = value.get("of", "value")
+    if of not in {"value", "low", "high"}:
+        raise ValueError(f'{metric}.of: {of!r} is not one of "value", "low", "high"')
+    return MetricRule(metric=metric, min=low, max=high, of=of)
+
+
+def _bound(metric: str, side: str, value: Any) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{metric}.{side}: {value!r} is not a number")
+    return float(value)
+
+
+class ProjectConfig(_Section):
+    """A whole project file. `path` is the file; `where` tells the line that a value was written on."""
+
+    project: ProjectSection
+    data: dict[str, DataConfig] = {}
+    model: dict[str, ModelConfig] = {}
+    gate: dict[str, GateConfig] = {}
+
+    _path: Path = PrivateAttr(default=Path("flyball.toml"))
+    _positions: dict[KeyPath, Position] = PrivateAttr(default_factory=dict)
+
+    def located(self, path: Path, positions: dict[KeyPath, Position]) -> ProjectConfig:
+        """This configuration, knowing where its values stand."""
+        self._path, self._positions = path, positions
+        return self
+
+    @property
+    def path(self) -> Path:
+        return self._path
+
+    @property
+    def folder(self) -> Path:
+        """The folder that relative paths in the file start from."""
+        return self._path.parent
+
+    def resolve(self, location: str) -> Path:
+        """A path of the file (a data source, the artifacts folder) from the project's folder."""
+        return (self.folder / Path(location).expanduser()).resolve()
+
+    @property
+    def store_url(self) -> str:
+        """The store's URL with a relative SQLite path made absolute."""
+        scheme, separator, location = self.project.store.partition("sqlite:///")
+        if scheme or not separator or location.startswith("/"):
+            return self.project.store
+        return f"sqlite:///{self.resolve(location)}"
+
+    def where(self, key: str | KeyPath) -> str:
+        """`flyball.toml:31` for a key such as `gate.production.roc_auc`: its own line, or that of the section it
+        would stand in; the file's name alone when that is absent too."""
+        path: KeyPath = tuple(key.split(".")) if isinstance(key, str) else key
+        while path:
+            if path in self._positions:
+                return f"{self._path.name}:{self._positions[path].line}"
+            path = path[:-1]
+        return self._path.name
+
+
+def is_name(text: str) -> bool:
+    """Whether a text may name a dataset, model or alias: it becomes part of paths and of `name@alias`."""
+    return bool(_NAME.fullmatch(text))

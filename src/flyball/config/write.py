@@ -1,0 +1,95 @@
+"""The project file that `flyball init` writes."""
+
+from __future__ import annotations
+
+import json
+import textwrap
+from collections.abc import Mapping, Sequence
+
+__all__ = ["write_project"]
+
+
+def write_project(
+    *,
+    name: str,
+    source: str,
+    target: str,
+    task: str | None = None,
+    metric: str | None = None,
+    budget: str = "60s",
+    positive: str | bool | float | None = None,
+    weight: str | None = None,
+    time: str | None = None,
+    group: str | None = None,
+    split: str | None = None,
+    personal: Sequence[str] = (),
+    drop: Sequence[str] = (),
+    keep: Sequence[str] = (),
+    seed: int = 0,
+    gate: Mapping[str, str | bool] | None = None,
+    findings: Sequence[str] = (),
+) -> str:
+    """A `flyball.toml` with one dataset and one model, both called `name`, and a gate before `production`.
+
+    `gate` maps a metric to its rule (default: beats the baseline); `findings` are lines that a look at the data gave,
+    kept as comments. What is None stands in the file as a comment that shows how to set it.
+    """
+    found = [f"# {line}" for finding in findings for line in _wrap(finding)]
+    parts = [
+        "# What Flyball does with this folder. Change it, then type: flyball run",
+        "",
+        "[project]",
+        f"name = {_toml(name)}",
+        '# store = "sqlite:///.flyball/flyball.db"',
+        '# artifacts = ".flyball/artifacts"',
+        "",
+        f"[data.{name}]",
+        f"source = {_toml(source)}",
+        *_setting("time", time, '"COLUMN"', "when a row was observed"),
+        *_setting("entity", group, '"COLUMN"', "the machine, customer … that several rows belong to"),
+        *_setting("personal", list(personal) or None, '["COLUMN"]', "never shown in reports, never logged"),
+        "",
+        *(["# A look at the data found:", *found, ""] if found else []),
+        f"[model.{name}]",
+        f"data = {_toml(name)}",
+        f"target = {_toml(target)}",
+        *_setting("task", task, '"binary"', "binary, multiclass or regression; found by itself otherwise"),
+        *_setting("metric", metric, '"roc_auc"', "what to be best at"),
+        f"budget = {_toml(budget)}",
+        *_setting("positive", positive, '"yes"', "the class that matters"),
+        *_setting("weight", weight, '"COLUMN"', "how much a row counts"),
+        *_setting("split", split, '"random"', "random, time or group; found by itself otherwise"),
+        *_setting("drop", list(drop) or None, '["COLUMN"]', "columns the model must not use"),
+        *_setting("keep", list(keep) or None, '["COLUMN"]', "columns to use although the look advises against it"),
+        *([f"seed = {seed}"] if seed else []),
+        "",
+        "# A version must pass this before `flyball promote … production` moves the alias to it.",
+        "[gate.production]",
+        *[f"{_key(rule)} = {_toml(bound)}" for rule, bound in (gate or {"beats_baseline": True}).items()],
+    ]
+    return "\n".join(parts) + "\n"
+
+
+def _setting(key: str, value: object, example: str, meaning: str) -> list[str]:
+    return [f"# {key} = {example}   # {meaning}"] if value is None else [f"{key} = {_toml(value)}"]
+
+
+def _wrap(text: str) -> list[str]:
+    """Comment lines; whatever control characters a column's name holds cannot end a comment early."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in text)
+    return textwrap.wrap(plain, 110, initial_indent="- ", subsequent_indent="  ", break_long_words=False)
+
+
+def _key(key: str) -> str:
+    return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else _toml(key)
+
+
+def _toml(value: object) -> str:
+    """A value as TOML. JSON's escapes of a text are TOML's, but for the delete character."""
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(item) for item in value) + "]"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

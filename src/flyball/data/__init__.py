@@ -1,0 +1,52 @@
+"""Tables: reading them, addressing them by content, their contracts, targets, and a look at them before training."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from flyball.data.table import Table, content_digest
+
+if TYPE_CHECKING:
+    from flyball.data.contract import Contract, ContractBroken, Violation, check_contract, infer_contract
+    from flyball.data.look import Finding, Look, Structure, look
+    from flyball.data.parquet import from_parquet, to_parquet_bytes
+    from flyball.data.sources import Read, read_source
+    from flyball.data.target import Target, prepare_target
+
+__all__ = [
+    "Contract",
+    "ContractBroken",
+    "Finding",
+    "Look",
+    "Read",
+    "Structure",
+    "Table",
+    "Target",
+    "Violation",
+    "check_contract",
+    "content_digest",
+    "from_parquet",
+    "infer_contract",
+    "look",
+    "prepare_target",
+    "read_source",
+    "to_parquet_bytes",
+]
+
+_HOMES = {
+    "contract": ("Contract", "ContractBroken", "Violation", "check_contract", "infer_contract"),
+    "look": ("Finding", "Look", "Structure", "look"),
+    "parquet": ("from_parquet", "to_parquet_bytes"),
+    "sources": ("Read", "read_source"),
+    "target": ("Target", "prepare_target"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    for home, names in _HOMES.items():
+        if name in names:
+            value = getattr(import_module(f"flyball.data.{home}"), name)
+            globals()[name] = value
+            return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,139 @@
+"""The column that a model learns to predict, checked before any time is spent on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.data.table import Table
+from flyball_runtime.errors import BadInput, near_miss
+from flyball_runtime.schema import Field, missing_mask
+
+__all__ = [
+    "Target",
+    "TargetConstant",
+    "TargetMissing",
+    "TargetUnknown",
+    "TargetUnusable",
+    "TooFewRows",
+    "prepare_target",
+]
+
+_FEWEST_ROWS = 10
+
+
+class TargetUnknown(BadInput):
+    """The table has no column of the target's name."""
+
+    code = "FB-TARGET-001"
+
+
+class TargetMissing(BadInput):
+    """The target is missing in every row."""
+
+    code = "FB-TARGET-002"
+
+
+class TargetConstant(BadInput):
+    """The target has the same value in every row: there is nothing to tell apart."""
+
+    code = "FB-TARGET-003"
+
+
+class TooFewRows(BadInput):
+    """Fewer than 10 rows have a target: too few to learn from and to check what was learnt."""
+
+    code = "FB-TARGET-004"
+
+
+class TargetUnusable(BadInput):
+    """The target is of a kind that models cannot predict: a moment in time, or a text that never repeats."""
+
+    code = "FB-TARGET-005"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The target of the rows that have one.
+
+    `values`: (kept,) normalised, none missing; `rows_kept`: (kept,) positions in the table; `notes` say what was left
+    out. `levels` counts the different values.
+    """
+
+    values: NDArray[Any]
+    field: Field
+    rows_kept: NDArray[np.intp]
+    notes: list[str]
+    levels: int
+
+
+def prepare_target(table: Table, name: str) -> Target:
+    """The target column of a table. Rows without one, or with an infinite one, are left out and counted in `notes`.
+
+    Raises TargetUnknown, TargetMissing, TargetConstant, TooFewRows or TargetUnusable.
+    """
+    if name not in table:
+        raise TargetUnknown(
+            f'there is no column "{name}" to predict',
+            where=_columns(table),
+            fix=near_miss(name, table.names) or "give the target as it stands in the header",
+        )
+    field, values = table.schema[name], table[name]
+    if field.kind == "time":
+        raise TargetUnusable(
+            f'the target "{name}" is a moment in time',
+            where=f'column "{name}"',
+            fix="make a number of it, for example the hours until then",
+        )
+    kept, notes = _rows_with_target(values, field)
+    present = values[kept]
+    levels = len(np.unique(present)) if field.kind == "number" else len(set(present.tolist()))
+    _check(name, present, levels, table.rows, field)
+    return Target(present, field, kept, notes, levels)
+
+
+def _rows_with_target(values: NDArray[Any], field: Field) -> tuple[NDArray[np.intp], list[str]]:
+    missing = missing_mask(values, field.kind)
+    infinite = np.isinf(values) if field.kind == "number" else np.zeros(len(values), dtype=bool)
+    notes = [
+        f'{count:,} rows are left out: the target "{field.name}" is {word} there'
+        for count, word in ((int(missing.sum()), "missing"), (int(infinite.sum()), "infinite"))
+        if count
+    ]
+    return np.flatnonzero(~missing & ~infinite), notes
+
+
+def _check(name: str, present: NDArray[Any], levels: int, rows: int, field: Field) -> None:
+    where = f'column "{name}"'
+    if not len(present):
+        raise TargetMissing(
+            f'the target "{name}" is missing in all {rows:,} rows', where=where, fix="choose another target"
+        )
+    if len(present) < _FEWEST_ROWS:
+        raise TooFewRows(
+            f'{len(present)} rows with a target "{name}" are too few',
+            where=where,
+            why=f"at least {_FEWEST_ROWS} are needed, so that some can be held back to check the model",
+            fix="give more rows",
+        )
+    if levels == 1:
+        raise TargetConstant(
+            f'the target "{name}" is the same in all {len(present):,} rows',
+            where=where,
+            fix="choose another target, or give rows of the other outcomes too",
+        )
+    if field.kind == "text" and levels > max(20, len(present) // 2):
+        raise TargetUnusable(
+            f'the target "{name}" has {levels:,} different texts in {len(present):,} rows',
+            where=where,
+            why="hardly any repeats, so there are no classes to learn",
+            fix="choose a target with few classes, or one that is a number",
+        )
+
+
+def _columns(table: Table) -> str:
+    names = ", ".join(f'"{name}"' for name in table.names[:8])
+    return f"columns {names}" + (f" and {len(table.names) - 8} more" if len(table.names) > 8 else "")

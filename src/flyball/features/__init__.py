@@ -1,0 +1,16 @@
+"""From raw columns to a float32 matrix, in numpy and in the graph, bit for bit alike."""
+
+from __future__ import annotations
+
+from flyball.features.frame import DroppedColumn, Frame, FrameGraph, fit_frame
+from flyball.features.target_encoding import TargetEncoding, cross_fitted, fit_encoding
+
+__all__ = [
+    "DroppedColumn",
+    "Frame",
+    "FrameGraph",
+    "TargetEncoding",
+    "cross_fitted",
+    "fit_encoding",
+    "fit_frame",
+]

@@ -1,0 +1,133 @@
+"""Gate rules, as the project file states them: read into records, or refused with their line."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from flyball.charts import number
+from flyball.evaluation import METRICS, metric
+from flyball_runtime.errors import BadInput
+
+__all__ = ["BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "Where", "parse_rules"]
+
+Where = Callable[[str], str]
+_SHORT_FORM = re.compile(r"\s*(>=|<=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%?)\s*")
+_ENDS = ("value", "low", "high")
+
+
+class RuleInvalid(BadInput):
+    """A gate's rule is not written in a form that Flyball knows."""
+
+    code = "FB-GATE-001"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A test metric, or an end of its interval, held within bounds."""
+
+    metric: str
+    min: float | None
+    max: float | None
+    of: Literal["value", "low", "high"] = "value"
+    exclusive: bool = False
+    where: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The rule in words.
+
+        >>> Bound("recall", 0.5, None, of="low").text
+        'recall (low end) >= 0.5'
+        """
+        equal = "" if self.exclusive else "="
+        sides = [
+            f"{sign}{equal} {number(end, 6)}" for sign, end in ((">", self.min), ("<", self.max)) if end is not None
+        ]
+        return f"{subject(self.metric, self.of)} {' and '.join(sides)}"
+
+
+@dataclass(frozen=True, slots=True)
+class BeatsBaseline:
+    """The model's metric, at the bad end of its interval, is better than guessing."""
+
+    where: str | None = None
+    text: str = "beats the baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class NoWorseThan:
+    """The model's metric is at least as good as the bad end of the interval of the version that an alias holds."""
+
+    alias: str
+    where: str | None = None
+
+    @property
+    def text(self) -> str:
+        return f"no worse than {self.alias}"
+
+
+Rule = Bound | BeatsBaseline | NoWorseThan
+
+
+def parse_rules(gate: str, rules: Mapping[str, Any], where: Where | None = None) -> list[Rule]:
+    """The rules of a `[gate.NAME]` section, in its order.
+
+    A metric's rule is a text (`">= 0.60"`, `"<= 3 %"`) or a table (`{ min = 0.6, max = 0.9, of = "low" }`); beside
+    the metrics stand `beats_baseline = true` and `no_worse_than = "ALIAS"`. `where` tells the line of a key.
+    Raises RuleInvalid or UnknownMetric.
+    """
+    found: list[Rule] = []
+    for key, raw in rules.items():
+        place = where(f"gate.{gate}.{key}") if where else None
+        if key == "beats_baseline":
+            if not isinstance(raw, bool):
+                raise _invalid(key, raw, place, "write beats_baseline = true")
+            found += [BeatsBaseline(place)] if raw else []
+        elif key == "no_worse_than":
+            if not isinstance(raw, str) or not raw:
+                raise _invalid(key, raw, place, 'write the name of an alias: no_worse_than = "production"')
+            found.append(NoWorseThan(raw, place))
+        else:
+            found.append(_bound(metric(key, where=place).name, raw, place))
+    return found
+
+
+def subject(name: str, of: str) -> str:
+    """What a rule compares: the metric, or an end of its interval."""
+    return name if of == "value" else f"{name} ({of} end)"
+
+
+def _bound(name: str, raw: Any, place: str | None) -> Bound:
+    if isinstance(raw, str):
+        match = _SHORT_FORM.fullmatch(raw)
+        if not match:
+            raise _invalid(name, raw, place, f'write it like {name} = ">= 0.60" or {name} = {{ min = 0.60 }}')
+        limit = float(match[2]) / (100 if match[3] else 1)
+        low, high = (limit, None) if match[1].startswith(">") else (None, limit)
+        return Bound(name, low, high, exclusive=len(match[1]) == 1, where=place)
+    if not isinstance(raw, Mapping):
+        raise _invalid(name, raw, place, f'write it like {name} = ">= 0.60" or {name} = {{ min = 0.60 }}')
+    unknown = sorted(set(raw) - {"min", "max", "of", "exclusive"})
+    ends = [raw.get("min"), raw.get("max")]
+    if unknown or all(end is None for end in ends):
+        raise _invalid(name, dict(raw), place, "a rule has min or max, and may have of")
+    for end in ends:
+        if end is not None and (isinstance(end, bool) or not isinstance(end, int | float) or not math.isfinite(end)):
+            raise _invalid(name, end, place, "min and max are numbers")
+    of = raw.get("of", "value")
+    if of not in _ENDS:
+        raise _invalid(name, of, place, f"of is one of {', '.join(_ENDS)}")
+    least: float | None = None if ends[0] is None else float(ends[0])
+    most: float | None = None if ends[1] is None else float(ends[1])
+    if least is not None and most is not None and least > most:
+        raise _invalid(name, dict(raw), place, f"min {least:g} is above max {most:g}, so nothing could pass")
+    return Bound(name, least, most, of, bool(raw.get("exclusive", False)), place)
+
+
+def _invalid(key: str, raw: Any, place: str | None, fix: str) -> RuleInvalid:
+    known = f"; known metrics are {', '.join(METRICS)}" if key not in METRICS else ""
+    return RuleInvalid(f"{key} = {raw!r} is not a gate rule", where=place, fix=fix + known)

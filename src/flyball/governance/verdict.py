@@ -1,0 +1,206 @@
+"""Rules against evidence: what was asked, what was measured, and what would pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from flyball.charts import number, span
+from flyball.evaluation import METRICS
+from flyball.governance.rules import BeatsBaseline, Bound, NoWorseThan, Rule, Where, parse_rules, subject
+from flyball_runtime.errors import Refused
+
+__all__ = ["GateRefused", "RuleResult", "Verdict", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleResult:
+    """One rule's outcome: what it asks, what was measured, whether that passes, what would, and the rule's line."""
+
+    rule: str
+    measured: str
+    passes: bool
+    passes_at: str
+    where: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A gate's outcome: passed when every rule passes. A gate without rules passes."""
+
+    gate: str
+    passed: bool
+    results: tuple[RuleResult, ...] = ()
+
+    @property
+    def refusals(self) -> tuple[RuleResult, ...]:
+        return tuple(result for result in self.results if not result.passes)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {"gate": self.gate, "passed": self.passed, "results": [asdict(result) for result in self.results]}
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Verdict:
+        return cls(raw["gate"], bool(raw["passed"]), tuple(RuleResult(**result) for result in raw["results"]))
+
+
+class GateRefused(Refused):
+    """A rule of the gate was not met, so the version was not promoted. Nothing changed but the ledger, which says so."""
+
+    code = "FB-GATE-003"
+
+    def __init__(self, version: str, verdict: Verdict) -> None:
+        facts: dict[str, str] = {}
+        for place, result in enumerate(verdict.refusals):
+            mark = "" if place == 0 else f" {place + 1}"
+            facts |= {f"rule{mark}": result.rule, f"measured{mark}": result.measured}
+            facts[f"passes at{mark}"] = result.passes_at
+        first = verdict.refusals[0].where if verdict.refusals else None
+        super().__init__(
+            f"{version} was not promoted to {verdict.gate}",
+            where=first,
+            fix="flyball run --budget 10m    for a better version; or change the rule, if the rule is wrong",
+            facts=facts,
+        )
+        self.version = version
+        self.verdict = verdict
+
+    def lines(self) -> list[tuple[str, str]]:
+        """Rule, measured value and what would pass, for every rule that refused; then the next step."""
+        shown: list[tuple[str, str]] = []
+        for result in self.verdict.refusals:
+            place = f"    {result.where}" if result.where else ""
+            shown += [("rule", result.rule + place), ("measured", result.measured), ("passes at", result.passes_at)]
+        return [*shown, ("next", self.fix or "")]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**super().to_dict(), "version": self.version, "verdict": self.verdict.to_dict()}
+
+
+def judge(
+    gate: str,
+    rules: Mapping[str, Any] | Sequence[Rule],
+    evidence: Mapping[str, Any],
+    *,
+    reference: Mapping[str, Any] | None = None,
+    reference_name: str | None = None,
+    where: Where | None = None,
+) -> Verdict:
+    """Judge an evidence document by a gate's rules.
+
+    reference: the evidence of the version that `no_worse_than` means (None: no version holds that alias, which
+    passes). reference_name: how to call it. Raises RuleInvalid or UnknownMetric for rules that cannot be read.
+    """
+    parsed = parse_rules(gate, rules, where) if isinstance(rules, Mapping) else list(rules)
+    results = []
+    for rule in parsed:
+        if isinstance(rule, Bound):
+            results.append(_judge_bound(rule, evidence))
+        elif isinstance(rule, BeatsBaseline):
+            results.append(_judge_baseline(rule, evidence))
+        else:
+            results.append(_judge_reference(rule, evidence, reference, reference_name))
+    return Verdict(gate, all(result.passes for result in results), tuple(results))
+
+
+def _judge_bound(rule: Bound, evidence: Mapping[str, Any]) -> RuleResult:
+    found = _test(evidence, rule.metric)
+    wanted = _wanted(rule)
+    compared = found.get(rule.of) if found else None
+    if found is None or compared is None:
+        return RuleResult(rule.text, _unmeasured(rule.metric, rule.of, evidence, found), False, wanted, rule.where)
+    above = rule.min is None or compared > rule.min or (compared == rule.min and not rule.exclusive)
+    below = rule.max is None or compared < rule.max or (compared == rule.max and not rule.exclusive)
+    more = "" if above else _hits_missing(rule, evidence, compared)
+    return RuleResult(rule.text, _measured(found, evidence), above and below, wanted + more, rule.where)
+
+
+def _wanted(rule: Bound) -> str:
+    sides = []
+    if rule.min is not None:
+        sides.append(
+            f"{'more than ' if rule.exclusive else ''}{number(rule.min, 6)}{'' if rule.exclusive else ' or more'}"
+        )
+    if rule.max is not None:
+        sides.append(
+            f"{'less than ' if rule.exclusive else ''}{number(rule.max, 6)}{'' if rule.exclusive else ' or less'}"
+        )
+    return f"{subject(rule.metric, rule.of)} of {' and '.join(sides)}"
+
+
+def _judge_baseline(rule: BeatsBaseline, evidence: Mapping[str, Any]) -> RuleResult:
+    name = str(evidence.get("metric"))
+    found, guess = _test(evidence, name), _metrics(evidence, "baseline").get(name)
+    if found is None or guess is None or name not in METRICS:
+        return RuleResult(rule.text, f"{name} was not measured", False, "a measured metric", rule.where)
+    better = METRICS[name].better
+    end = found.get("low" if better == "higher" else "high")
+    passes = end is not None and METRICS[name].improves(end, guess["value"])
+    side, sense = ("low", "above") if better == "higher" else ("high", "below")
+    wanted = f"{name} whose {side} end is {sense} the baseline's {number(guess['value'])}"
+    measured = f"{name} {_measured(found, evidence)}; baseline {number(guess['value'])}"
+    return RuleResult(rule.text, measured, passes, wanted, rule.where)
+
+
+def _judge_reference(
+    rule: NoWorseThan, evidence: Mapping[str, Any], reference: Mapping[str, Any] | None, called: str | None
+) -> RuleResult:
+    name = str(evidence.get("metric"))
+    holder = called or rule.alias
+    if reference is None:
+        return RuleResult(rule.text, f"no version holds {rule.alias} yet", True, "always, the first time", rule.where)
+    found, theirs = _test(evidence, name), _test(reference, name)
+    if found is None or theirs is None or name not in METRICS:
+        missing = holder if found is not None else "this version"
+        return RuleResult(rule.text, f"{name} was not measured for {missing}", False, f"{name} of both", rule.where)
+    better = METRICS[name].better
+    end = theirs.get("low" if better == "higher" else "high")
+    least = theirs["value"] if end is None else end
+    passes = not METRICS[name].improves(least, found["value"])
+    data, other = (document.get("data", {}).get("version") for document in (evidence, reference))
+    caution = "" if data == other else " (measured on different data)"
+    measured = f"{name} {_measured(found, evidence)}; {holder} {span(theirs['value'], theirs['low'], theirs['high'])}"
+    side = "or more" if better == "higher" else "or less"
+    return RuleResult(rule.text, measured + caution, passes, f"{name} of {number(least)} {side}", rule.where)
+
+
+def _metrics(evidence: Mapping[str, Any], part: str) -> Mapping[str, Any]:
+    return (evidence.get("metrics") or {}).get(part) or {}
+
+
+def _test(evidence: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    found = _metrics(evidence, "test").get(name)
+    return found if found is not None and found.get("value") is not None else None
+
+
+def _measured(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
+    rows = (evidence.get("split") or {}).get("test_rows")
+    shown = span(found["value"], found.get("low"), found.get("high"))
+    return f"{shown} on {rows:,} test rows" if rows is not None else shown
+
+
+def _unmeasured(name: str, of: str, evidence: Mapping[str, Any], found: Mapping[str, Any] | None) -> str:
+    if found is not None:
+        return f"{_measured(found, evidence)}: too few independent rows to know the {of} end"
+    task = evidence.get("task")
+    if name in METRICS and task not in METRICS[name].tasks:
+        return f"nothing: {name} does not apply to a {task} model"
+    return f"nothing: {name} is undefined on the test rows, or was not measured"
+
+
+def _hits_missing(rule: Bound, evidence: Mapping[str, Any], compared: float) -> str:
+    """For recall: how many more positives must be found, which is easier to picture than a share."""
+    counts = (evidence.get("confusion") or {}).get("counts")
+    classes, positive = evidence.get("classes"), evidence.get("positive_class")
+    if (
+        rule.metric != "recall"
+        or rule.of != "value"
+        or rule.min is None
+        or not counts
+        or positive not in (classes or [])
+    ):
+        return ""
+    positives = sum(counts[classes.index(positive)]) if classes else 0
+    short = -int(-(rule.min - compared) * positives // 1)
+    return f": {max(1, short):,} more of its {positives:,} positive rows found" if positives else ""

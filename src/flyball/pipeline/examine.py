@@ -1,0 +1,163 @@
+"""The second step: a look at the data decides the task, the split, and which columns may be learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.automl import infer_task
+from flyball.data import Table, Target, look, prepare_target
+from flyball.evaluation import SplitPlan, Task, default_metric, metric, plan_split
+from flyball.pipeline.read import DatasetVersion
+from flyball.pipeline.settings import LoopSettings
+from flyball.pipeline.steps import StepRunner
+from flyball_runtime.errors import BadInput, near_miss
+
+__all__ = ["ColumnUnknown", "Examined", "NothingToLearnFrom", "WeightInvalid", "examine"]
+
+
+class NothingToLearnFrom(BadInput):
+    """After leaving out identifiers, constants and leaks, no column is left to learn from."""
+
+    code = "FB-PIPE-001"
+
+
+class ColumnUnknown(BadInput):
+    """A setting names a column that the table does not have."""
+
+    code = "FB-PIPE-002"
+
+
+class WeightInvalid(BadInput):
+    """The weight column holds text, missing or negative values, or only zeros."""
+
+    code = "FB-PIPE-003"
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What is learned, from which columns, and how it is tested. `table` holds the rows with a target."""
+
+    table: Table
+    target: Target
+    task: Task
+    task_why: str
+    metric: str
+    positive: Any
+    used: tuple[str, ...]
+    left_out: tuple[Mapping[str, str], ...]
+    personal: tuple[str, ...]
+    leaks: tuple[Mapping[str, Any], ...]
+    findings: tuple[Mapping[str, Any], ...]
+    plan: SplitPlan
+    weights: NDArray[np.float64] | None
+    notes: tuple[str, ...]
+
+
+def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner) -> Examined:
+    """Look at a dataset version and decide. Raises BadInput when nothing can be learned from it."""
+    _check_names(dataset.table, settings)
+    target = prepare_target(dataset.table, settings.target)
+    table = dataset.table.take(target.rows_kept)
+    choice = infer_task(target.values, target.field)
+    task: Task = choice.task if settings.task == "auto" else settings.task
+    found = runner.run(
+        "look",
+        {"dataset": dataset.version, **settings.key("target", "time", "group", "seed"), "task": task},
+        lambda: look(
+            table, settings.target, task=task, time=settings.time, group=settings.group, seed=settings.seed
+        ).to_dict(),
+        note=lambda made: f"split by {made['structure']['kind']}, {len(made['leaks'])} leaks",
+    )
+    used, left_out = _columns(table, settings, found)
+    if not used:
+        raise NothingToLearnFrom(
+            f'no column is left to learn "{settings.target}" from',
+            where=dataset.name,
+            facts={item["column"]: item["why"] for item in left_out[:8]},
+            fix="give the table columns that say something about the target, or keep one on purpose: keep = [COLUMN]",
+        )
+    personal = {item["column"] for item in found["columns"] if item["kind"] == "personal data" and item["column"]} | set(settings.personal)
+    return Examined(
+        table=table,
+        target=target,
+        task=task,
+        task_why=choice.why if settings.task == "auto" else "declared",
+        metric=metric(settings.metric, task).name if settings.metric else default_metric(task),
+        positive=settings.positive,
+        used=used,
+        left_out=tuple(left_out),
+        personal=tuple(sorted(personal)),
+        leaks=tuple(found["leaks"]),
+        findings=tuple(found["columns"]),
+        plan=_plan(table, target, task, settings, found["structure"]),
+        weights=_weights(table, settings),
+        notes=(*dataset.notes, *target.notes, *found["notes"]),
+    )
+
+
+def _columns(
+    table: Table, settings: LoopSettings, found: Mapping[str, Any]
+) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    """Columns to learn from, and those left out with their reasons. `keep` and `drop` overrule what was found."""
+    reasons = {settings.target: "", **dict.fromkeys(settings.drop, "dropped in the project file")}
+    if settings.weight:
+        reasons[settings.weight] = "the row weights"
+    structure = found["structure"]
+    if structure["kind"] == "group" and structure["by"]:
+        reasons.setdefault(structure["by"], "names the group that a row belongs to")
+    for finding in [*found["leaks"], *found["columns"]]:
+        column = finding["column"]
+        if column is not None and finding["action"] == "leave out" and column not in settings.keep:
+            reasons.setdefault(column, f"{finding['what']} ({finding['why']})")
+    used = tuple(name for name in table.names if name not in reasons)
+    left_out = [{"column": name, "why": reasons[name]} for name in table.names if reasons.get(name)]
+    return used, left_out
+
+
+def _plan(table: Table, target: Target, task: Task, settings: LoopSettings, structure: Mapping[str, Any]) -> SplitPlan:
+    """The split that the project file declares, or else the one that the data shows."""
+    kind, by = structure["kind"], structure["by"]
+    confidence, why = structure["confidence"], structure["why"]
+    if settings.split not in ("auto", kind):
+        declared = {"time": settings.time, "group": settings.group, "random": None}[settings.split]
+        kind, by, confidence, why = settings.split, declared, 1.0, "declared in the project file"
+    if kind == "time" and by is None:
+        by = "row_order"
+    order = table[by] if kind == "time" and by in table else None
+    groups = table[by] if kind == "group" and by in table else None
+    return plan_split(
+        table.rows, kind=kind, by=by, order=order, groups=groups, target=target.values, task=task,
+        seed=settings.seed, confidence=confidence, why=why,
+    )  # fmt: skip
+
+
+def _weights(table: Table, settings: LoopSettings) -> NDArray[np.float64] | None:
+    if settings.weight is None:
+        return None
+    values = table[settings.weight]
+    fine = values.dtype.kind == "f" and bool(np.isfinite(values).all()) and values.min() >= 0 and values.max() > 0
+    if not fine:
+        raise WeightInvalid(
+            f'"{settings.weight}" cannot weigh rows',
+            why="weights are finite numbers, none negative and not all zero",
+            fix="mend the column, or name another one under weight",
+        )
+    return np.asarray(values, dtype=np.float64)
+
+
+def _check_names(table: Table, settings: LoopSettings) -> None:
+    named = {"time": (settings.time,), "group": (settings.group,), "weight": (settings.weight,),
+             "keep": settings.keep, "personal": settings.personal}  # fmt: skip
+    for key, names in named.items():
+        for name in names:
+            if name is not None and name not in table:
+                raise ColumnUnknown(
+                    f'{key} names a column "{name}" that the table does not have',
+                    why=near_miss(name, table.names),
+                    fix="columns: " + ", ".join(table.names[:20]),
+                )

@@ -1,0 +1,139 @@
+"""The loop: read, look, train, prove; then gate and register."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flyball import __version__
+from flyball.core.clock import Clock
+from flyball.core.executor import Executor
+from flyball.core.progress import Cancellation, Progress
+from flyball.governance import Verdict, git_commit, judge, sign_bundle
+from flyball.ledger import Actor, KeyRing, Ledger
+from flyball.pipeline.candidate import Candidate
+from flyball.pipeline.examine import examine
+from flyball.pipeline.prove import prove
+from flyball.pipeline.read import read_dataset
+from flyball.pipeline.settings import LoopSettings
+from flyball.pipeline.steps import StepRunner
+from flyball.pipeline.train import train
+from flyball.registry import ModelVersion, Registry
+from flyball.store import ArtifactStore, StepCache
+
+__all__ = ["CANDIDATE_GATE", "Gate", "Loop", "Registration"]
+
+# A gate of this name is passed before a version is registered; every other gate guards the alias of its name.
+CANDIDATE_GATE = "candidate"
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The rules of one gate as the project file states them; `where` tells the line of a key."""
+
+    name: str
+    rules: Mapping[str, Any]
+    where: Callable[[str], str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """What became of a candidate: its version (None when the candidate gate refused it) and every gate's verdict."""
+
+    version: ModelVersion | None
+    verdicts: tuple[Verdict, ...]
+    unchanged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """The parts that the steps work with."""
+
+    registry: Registry
+    ledger: Ledger
+    keys: KeyRing
+    artifacts: ArtifactStore
+    steps: StepCache
+    executor: Executor
+    clock: Clock
+    folder: Path
+
+    def learn(
+        self,
+        source: Any,
+        settings: LoopSettings,
+        *,
+        drop: tuple[str, ...],
+        progress: Progress,
+        cancellation: Cancellation,
+    ) -> Candidate:
+        """Make and prove a model. Steps whose inputs and settings did not change are reused."""
+        runner = StepRunner(self.steps, progress, cancellation, __version__)
+        dataset = read_dataset(source, settings.dataset, drop=drop, runner=runner, artifacts=self.artifacts)
+        examined = examine(dataset, settings, runner)
+        trained = train(
+            dataset, examined, settings, runner=runner, artifacts=self.artifacts, executor=self.executor,
+            progress=progress, cancellation=cancellation,
+        )  # fmt: skip
+        code = {"git_commit": git_commit(self.folder), "flyball": __version__}
+        proved = prove(
+            dataset, examined, trained, settings, runner=runner, artifacts=self.artifacts, progress=progress,
+            clock=self.clock, code=code,
+        )  # fmt: skip
+        return Candidate(settings, dataset, trained, proved, tuple(runner.reused))
+
+    def register(
+        self, candidate: Candidate, gates: Sequence[Gate], *, actor: Actor, reason: str, run_id: str | None
+    ) -> Registration:
+        """Judge the candidate by every gate and register it, unless its own gate refuses or it stands there already."""
+        model = candidate.settings.name
+        verdicts = tuple(self.judge(gate, model, candidate.evidence) for gate in gates)
+        standing = self._standing(candidate)
+        if standing is not None:
+            return Registration(standing, verdicts, unchanged=True)
+        refused = [verdict for verdict in verdicts if verdict.gate == CANDIDATE_GATE and not verdict.passed]
+        if refused:
+            return Registration(None, verdicts, unchanged=False)
+
+        def build(number: int, checkpoint: Mapping[str, Any]) -> Mapping[str, bytes]:
+            files = candidate.files(
+                number, verdicts=list(verdicts), checkpoint=checkpoint, actor=actor.to_dict(), reason=reason
+            )
+            return sign_bundle(files, self.keys)
+
+        self.registry.record_dataset(
+            candidate.dataset.name, candidate.dataset.version, candidate.dataset.artifact,
+            meta={"contract": candidate.dataset.contract, "rows": candidate.dataset.table.rows}, actor=actor,
+        )  # fmt: skip
+        version = self.registry.register_version(
+            model, task=candidate.evidence["task"], build=build, evidence=dict(candidate.evidence),
+            dataset_version=candidate.dataset.version, run_id=run_id, actor=actor, reason=reason,
+        )  # fmt: skip
+        return Registration(version, verdicts, unchanged=False)
+
+    def judge(self, gate: Gate, model: str, evidence: Mapping[str, Any]) -> Verdict:
+        """One gate's verdict over evidence; `no_worse_than` is read against the version that the alias holds now."""
+        named = gate.rules.get("no_worse_than")
+        holder = self._holder(model, named) if named else None
+        return judge(
+            gate.name,
+            gate.rules,
+            evidence,
+            reference=self.registry.evidence(holder) if holder else None,
+            reference_name=holder.ref if holder else None,
+            where=gate.where,
+        )
+
+    def _holder(self, model: str, alias: str) -> ModelVersion | None:
+        held = {now.alias: now.number for now in self.registry.aliases(model)}
+        return self.registry.version(model, held[alias]) if alias in held else None
+
+    def _standing(self, candidate: Candidate) -> ModelVersion | None:
+        """The newest version, if this candidate is it."""
+        model = candidate.settings.name
+        if model not in [known.name for known in self.registry.models()]:
+            return None
+        newest = self.registry.resolve(model)
+        return newest if newest.evidence_digest == candidate.proved.digests["evidence"] else None

@@ -1,0 +1,306 @@
+"""The fourth step: what can be said of the model, measured on rows that it never saw."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.automl import random_gap
+from flyball.core.clock import Clock, rfc3339
+from flyball.core.progress import Progress
+from flyball.evaluation import (
+    baseline,
+    calibration_bins,
+    class_codes,
+    confusion,
+    curves,
+    evaluate,
+    plan_split,
+    residual_bins,
+)
+from flyball.explain import explain
+from flyball.governance import environment
+from flyball.pipeline.blobs import get_bytes, get_json, present, put_bytes, put_json
+from flyball.pipeline.examine import Examined
+from flyball.pipeline.plain import plain
+from flyball.pipeline.read import DatasetVersion
+from flyball.pipeline.settings import LoopSettings
+from flyball.pipeline.steps import StepRunner
+from flyball.pipeline.train import Trained
+from flyball.store import ArtifactStore
+from flyball_runtime import golden
+from flyball_runtime.profile import Profile
+from flyball_runtime.schema import MISSING_TIME
+from flyball_runtime.score import Scorer
+
+__all__ = ["Proved", "prove"]
+
+_GOLDEN_ROWS = 128
+_EXAMPLES = 3
+_EFFECT_COLUMNS = 4
+_EXPLAINED_ROWS = 400
+_STEP = "prove"
+Outputs = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The evidence document, with the training profile and golden rows that the bundle carries."""
+
+    evidence: Mapping[str, Any]
+    reference: bytes
+    golden: bytes
+    digests: Mapping[str, str]
+
+
+def prove(
+    dataset: DatasetVersion,
+    examined: Examined,
+    trained: Trained,
+    settings: LoopSettings,
+    *,
+    runner: StepRunner,
+    artifacts: ArtifactStore,
+    progress: Progress,
+    clock: Clock,
+    code: Mapping[str, Any],
+) -> Proved:
+    """Measure the trained model on the test rows, through the very scorer that serves it."""
+
+    def work() -> dict[str, Any]:
+        prover = _Prover(dataset, examined, trained, settings, progress)
+        evidence = plain(prover.evidence(clock.now(), code))
+        return {
+            "evidence": put_json(artifacts, evidence),
+            "reference": put_bytes(artifacts, prover.reference()),
+            "golden": put_bytes(artifacts, prover.golden()),
+            "metric": examined.metric,
+            "value": evidence["metrics"]["test"].get(examined.metric, {}).get("value"),
+        }
+
+    depends_on = {"trained": dict(trained.digests), "dataset": dataset.version, **settings.key()}
+    outputs = runner.run(
+        _STEP, depends_on, work, note=lambda made: f"{made['metric']} {made['value']:.4g} on the test rows",
+        usable=lambda made: present(artifacts, [made["evidence"], made["reference"], made["golden"]]),
+    )  # fmt: skip
+    digests = {name: outputs[name] for name in ("evidence", "reference", "golden")}
+    reference, rows = get_bytes(artifacts, digests["reference"]), get_bytes(artifacts, digests["golden"])
+    return Proved(get_json(artifacts, digests["evidence"]), reference, rows, digests)
+
+
+class _Prover:
+    """One model on its test rows: scores them once, then answers each part of the evidence."""
+
+    def __init__(
+        self, dataset: DatasetVersion, examined: Examined, trained: Trained, settings: LoopSettings, progress: Progress
+    ) -> None:
+        self._dataset, self._examined, self._trained, self._settings = dataset, examined, trained, settings
+        self._progress = progress
+        self._pipeline = trained.pipeline
+        self._scorer = Scorer(trained.graph, trained.pipeline.schema, examined.task, trained.pipeline.class_values)
+        self._test = examined.table.take(examined.plan.test)
+        self._truth = self._typed(examined.target.values[examined.plan.test])
+        self._outputs = self._scorer.score(self._test.columns)
+
+    def evidence(self, now: datetime, code: Mapping[str, Any]) -> dict[str, Any]:
+        """The evidence document."""
+        examined, plan, pipeline = self._examined, self._examined.plan, self._pipeline
+        classes = pipeline.classes
+        return {
+            "model": self._settings.name,
+            "task": examined.task,
+            "task_why": examined.task_why,
+            "target": self._settings.target,
+            "metric": examined.metric,
+            "classes": None if classes is None else [_label(value) for value in classes],
+            "positive_class": None if pipeline.positive is None else _label(pipeline.positive),
+            "threshold": pipeline.threshold,
+            "data": {
+                "dataset": self._dataset.name,
+                "version": self._dataset.version,
+                "rows": examined.table.rows,
+                "columns": len(self._dataset.table.schema),
+                "used": list(examined.used),
+                "left_out": [dict(item) for item in examined.left_out],
+                "personal": list(examined.personal),
+                "notes": list(examined.notes),
+            },
+            "split": {
+                "kind": plan.kind, "by": plan.by, "confidence": plan.confidence, "why": plan.why, "unit": plan.unit,
+                "train_rows": len(plan.train), "test_rows": len(plan.test), "folds": len(plan.folds),
+            },
+            "metrics": self._metrics(),
+            "random_gap": self._gap(),
+            "leaks": [{**leak, "why": leak["why"], "action": leak["action"]} for leak in examined.leaks],
+            "findings": [dict(finding) for finding in examined.findings],
+            **self._diagnostics(),
+            **self._reasons(),
+            "leaderboard": [dict(entry) for entry in self._trained.leaderboard],
+            "parity": dict(self._trained.parity),
+            "latency": self._latency(),
+            "size_bytes": len(self._trained.graph),
+            "budget": {"seconds": self._settings.budget_seconds, "used_seconds": self._trained.seconds},
+            "notes": list(self._trained.notes),
+            "environment": environment(),
+            "code": dict(code),
+            "artifacts": dict(self._trained.digests),
+            "seed": self._settings.seed,
+            "created": rfc3339(now),
+        }  # fmt: skip
+
+    def _metrics(self) -> dict[str, Any]:
+        self._progress.update(_STEP, 0.1, "metrics with intervals")
+        examined, plan = self._examined, self._examined.plan
+        weights = examined.weights
+        common: dict[str, Any] = {"classes": self._pipeline.class_values, "positive": self._pipeline.positive}
+        test = {
+            **common, "seed": self._settings.seed, "groups": plan.units_of(plan.test),
+            "weights": None if weights is None else weights[plan.test],
+        }  # fmt: skip
+        train_truth = self._typed(examined.target.values[plan.train])
+        measured = {
+            "test": evaluate(examined.task, self._truth, self._outputs, **test),
+            "baseline": baseline(examined.task, train_truth, self._truth, **test),
+        }
+        validated = np.flatnonzero(np.isfinite(self._trained.out_of_fold).all(axis=1))
+        if len(validated):
+            rows = plan.train[validated]
+            cv = {
+                **common, "seed": self._settings.seed, "groups": plan.units_of(rows),
+                "weights": None if weights is None else weights[rows],
+            }  # fmt: skip
+            outputs = self._as_outputs(self._trained.out_of_fold[validated])
+            measured["cv"] = evaluate(examined.task, train_truth[validated], outputs, **cv)
+        return {
+            part: {name: interval.to_dict() for name, interval in measured.get(part, {}).items()}
+            for part in ("cv", "test", "baseline")
+        }
+
+    def _as_outputs(self, out_of_fold: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+        """Out-of-fold values in the form that scoring answers with."""
+        pipeline = self._pipeline
+        if pipeline.classes is None:
+            value = out_of_fold[:, 0]
+            if pipeline.interval is None:
+                return {"prediction": value}
+            return {"prediction": value, "low": value + pipeline.interval.low, "high": value + pipeline.interval.high}
+        probability = out_of_fold
+        if probability.shape[1] == 1:
+            probability = np.column_stack([1 - probability[:, 0], probability[:, 0]])
+        values = pipeline.class_values
+        assert values is not None
+        binary = _at_threshold(probability, pipeline.threshold) if len(values) == 2 else probability.argmax(axis=1)
+        return {"prediction": values[binary], "probability": probability}
+
+    def _gap(self) -> dict[str, Any] | None:
+        """What a random split would have shown instead, when the honest one is another."""
+        examined, plan = self._examined, self._examined.plan
+        if plan.kind == "random":
+            return None
+        self._progress.update(_STEP, 0.3, "the gap to a random split")
+        target, seed = examined.target.values, self._settings.seed
+        shuffled = plan_split(examined.table.rows, kind="random", target=target, task=examined.task, seed=seed)
+        return random_gap(
+            examined.table.select(examined.used), target, task=examined.task, metric=examined.metric, seed=seed,
+            honest_folds=[(plan.train, plan.test)], random_folds=[(shuffled.train, shuffled.test)],
+        )  # fmt: skip
+
+    def _diagnostics(self) -> dict[str, Any]:
+        """Calibration, curves and confusions of a classifier; residuals of a regression."""
+        parts: dict[str, Any] = {"calibration": None, "curves": None, "residuals": None, "confusion": None}
+        values = self._pipeline.class_values
+        if values is None:
+            truth = np.asarray(self._truth, dtype=np.float64)
+            parts["residuals"] = residual_bins(truth, self._outputs["prediction"])
+            return parts
+        counts = confusion(self._truth, self._outputs["prediction"], values)
+        parts["confusion"] = {"classes": [_label(value) for value in values], "counts": counts}
+        if len(values) == 2:
+            positive = class_codes(self._truth, values) == 1
+            probability = self._outputs["probability"][:, 1]
+            parts["calibration"] = {"bins": calibration_bins(probability, positive)}
+            if positive.any() and not positive.all():
+                parts["curves"] = curves(probability, positive)
+        return parts
+
+    def _reasons(self) -> dict[str, Any]:
+        """Which columns move the score, how, and for a few test rows by how much."""
+        self._progress.update(_STEP, 0.6, "reasons")
+        rng = np.random.default_rng(self._settings.seed)
+        rows = np.sort(rng.permutation(self._test.rows)[:_EXPLAINED_ROWS])
+        explained = explain(self._pipeline, self._test.take(rows), hide=self._examined.personal)
+        importance = explained.importance(seed=self._settings.seed)
+        shown = [item.column for item in importance if item.column not in explained.hidden][:_EFFECT_COLUMNS]
+        return {
+            "importance": [item.to_dict() for item in importance],
+            "effects": [{"column": column, "bins": explained.effects(column)} for column in shown],
+            "examples": [explained.row_dict(row) for row in _telling_rows(explained.margin[:, -1])],
+        }
+
+    def _latency(self) -> dict[str, float]:
+        """Median milliseconds of one row, through the runtime and through the bare graph."""
+        columns = {name: self._test[name][:1] for name in self._pipeline.schema.names}
+        feed = self._scorer.feed(columns)
+        return {
+            "single_row_ms": _median_ms(lambda: self._scorer.score(columns)),
+            "graph_ms": _median_ms(lambda: self._scorer.run_graph(feed)),
+        }
+
+    def reference(self) -> bytes:
+        """The profile of the training rows in blocks, without columns marked personal."""
+        self._progress.update(_STEP, 0.9, "reference profile and golden rows")
+        kept = [name for name in self._pipeline.schema.names if name not in self._examined.personal]
+        rows = self._examined.table.take(self._examined.plan.train).select(kept)
+        return Profile.build(dict(rows.columns), rows.schema).to_bytes()
+
+    def golden(self) -> bytes:
+        """Test rows with the outputs expected for them; columns marked personal are missing in them."""
+        table = self._test.select(self._pipeline.schema.names).take(slice(0, _GOLDEN_ROWS))
+        columns = {
+            field.name: _missing(table.rows, field.kind) if field.name in self._examined.personal else table[field.name]
+            for field in table.schema
+        }
+        return golden.pack(columns, self._scorer.score(columns, margin=True), table.schema)
+
+    def _typed(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Target values in the type of the classes, so that they compare equal."""
+        kind = self._pipeline.class_type
+        if kind == "text" or kind is None:
+            return values
+        return values.astype({"integer": np.int64, "boolean": np.bool_, "number": np.float64}[kind])
+
+
+def _telling_rows(score: NDArray[np.float64]) -> list[int]:
+    """The rows with the highest, the middle and the lowest score."""
+    order = np.argsort(-score, kind="stable")
+    return [int(row) for row in order[np.unique(np.linspace(0, len(order) - 1, _EXAMPLES).astype(np.intp))]]
+
+
+def _at_threshold(probability: NDArray[np.float64], threshold: float) -> NDArray[np.intp]:
+    """Class positions of a binary task at a threshold on the positive class: (rows, 2) -> (rows,)."""
+    return (probability[:, 1] >= threshold).astype(np.intp)
+
+
+def _missing(rows: int, kind: str) -> NDArray[Any]:
+    fill: dict[str, Any] = {"number": np.nan, "time": MISSING_TIME, "text": None}
+    dtype: dict[str, Any] = {"number": np.float64, "time": np.int64, "text": object}
+    return np.full(rows, fill[kind], dtype=dtype[kind])
+
+
+def _label(value: Any) -> str:
+    return str(value)
+
+
+def _median_ms(call: Any, *, rounds: int = 200) -> float:
+    seconds = np.empty(rounds)
+    for turn in range(rounds):
+        began = time.perf_counter()
+        call()
+        seconds[turn] = time.perf_counter() - began
+    return float(np.median(seconds) * 1000)

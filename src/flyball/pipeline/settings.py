@@ -1,0 +1,54 @@
+"""What a loop is asked to do, resolved from the project file or from arguments."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
+
+from flyball.config import DataConfig, ModelConfig
+
+__all__ = ["LoopSettings"]
+
+_NOT_IN_KEYS = ("name", "dataset", "budget_seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class LoopSettings:
+    """One model to make. None and "auto" leave a choice to the data; `budget_seconds` is for the search and export."""
+
+    name: str
+    dataset: str
+    target: str
+    task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
+    metric: str | None = None
+    budget_seconds: float = 60.0
+    seed: int = 0
+    positive: str | bool | int | float | None = None
+    weight: str | None = None
+    time: str | None = None
+    group: str | None = None
+    split: Literal["auto", "random", "time", "group"] = "auto"
+    drop: tuple[str, ...] = ()
+    keep: tuple[str, ...] = ()
+    personal: tuple[str, ...] = ()
+
+    @classmethod
+    def from_config(cls, name: str, model: ModelConfig, data: DataConfig) -> LoopSettings:
+        """The settings of `[model.NAME]` on its `[data.…]`; the model's own time and group columns win."""
+        return cls(
+            name=name, dataset=model.data[0], target=model.target, task=model.task, metric=model.metric,
+            budget_seconds=model.budget, seed=model.seed, positive=model.positive, weight=model.weight,
+            time=model.time or data.time, group=model.group or data.entity, split=model.split,
+            drop=model.drop + data.drop, keep=model.keep, personal=data.personal,
+        )  # fmt: skip
+
+    def with_budget(self, seconds: float | None) -> LoopSettings:
+        """The same with another budget; None leaves it."""
+        return self if seconds is None else replace(self, budget_seconds=seconds)
+
+    def key(self, *names: str) -> Mapping[str, Any]:
+        """These settings as JSON values, for a step's key; none named: all that can change what is learned."""
+        values = asdict(self)
+        chosen = names or tuple(name for name in values if name not in _NOT_IN_KEYS)
+        return {name: list(values[name]) if isinstance(values[name], tuple) else values[name] for name in chosen}

@@ -1,0 +1,147 @@
+"""The third step: search, calibrate, export one graph, and check that it equals what was fitted."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.automl import FittedPipeline, Learned, check_parity, export_graph, learn
+from flyball.core.executor import Executor
+from flyball.core.progress import Cancellation, Progress
+from flyball.pipeline.blobs import get_bytes, present, put_bytes
+from flyball.pipeline.examine import Examined
+from flyball.pipeline.plain import plain
+from flyball.pipeline.read import DatasetVersion
+from flyball.pipeline.settings import LoopSettings
+from flyball.pipeline.steps import StepRunner
+from flyball.store import ArtifactStore
+
+__all__ = ["Trained", "train"]
+
+_STEP = "train"
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A fitted pipeline with its graph. `out_of_fold`: (rows, …) outputs, NaN where a row was never validated."""
+
+    pipeline: FittedPipeline
+    graph: bytes
+    out_of_fold: NDArray[np.float64]
+    leaderboard: tuple[Mapping[str, Any], ...]
+    parity: Mapping[str, Any]
+    seconds: float
+    notes: tuple[str, ...]
+    digests: Mapping[str, str]
+
+
+def train(
+    dataset: DatasetVersion,
+    examined: Examined,
+    settings: LoopSettings,
+    *,
+    runner: StepRunner,
+    artifacts: ArtifactStore,
+    executor: Executor,
+    progress: Progress,
+    cancellation: Cancellation,
+) -> Trained:
+    """Learn from the training rows within the budget. Raises ExportRefused when the graph differs from the model."""
+    kept: list[tuple[FittedPipeline, bytes, NDArray[np.float64]]] = []
+
+    def work() -> dict[str, Any]:
+        learned = _learn(examined, settings, executor, progress, cancellation)
+        rows = examined.table.take(examined.plan.train).select(examined.used)
+        progress.update(_STEP, None, "exporting one graph")
+        graph = export_graph(learned.pipeline)
+        progress.update(_STEP, None, "checking that the graph equals the model")
+        parity = check_parity(graph, learned, rows)
+        kept.append((learned.pipeline, graph, learned.oof))
+        return {
+            "pipeline": put_bytes(artifacts, learned.pipeline.to_bytes()),
+            "graph": put_bytes(artifacts, graph),
+            "out_of_fold": put_bytes(artifacts, _pack(learned.oof)),
+            "leaderboard": plain(learned.leaderboard),
+            "parity": plain(asdict(parity)),
+            "seconds": float(learned.seconds),
+            "notes": list(learned.notes),
+        }
+
+    outputs = runner.run(
+        _STEP,
+        _depends_on(dataset, examined, settings),
+        work,
+        note=_note,
+        usable=lambda made: present(artifacts, _blobs(made)),
+    )
+    if not kept:
+        pipeline = FittedPipeline.from_bytes(get_bytes(artifacts, outputs["pipeline"]))
+        kept.append(
+            (pipeline, get_bytes(artifacts, outputs["graph"]), _unpack(get_bytes(artifacts, outputs["out_of_fold"])))
+        )
+    pipeline, graph, out_of_fold = kept[0]
+    return Trained(
+        pipeline, graph, out_of_fold, tuple(outputs["leaderboard"]), outputs["parity"], outputs["seconds"],
+        tuple(outputs["notes"]), {name: outputs[name] for name in ("pipeline", "graph", "out_of_fold")},
+    )  # fmt: skip
+
+
+def _learn(
+    examined: Examined, settings: LoopSettings, executor: Executor, progress: Progress, cancellation: Cancellation
+) -> Learned:
+    """Only training rows are shown to the search; its folds are renumbered within them."""
+    train_rows = examined.plan.train
+    place = np.full(examined.table.rows, -1, dtype=np.intp)
+    place[train_rows] = np.arange(len(train_rows))
+    return learn(
+        examined.table.take(train_rows).select(examined.used),
+        examined.target.values[train_rows],
+        field=examined.target.field,
+        task=examined.task,
+        metric=examined.metric,
+        positive=examined.positive,
+        folds=[(place[fit], place[validate]) for fit, validate in examined.plan.folds],
+        budget_seconds=settings.budget_seconds,
+        seed=settings.seed,
+        sample_weight=None if examined.weights is None else examined.weights[train_rows],
+        executor=executor,
+        progress=progress,
+        step=_STEP,
+        cancellation=cancellation,
+    )
+
+
+def _depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSettings) -> dict[str, Any]:
+    plan = examined.plan
+    return {
+        "dataset": dataset.version,
+        "used": list(examined.used),
+        "task": examined.task,
+        "metric": examined.metric,
+        "split": {"kind": plan.kind, "by": plan.by},
+        **settings.key("target", "seed", "weight", "positive", "budget_seconds"),
+    }
+
+
+def _note(outputs: Mapping[str, Any]) -> str:
+    tried = len(outputs["leaderboard"])
+    return f"{tried} candidates; the graph equals the model on {outputs['parity']['rows']:,} rows"
+
+
+def _blobs(outputs: Mapping[str, Any]) -> list[str]:
+    return [outputs["pipeline"], outputs["graph"], outputs["out_of_fold"]]
+
+
+def _pack(values: NDArray[np.float64]) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    return buffer.getvalue()
+
+
+def _unpack(data: bytes) -> NDArray[np.float64]:
+    return np.asarray(np.load(io.BytesIO(data), allow_pickle=False), dtype=np.float64)

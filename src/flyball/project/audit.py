@@ -1,0 +1,67 @@
+"""Verifying a project, also one whose store is too damaged to be opened."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from flyball.project.opening import open as open_project
+from flyball.project.project import Project
+from flyball_runtime.errors import BadInput, FlyballError, InternalError
+
+__all__ = ["AuditTarget", "CheckpointUnreadable", "open_for_audit", "verify_project"]
+
+
+class CheckpointUnreadable(BadInput):
+    """A checkpoint given to `flyball audit verify` is not the JSON that `flyball audit anchor` prints."""
+
+    code = "FB-PROJECT-006"
+
+
+class AuditTarget:
+    """A project to verify: open, or the reason why its store cannot be opened."""
+
+    def __init__(self, project: Project | None, damage: FlyballError | None) -> None:
+        self._project = project
+        self._damage = damage
+
+    def verify(self, checkpoints: Sequence[Path]) -> dict[str, Any]:
+        """What `flyball audit verify --json` prints."""
+        given = [_read(path) for path in checkpoints]
+        if self._project is not None:
+            return verify_project(self._project, given)
+        damage = self._damage
+        assert damage is not None
+        problem = {
+            "code": damage.code,
+            "where": damage.where or "the store",
+            "what": f"{damage.what}: {damage.why or ''}",
+        }
+        return {"ok": False, "problems": [problem], "notes": [], "checked": {}, "checkpoint": None}
+
+
+def open_for_audit(path: str | os.PathLike[str] | None = None) -> AuditTarget:
+    """A project to verify; damage that keeps it from opening becomes a finding. Raises BadInput as `open` does."""
+    try:
+        return AuditTarget(open_project(path), None)
+    except InternalError as damage:
+        return AuditTarget(None, damage)
+
+
+def verify_project(project: Project, checkpoints: Sequence[object]) -> dict[str, Any]:
+    """Hold entries, checkpoints, tables, artifacts and bundles against each other."""
+    found = project.registry.verify(checkpoints=checkpoints)
+    return found.to_dict()
+
+
+def _read(path: Path) -> Any:
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise CheckpointUnreadable(
+            "the checkpoint cannot be read", where=str(path), why=str(error),
+            fix="pass a file that `flyball audit anchor > FILE` wrote",
+        ) from error  # fmt: skip

@@ -1,0 +1,159 @@
+"""What the Python API hands out: a dataset to learn from, a model that was learned, a registered version."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from numpy.typing import NDArray
+
+from flyball.pipeline import Candidate, LoopSettings
+from flyball.registry import ModelVersion
+from flyball_runtime.bundle import Bundle, open_files
+
+if TYPE_CHECKING:
+    from flyball.automl import FittedPipeline
+    from flyball.explain import Explanation
+    from flyball.project.project import Project, Promotion
+    from flyball.reports import Report
+
+__all__ = ["Dataset", "LearnedModel", "Version"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A table to learn from, with what is known of it. Nothing is read before it is needed."""
+
+    source: Any
+    settings: LoopSettings
+
+    def __repr__(self) -> str:
+        return f"<Dataset {self.settings.dataset}: target {self.settings.target!r}>"
+
+
+class _Scores(ABC):
+    """What a learned and a registered model have in common: predict and explain."""
+
+    @property
+    @abstractmethod
+    def _bundle(self) -> Bundle: ...
+
+    @property
+    @abstractmethod
+    def _pipeline(self) -> FittedPipeline: ...
+
+    @property
+    @abstractmethod
+    def evidence(self) -> Mapping[str, Any]:
+        """The evidence document: split, metrics with intervals, leaks, reasons, parity and the rest."""
+
+    @property
+    def classes(self) -> NDArray[Any] | None:
+        """The classes in the target's own type, in the order of the probabilities; None for a regression."""
+        return self._bundle.classes
+
+    def predict(self, table: Any) -> NDArray[Any]:
+        """One prediction per row: class values, or float64."""
+        return self._bundle.score(table)["prediction"]
+
+    def predict_proba(self, table: Any) -> NDArray[Any]:
+        """Probabilities (rows, classes). Raises AttributeError for a regression."""
+        if self._bundle.classes is None:
+            raise AttributeError("a regression has no probabilities; predict_interval gives low and high")
+        return self._bundle.score(table)["probability"]
+
+    def predict_interval(self, table: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Ends of the 90 % interval of a regression, (rows,) each. Raises AttributeError for a classifier."""
+        if self._bundle.classes is not None:
+            raise AttributeError("a classifier has probabilities, not an interval: see predict_proba")
+        scored = self._bundle.score(table)
+        return scored["low"], scored["high"]
+
+    def explain(self, table: Any) -> Explanation:
+        """Contributions of the columns to each row's score; with the base they add up to it."""
+        from flyball.data import read_source
+        from flyball.explain import explain
+
+        return explain(self._pipeline, read_source(table).table, hide=tuple(self.evidence["data"]["personal"]))
+
+
+class LearnedModel(_Scores):
+    """A model that was made and proved, not yet registered: see `project.propose`."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        self.candidate = candidate
+
+    @cached_property
+    def _bundle(self) -> Bundle:
+        return open_files(self.candidate.files(None))
+
+    @property
+    def _pipeline(self) -> FittedPipeline:
+        return self.candidate.pipeline
+
+    @property
+    def evidence(self) -> Mapping[str, Any]:
+        """The evidence document: split, metrics with intervals, leaks, reasons, parity and the rest."""
+        return self.candidate.evidence
+
+    @cached_property
+    def report(self) -> Report:
+        """The report: print it for a summary; a notebook shows it; `.save(path)` writes the HTML page."""
+        from flyball.reports import Report
+
+        return Report(self.evidence)
+
+    def __repr__(self) -> str:
+        metric = self.evidence["metric"]
+        value = self.evidence["metrics"]["test"][metric]["value"]
+        return f"<LearnedModel {self.evidence['model']}: {self.evidence['task']}, {metric} {value:.4g} on test rows>"
+
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_()
+
+
+class Version(_Scores):
+    """A registered version of a model, with its bundle verified against the project's own keys."""
+
+    def __init__(self, project: Project, record: ModelVersion) -> None:
+        self._project = project
+        self.record = record
+        self.number = record.number
+        self.model = record.model
+        self.ref = record.ref
+
+    @cached_property
+    def _bundle(self) -> Bundle:
+        return self._project.bundle(self.record)
+
+    @cached_property
+    def _pipeline(self) -> FittedPipeline:
+        return self._project.pipeline_of(self.record)
+
+    @cached_property
+    def evidence(self) -> Mapping[str, Any]:
+        """The evidence document that the version was registered with."""
+        return self._project.registry.evidence(self.record)
+
+    @cached_property
+    def report(self) -> Report:
+        """The version's report: print it, let a notebook show it, or `.save(path)` the HTML page."""
+        return self._project.report(self.record)
+
+    @property
+    def path(self) -> str:
+        """The bundle's folder."""
+        return str(self.record.bundle_path)
+
+    def promote(self, alias: str, *, reason: str = "") -> Promotion:
+        """Let `alias` point to this version, if its gate's rules are met. Raises GateRefused."""
+        return self._project.promote(self.ref, alias, reason=reason)
+
+    def __repr__(self) -> str:
+        return f"<Version {self.ref}: {self.record.task}>"
+
+    def _repr_html_(self) -> str:
+        return self.report._repr_html_()

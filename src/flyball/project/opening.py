@@ -1,0 +1,168 @@
+"""Making a project from a table, and opening one that exists."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from flyball.config import PROJECT_FILE, load_project, parse_project, write_project
+from flyball.core.clock import Clock, SystemClock
+from flyball.core.files import CannotWrite, write_atomic
+from flyball.core.progress import NoProgress, Progress
+from flyball.project.project import STATE_FOLDER, Project
+from flyball_runtime.errors import BadInput
+
+__all__ = ["Made", "NameInvalid", "NotAProject", "ProjectExists", "init", "open"]
+
+
+class NotAProject(BadInput):
+    """Neither this folder nor one above it holds a flyball.toml."""
+
+    code = "FB-PROJECT-001"
+
+
+class ProjectExists(BadInput):
+    """The folder already holds a project, which `init` would overwrite."""
+
+    code = "FB-PROJECT-002"
+
+
+class NameInvalid(BadInput):
+    """A model's name becomes part of paths and of NAME@ALIAS, so it has letters, digits, - and _ only."""
+
+    code = "FB-PROJECT-003"
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What `init` made, and what the look at the data found."""
+
+    project: Project
+    facts: Mapping[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(self.facts)
+
+
+def open(path: str | os.PathLike[str] | None = None, *, clock: Clock | None = None) -> Project:  # noqa: A001
+    """The project in a folder; without `path`, in this folder or the nearest one above it.
+
+    Raises NotAProject, and what is wrong with the project file or the store.
+    """
+    folder = _nearest() if path is None else Path(path)
+    if not (folder / PROJECT_FILE).is_file():
+        raise NotAProject(
+            "there is no project here",
+            where=str(folder.absolute()),
+            why=f"neither this folder nor one above it holds a {PROJECT_FILE}"
+            if path is None
+            else f"no {PROJECT_FILE} in it",
+            fix="flyball init NAME --from TABLE --target COLUMN",
+        )
+    return Project(load_project(folder), clock or SystemClock())
+
+
+def init(
+    name: str,
+    *,
+    source: str | os.PathLike[str],
+    target: str,
+    directory: str | os.PathLike[str] = ".",
+    progress: Progress | None = None,
+    clock: Clock | None = None,
+) -> Made:
+    """Make a project from a table: read it, look at it, write flyball.toml and an empty store with its first key.
+
+    What fails leaves nothing behind. Raises NameInvalid, ProjectExists, and what is wrong with the table or target.
+    """
+    folder = Path(directory)
+    _check(name, folder)
+    progress = progress or NoProgress()
+    facts, text = _look(name, Path(source), target, folder, progress)
+    config = parse_project(text, path=(folder / PROJECT_FILE).absolute())
+    fresh_folder, fresh_state = not folder.exists(), not (folder / STATE_FOLDER).exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        project = Project(config, clock or SystemClock())
+        write_atomic(folder / PROJECT_FILE, text.encode(), label="project.init")
+    except OSError as error:
+        _undo(folder, fresh_folder, fresh_state)
+        raise CannotWrite(
+            "the project's folder cannot be written", where=str(folder.absolute()), why=error.strerror,
+            fix="choose another --dir, or make it writable",
+        ) from error  # fmt: skip
+    except BaseException:
+        _undo(folder, fresh_folder, fresh_state)
+        raise
+    return Made(project, facts)
+
+
+def _check(name: str, folder: Path) -> None:
+    from flyball.config.model import is_name
+
+    if not is_name(name):
+        raise NameInvalid(
+            f'"{name}" cannot name a model',
+            why="a name becomes part of paths and of NAME@ALIAS",
+            fix="use letters, digits, - and _ (at most 64), beginning with a letter or digit",
+        )
+    if (folder / PROJECT_FILE).exists():
+        raise ProjectExists(
+            "there is a project already",
+            where=str((folder / PROJECT_FILE).absolute()),
+            fix="flyball run goes on with it; or choose another folder with --dir",
+        )
+
+
+def _look(name: str, source: Path, target: str, folder: Path, progress: Progress) -> tuple[dict[str, Any], str]:
+    """Read and examine the table without keeping anything; the facts for people, and the project file."""
+    from flyball.pipeline import LoopSettings, look_at
+
+    seen = look_at(source, LoopSettings(name=name, dataset=name, target=target), progress=progress)
+    examined = seen.examined
+    plan = examined.plan
+    facts: dict[str, Any] = {
+        "project": name,
+        "project_file": str(folder / PROJECT_FILE),
+        "target": target,
+        "rows": seen.rows,
+        "columns": seen.columns,
+        "task": examined.task,
+        "task_why": examined.task_why,
+        "metric": examined.metric,
+        "split": {"kind": plan.kind, "by": plan.by, "confidence": plan.confidence, "why": plan.why},
+        "leaks": [dict(leak) for leak in examined.leaks],
+        "left_out": [dict(item) for item in examined.left_out],
+        "personal": list(examined.personal),
+        "notes": list(examined.notes),
+    }
+    findings = [f"{item['column']} is left out: {item['why']}" for item in facts["left_out"]]
+    text = write_project(
+        name=name,
+        source=_seen_from(folder, source),
+        target=target,
+        findings=[f"split by {plan.kind}: {plan.why}", *findings],
+    )
+    return facts, text
+
+
+def _seen_from(folder: Path, source: Path) -> str:
+    """The source as the project file writes it: relative when it lies in the project's folder, else absolute."""
+    absolute, home = source.resolve(), folder.resolve()
+    return absolute.relative_to(home).as_posix() if absolute.is_relative_to(home) else str(absolute)
+
+
+def _nearest() -> Path:
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / PROJECT_FILE).is_file()), here)
+
+
+def _undo(folder: Path, fresh_folder: bool, fresh_state: bool) -> None:
+    if fresh_folder:
+        shutil.rmtree(folder, ignore_errors=True)
+    elif fresh_state:
+        shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)

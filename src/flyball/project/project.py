@@ -1,0 +1,431 @@
+"""A project that is open: its parts, wired once, and what can be done with them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from flyball.config import ProjectConfig, parse_duration
+from flyball.core.clock import Clock
+from flyball.core.executor import Executor, LocalExecutor
+from flyball.core.files import write_atomic
+from flyball.core.progress import Cancellation, NoProgress, Progress
+from flyball.ledger import Actor, KeyFiles, KeyRing, Ledger
+from flyball.pipeline import Gate, Loop, LoopSettings, Registration
+from flyball.pipeline.blobs import get_bytes
+from flyball.project.handles import Dataset, LearnedModel, Version
+from flyball.registry import REGISTRY, ModelVersion, Registry
+from flyball.store import Database, FileArtifacts, StepCache
+from flyball_runtime.bundle import Bundle, open_bundle
+from flyball_runtime.errors import BadInput, near_miss
+
+if TYPE_CHECKING:
+    from flyball.automl import FittedPipeline
+    from flyball.predictions import PredictionLog
+    from flyball.project.scoring import ExplainedRow
+    from flyball.project.view import ProjectDocuments
+    from flyball.reports import Report
+
+__all__ = ["STATE_FOLDER", "ModelNotDeclared", "Outcome", "Project", "Promotion", "TargetMissing"]
+
+STATE_FOLDER = ".flyball"
+
+
+class ModelNotDeclared(BadInput):
+    """The project file declares no such model, or several and none was named."""
+
+    code = "FB-PROJECT-004"
+
+
+class TargetMissing(BadInput):
+    """A table was given without saying which column to predict."""
+
+    code = "FB-PROJECT-005"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run made."""
+
+    learned: LearnedModel
+    registration: Registration
+    report: Path | None
+    run_id: str
+
+    @property
+    def registered(self) -> bool:
+        return self.registration.version is not None
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `flyball run --json` prints."""
+        evidence, version = self.learned.evidence, self.registration.version
+        same = ("model", "task", "target", "metric", "split", "metrics", "random_gap", "leaks", "parity", "size_bytes")
+        return {
+            **{name: evidence[name] for name in same},
+            "version": version.number if version else None,
+            "registered": self.registered,
+            "unchanged": self.registration.unchanged,
+            "left_out": evidence["data"]["left_out"],
+            "bundle": str(version.bundle_path) if version else None,
+            "content_hash": version.content_hash if version else None,
+            "gates": [verdict.to_dict() for verdict in self.registration.verdicts],
+            "report": str(self.report) if self.report else None,
+            "reused": list(self.learned.candidate.reused),
+            "seconds": evidence["budget"]["used_seconds"],
+            "notes": [*evidence["data"]["notes"], *evidence["notes"]],
+            "run": self.run_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What a promotion changed: nothing when the alias pointed there already."""
+
+    version: ModelVersion
+    alias: str
+    previous: int | None
+    moved: bool
+    entry: int | None
+    gate: Mapping[str, Any] | None
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "model": self.version.model, "version": self.version.number, "version_ref": self.version.ref,
+            "alias": self.alias, "previous": self.previous, "moved": self.moved, "entry": self.entry, "gate": self.gate,
+        }  # fmt: skip
+
+
+class Project:
+    """A folder with a flyball.toml. `flyball.open(path)` makes one; threads may share it."""
+
+    def __init__(self, config: ProjectConfig, clock: Clock, *, executor: Executor | None = None) -> None:
+        self.config = config
+        self.clock = clock
+        self.path = config.folder
+        self.name = config.project.name
+        self.actor = Actor.local()
+        state = self.path / STATE_FOLDER
+        self.database = Database.open(config.store_url, clock)
+        self.artifacts = FileArtifacts(config.resolve(config.project.artifacts))
+        self.bundles = state / "bundles"
+        self.ledger = Ledger(
+            self.database, clock, KeyFiles(state / "keys"), projections=[REGISTRY], head=state / "head.json"
+        )
+        self.ledger.begin(self.name, self.actor)
+        self.keys = KeyRing(self.ledger)
+        self.registry = Registry(self.database, self.ledger, self.artifacts, clock, self.bundles)
+        self._executor = executor or LocalExecutor()
+
+    @cached_property
+    def loop(self) -> Loop:
+        """The steps with this project's parts."""
+        return Loop(
+            self.registry,
+            self.ledger,
+            self.keys,
+            self.artifacts,
+            StepCache(self.database),
+            self._executor,
+            self.clock,
+            self.path,
+        )
+
+    # -- make
+
+    def dataset(
+        self,
+        source: Any,
+        *,
+        target: str,
+        name: str | None = None,
+        time: str | None = None,
+        group: str | None = None,
+        weight: str | None = None,
+        positive: str | bool | float | None = None,
+        personal: Collection[str] = (),
+        protected: Collection[str] = (),
+        drop: Collection[str] = (),
+        keep: Collection[str] = (),
+    ) -> Dataset:
+        """A table to learn from: a path, or a pandas, Polars or Arrow table. Nothing is read yet.
+
+        `protected` columns (sex, race, …) are kept out of what is learned from, and `personal` ones out of reports
+        and logs. A relative path starts from the project's folder.
+        """
+        given = name or (Path(source).stem if isinstance(source, str | Path) else self.name)
+        settings = LoopSettings(
+            name=self.name, dataset=given, target=target, time=time, group=group, weight=weight, positive=positive,
+            personal=tuple(personal), drop=(*drop, *protected), keep=tuple(keep),
+        )  # fmt: skip
+        return Dataset(self._located(source), settings)
+
+    def learn(
+        self,
+        table: Any,
+        *,
+        target: str | None = None,
+        name: str | None = None,
+        metric: str | None = None,
+        budget: str | float | None = None,
+        seed: int = 0,
+        progress: Progress | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> LearnedModel:
+        """Make and prove a model from a `dataset(...)`, or from a table and its `target`; nothing is registered.
+
+        budget: "90s", "10m", or seconds, for the search and the verified export (60 s). Raises BadInput for a table or
+        setting that cannot be used, ExportRefused when the graph does not equal the model.
+        """
+        if not isinstance(table, Dataset):
+            if target is None:
+                raise TargetMissing("which column is to be predicted?", fix='project.learn(table, target="COLUMN")')
+            table = self.dataset(table, target=target)
+        settings = replace(table.settings, name=name or table.settings.name, metric=metric, seed=seed)
+        settings = settings.with_budget(_seconds(budget))
+        return self._learn(table.source, settings, progress, cancellation)
+
+    def propose(self, model: LearnedModel, *, reason: str = "") -> Version:
+        """Judge a learned model by the gates and register it as a version. Raises GateRefused by the candidate gate."""
+        from flyball.governance import GateRefused
+
+        registration = self._register(model, reason, None)
+        if registration.version is None:
+            refused = next(verdict for verdict in registration.verdicts if not verdict.passed)
+            raise GateRefused(model.evidence["model"], refused)
+        self.write_report(registration.version)
+        return Version(self, registration.version)
+
+    def run(
+        self,
+        model: str | None = None,
+        *,
+        budget: str | float | None = None,
+        reason: str = "",
+        progress: Progress | None = None,
+        cancellation: Cancellation | None = None,
+    ) -> Outcome:
+        """The whole loop for a model of the project file: make, prove, gate, register."""
+        settings, source = self._declared(model)
+        settings = settings.with_budget(_seconds(budget))
+        self.registry.clean_leftovers()
+        run_id = self.registry.start_run("loop", dict(settings.key()), self.actor)
+        status = "failed"
+        try:
+            learned = self._learn(source, settings, progress, cancellation)
+            registration = self._register(learned, reason, run_id)
+            status = "done"
+        finally:
+            if status == "failed":
+                self.registry.finish_run(run_id, status)
+        version = registration.version
+        metrics = {name: interval["value"] for name, interval in learned.evidence["metrics"]["test"].items()}
+        outputs = {"version": version.ref if version else None, **learned.candidate.digests()}
+        self.registry.finish_run(run_id, status, metrics=metrics, outputs=outputs)
+        return Outcome(learned, registration, self.write_report(version) if version else None, run_id)
+
+    # -- versions and aliases
+
+    def versions(self, model: str | None = None) -> list[Version]:
+        """The versions of a model (default: the project's own name), oldest first."""
+        return [Version(self, record) for record in self.registry.versions(model or self._only_model())]
+
+    def version(self, ref: str) -> Version:
+        """A version by NAME@NUMBER, NAME@ALIAS, NAME@latest or NAME. Raises a coded error with near misses."""
+        return Version(self, self.registry.resolve(ref))
+
+    def promote(self, ref: str, alias: str, *, reason: str = "", actor: Actor | None = None) -> Promotion:
+        """Let `alias` point to a version, if its gate's rules are met. Raises GateRefused; the ledger tells either way."""
+        from flyball.governance import promote
+
+        version = self.registry.resolve(ref)
+        held = {now.alias: now.number for now in self.registry.aliases(version.model)}.get(alias)
+        if held == version.number:
+            return Promotion(version, alias, held, False, None, None)
+        rules = self.config.gate[alias].raw if alias in self.config.gate else {}
+        move = promote(
+            self.registry, version, alias, rules, actor or self.actor, reason=reason, where=self.config.where
+        )
+        return Promotion(version, alias, held, True, move.seq, move.details.get("gate"))
+
+    def verdict(self, version: ModelVersion, alias: str) -> dict[str, Any]:
+        """What the gate of an alias says of a version now; changes nothing."""
+        from flyball.governance import judge_version
+
+        rules = self.config.gate[alias].raw if alias in self.config.gate else {}
+        return judge_version(self.registry, version, alias, rules, where=self.config.where).to_dict()
+
+    def verdicts(self, version: ModelVersion) -> list[dict[str, Any]]:
+        """What every gate of the project file says of a version now."""
+        return [self.verdict(version, alias) for alias in self.config.gate]
+
+    def gates(self) -> list[Gate]:
+        """The gates of the project file."""
+        return [Gate(name, gate.raw, self.config.where) for name, gate in self.config.gate.items()]
+
+    # -- use
+
+    def bundle(self, version: ModelVersion) -> Bundle:
+        """A version's bundle, verified against the project's keys."""
+        return open_bundle(version.bundle_path, trust=self.keys.trust())
+
+    def pipeline_of(self, version: ModelVersion) -> FittedPipeline:
+        """The fitted pipeline behind a version, for explanations."""
+        from flyball.automl import FittedPipeline
+
+        digest = self.registry.evidence(version)["artifacts"]["pipeline"]
+        return FittedPipeline.from_bytes(get_bytes(self.artifacts, digest))
+
+    def log(self) -> PredictionLog:
+        """The prediction log. Close it when done."""
+        from flyball.predictions import PredictionLog
+
+        return PredictionLog(self.database)
+
+    def serve(
+        self, ref: str, *, host: str = "127.0.0.1", port: int = 8080, on_ready: Callable[[str], None] | None = None
+    ) -> None:
+        """Answer predictions over HTTP until SIGINT or SIGTERM."""
+        from flyball.project.serve import serve
+
+        serve(self, ref, host=host, port=port, on_ready=on_ready)
+
+    def predict_file(self, ref: str, source: Path, destination: Path) -> dict[str, Any]:
+        """Score every row of a table into a CSV or Parquet file, which appears whole or not at all."""
+        from flyball.project.scoring import predict_file
+
+        began = time.monotonic()
+        rows, version = predict_file(self, ref, source, destination)
+        return {
+            "model": version.model, "version": version.number, "version_ref": version.ref, "rows": rows,
+            "destination": str(destination), "seconds": time.monotonic() - began,
+        }  # fmt: skip
+
+    # -- tell
+
+    def report(self, version: ModelVersion) -> Report:
+        """A version's report, with its verdicts and history."""
+        from flyball.project.view import version_report
+
+        return version_report(self, version)
+
+    def write_report(self, version: ModelVersion) -> Path:
+        """The report as a self-contained HTML page under the project's state folder; its path."""
+        path = self.path / STATE_FOLDER / "reports" / f"{version.model}-{version.number}.html"
+        write_atomic(path, self.report(version).html.encode(), label="project.report")
+        return path
+
+    def view(self) -> ProjectDocuments:
+        """The project as the HTTP interface shows it."""
+        from flyball.project.view import ProjectDocuments
+
+        return ProjectDocuments(self)
+
+    def explain_row(self, ref: str, row: int, *, source: Path | None = None) -> ExplainedRow:
+        """The reasons for one row's score, by default of the data that the version was made from."""
+        from flyball.project.scoring import explain_row
+
+        return explain_row(self, ref, row, source=source)
+
+    def status(self) -> dict[str, Any]:
+        """Models, aliases, the ledger's head and the prediction log's size."""
+        from flyball.project.view import status_document
+
+        return status_document(self)
+
+    # -- ledger and keys
+
+    def ledger_entries(
+        self, *, subject: str | None = None, what: str | None = None, limit: int = 50
+    ) -> list[dict[str, Any]]:
+        """The newest entries first."""
+        return [entry.to_dict() for entry in self.ledger.entries(subject=subject, what=what, limit=limit, newest=True)]
+
+    def anchor(self) -> dict[str, Any]:
+        """The newest signed checkpoint, to keep elsewhere."""
+        return self.ledger.anchor()
+
+    def rebuild(self) -> dict[str, Any]:
+        """Write the governed tables anew from the ledger alone."""
+        rows = self.ledger.rebuild()
+        return {"entries": self.ledger.anchor()["size"], "tables": len(rows), "rows": rows}
+
+    def key_list(self) -> list[dict[str, Any]]:
+        """The signing keys, oldest first."""
+        return [{"id": key.id, "status": key.status, "since": key.created} for key in self.keys.list()]
+
+    def rotate_key(self, *, reason: str) -> dict[str, Any]:
+        """Sign with a new key from now on."""
+        return {"id": self.keys.rotate(self.actor, reason).id, "entry": self.ledger.anchor()["size"]}
+
+    def revoke_key(self, key: str, *, reason: str) -> dict[str, Any]:
+        """Declare a key's signatures void."""
+        identity = self.keys.get(key).id
+        current = self.keys.revoke(identity, self.actor, reason)
+        return {"id": identity, "current": current.id, "entry": self.ledger.anchor()["size"]}
+
+    def trust_document(self) -> dict[str, Any]:
+        """The public keys, revoked ones marked: what `open_bundle(path, trust=...)` takes."""
+        return self.keys.trust()
+
+    def close(self) -> None:
+        """Let go of the store."""
+        self.database.close()
+
+    def __repr__(self) -> str:
+        return f"<Project {self.name} in {self.path}>"
+
+    # -- inside
+
+    def _learn(
+        self, source: Any, settings: LoopSettings, progress: Progress | None, cancellation: Cancellation | None
+    ) -> LearnedModel:
+        drop = self.config.data[settings.dataset].drop if settings.dataset in self.config.data else ()
+        candidate = self.loop.learn(
+            source, settings, drop=drop, progress=progress or NoProgress(), cancellation=cancellation or Cancellation()
+        )
+        return LearnedModel(candidate)
+
+    def _register(self, model: LearnedModel, reason: str, run_id: str | None) -> Registration:
+        return self.loop.register(model.candidate, self.gates(), actor=self.actor, reason=reason, run_id=run_id)
+
+    def _declared(self, model: str | None) -> tuple[LoopSettings, Any]:
+        """Settings and source of a model of the project file."""
+        name = model or self._only_model()
+        if name not in self.config.model:
+            known = list(self.config.model)
+            raise ModelNotDeclared(
+                f'the project file declares no model "{name}"',
+                where=self.config.where("model"),
+                why=near_miss(name, known),
+                fix="declared: " + (", ".join(known) or "none"),
+            )
+        section = self.config.model[name]
+        dataset = section.data[0]
+        if dataset not in self.config.data:
+            raise ModelNotDeclared(
+                f'model "{name}" is made from "{dataset}", which the project file does not declare',
+                where=self.config.where(f"model.{name}.data"),
+                fix=f"add a section [data.{dataset}] with its source",
+            )
+        data = self.config.data[dataset]
+        return LoopSettings.from_config(name, section, data), self.config.resolve(data.source)
+
+    def _only_model(self) -> str:
+        declared = list(self.config.model)
+        if len(declared) > 1:
+            raise ModelNotDeclared(
+                "the project file declares several models", where=self.config.where("model"),
+                fix="name one: " + ", ".join(declared),
+            )  # fmt: skip
+        return declared[0] if declared else self.name
+
+    def _located(self, source: Any) -> Any:
+        return self.config.resolve(str(source)) if isinstance(source, str | Path) else source
+
+
+def _seconds(budget: str | float | None) -> float | None:
+    return parse_duration(budget) if isinstance(budget, str) else budget

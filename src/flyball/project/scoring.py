@@ -1,0 +1,87 @@
+"""Scoring and explaining rows of a table for the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.core.files import write_atomic
+from flyball.data import Table, read_source, to_parquet_bytes
+from flyball.data.csv import to_csv_bytes
+from flyball.pipeline.read import load_table
+from flyball.registry import ModelVersion
+from flyball_runtime.errors import BadInput
+from flyball_runtime.schema import Field
+
+if TYPE_CHECKING:
+    from flyball.project.project import Project
+
+__all__ = ["ExplainedRow", "RowUnknown", "explain_row", "predict_file"]
+
+
+class RowUnknown(BadInput):
+    """A row was asked for that the table does not have."""
+
+    code = "FB-PROJECT-007"
+
+
+class ExplainedRow:
+    """The reasons for one row's score, as JSON values and as text."""
+
+    def __init__(self, data: dict[str, Any], text: str) -> None:
+        self.data = data
+        self.text = text
+
+
+def predict_file(project: Project, ref: str, source: Path, destination: Path) -> tuple[int, ModelVersion]:
+    """Score a table's rows and write them with their answers; how many, and by which version."""
+    version = project.registry.resolve(ref)
+    bundle = project.bundle(version)
+    read = read_source(source)
+    outputs = bundle.score(read.table.columns)
+    table = _with_outputs(read.table, outputs, bundle.classes)
+    data = to_parquet_bytes(table) if destination.suffix == ".parquet" else to_csv_bytes(table)
+    write_atomic(destination, data, label="predict.write")
+    return table.rows, version
+
+
+def explain_row(project: Project, ref: str, row: int, *, source: Path | None) -> ExplainedRow:
+    """The reasons for one row of a table, by default of the data that the version was made from."""
+    from flyball.explain import explain
+
+    version = project.registry.resolve(ref)
+    evidence = project.registry.evidence(version)
+    lineage = project.registry.lineage(version)
+    table = read_source(source).table if source else load_table(project.artifacts, lineage["dataset"]["artifact"])
+    if not 0 <= row < table.rows:
+        raise RowUnknown(
+            f"there is no row {row}",
+            why=f"the table has {table.rows:,} rows, counted from 0",
+            fix="give a smaller --row",
+        )
+    personal = tuple(evidence["data"]["personal"])
+    explanation = explain(project.pipeline_of(version), table.take(np.array([row])), hide=personal)
+    data = {"model": version.model, "version": version.number, "row": row, **explanation.row_dict(0)}
+    return ExplainedRow(data, f"{version.ref}, row {row}\n{explanation.to_text(0)}")
+
+
+def _with_outputs(table: Table, outputs: dict[str, NDArray[Any]], classes: NDArray[Any] | None) -> Table:
+    """The input's columns followed by the answers; an input column of the same name gives way."""
+    answers: list[tuple[Field, NDArray[Any]]] = []
+    prediction = outputs["prediction"]
+    text = prediction.dtype.kind == "O"
+    logical = {"b": "boolean", "i": "integer"}.get(prediction.dtype.kind, "")
+    kind = Field("prediction", "text" if text else "number", "" if text else logical)
+    answers.append((kind, prediction if text else prediction.astype(np.float64)))
+    if classes is not None:
+        for place, value in enumerate(classes.tolist()):
+            answers.append((Field(f"probability_{value}", "number"), outputs["probability"][:, place]))
+    else:
+        answers += [(Field(name, "number"), outputs[name]) for name in ("low", "high")]
+    table = table.drop([field.name for field, _ in answers])
+    for field, values in answers:
+        table = table.with_column(field, values)
+    return table

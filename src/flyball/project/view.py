@@ -1,0 +1,167 @@
+"""The project as documents: for the HTTP interface, the report and `flyball status`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from flyball import __version__
+from flyball.ledger import Actor, Entry
+from flyball.registry import ModelVersion
+from flyball.reports import Report
+from flyball_runtime.bundle import read_files
+from flyball_runtime.errors import FlyballError
+
+if TYPE_CHECKING:
+    from flyball.project.project import Project
+
+__all__ = ["ProjectDocuments", "entry_document", "status_document", "version_report"]
+
+_HISTORY = 200
+
+
+class ProjectDocuments:
+    """Implements `flyball.api.ProjectView` on a project."""
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+
+    def project(self) -> dict[str, Any]:
+        """Name, product version, and the names of the models."""
+        names = [model.name for model in self._project.registry.models()]
+        return {"name": self._project.name, "version": __version__, "models": names}
+
+    def models(self) -> list[dict[str, Any]]:
+        """Every model with its versions."""
+        return [self.model(model.name) for model in self._project.registry.models()]
+
+    def model(self, name: str) -> dict[str, Any]:
+        """One model: versions (newest first), aliases, history. Raises a coded error with near misses."""
+        registry = self._project.registry
+        newest = registry.resolve(name)
+        evidence = registry.evidence(newest)
+        versions = sorted(registry.versions(name), key=lambda version: -version.number)
+        return {
+            "name": name,
+            "task": newest.task,
+            "target": evidence["target"],
+            "metric": evidence["metric"],
+            "versions": [self._version(version) for version in versions],
+            "aliases": [
+                {"alias": alias.alias, "number": alias.number, "since": alias.since} for alias in registry.aliases(name)
+            ],
+            "history": self.ledger(subject=name, limit=_HISTORY),
+        }
+
+    def version(self, name: str, number: int) -> dict[str, Any]:
+        """One version of a model."""
+        return self._version(self._project.registry.resolve(f"{name}@{number}"))
+
+    def report(self, name: str, number: int) -> str:
+        """The version's report as an HTML page."""
+        return version_report(self._project, self._project.registry.resolve(f"{name}@{number}")).html
+
+    def ledger(self, subject: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """The newest entries first."""
+        return [
+            entry_document(entry) for entry in self._project.ledger.entries(subject=subject, limit=limit, newest=True)
+        ]
+
+    def audit(self) -> dict[str, Any]:
+        """Verify every hash now."""
+        from flyball.project.audit import verify_project
+
+        return verify_project(self._project, [])
+
+    def promote(self, name: str, number: int, alias: str, reason: str, actor: Mapping[str, str]) -> dict[str, Any]:
+        """Judge the alias's gate and move the alias."""
+        moved = self._project.promote(f"{name}@{number}", alias, reason=reason, actor=Actor.from_dict(actor))
+        gate = moved.gate or {"gate": alias, "passed": True, "results": []}
+        since = next(item.since for item in self._project.registry.aliases(name) if item.alias == alias)
+        return {**gate, "alias": alias, "number": number, "since": since}
+
+    def _version(self, version: ModelVersion) -> dict[str, Any]:
+        evidence = self._project.registry.evidence(version)
+        return {
+            "number": version.number,
+            "created": version.created,
+            "actor": _who(version.actor),
+            "reason": version.reason,
+            "evidence": evidence,
+            "gates": self._project.verdicts(version),
+            "bundle": bundle_document(self._project, version),
+        }
+
+
+def bundle_document(project: Project, version: ModelVersion) -> dict[str, Any]:
+    """Where a version's bundle lies, its size, and whose signature it carries (None: it does not verify)."""
+    from flyball_runtime.signature import verify_files
+
+    size, signer = 0, None
+    try:
+        files = read_files(version.bundle_path)
+        size = sum(len(data) for data in files.values())
+        signer = verify_files(files, files["signature"], project.keys.trust())
+    except (FlyballError, KeyError):
+        signer = None
+    return {
+        "path": str(version.bundle_path), "content_hash": version.content_hash, "size_bytes": size, "signed_by": signer,
+    }  # fmt: skip
+
+
+def version_report(project: Project, version: ModelVersion) -> Report:
+    """The report of a version, with the verdicts of today's gates and its lineage."""
+    evidence = project.registry.evidence(version)
+    trail = {
+        "run": version.run_id, "evidence": version.evidence_digest, "ledger entry": version.entry,
+        "registered by": _who(version.actor), "reason": version.reason,
+    }  # fmt: skip
+    trail = {name: value for name, value in trail.items() if value}
+    return Report(
+        evidence, version=version.number, verdicts=project.verdicts(version), bundle=bundle_document(project, version), trail=trail
+    )
+
+
+def status_document(project: Project) -> dict[str, Any]:
+    """What `flyball status --json` prints."""
+    registry = project.registry
+    models = []
+    for model in registry.models():
+        versions = registry.versions(model.name)
+        newest = max(versions, key=lambda version: version.number, default=None)
+        evidence = registry.evidence(newest) if newest else None
+        models.append(
+            {
+                "name": model.name,
+                "task": newest.task if newest else None,
+                "versions": len(versions),
+                "newest": newest.ref if newest else None,
+                "created": newest.created if newest else None,
+                "metric": evidence["metric"] if evidence else None,
+                "quality": evidence["metrics"]["test"].get(evidence["metric"]) if evidence else None,
+                "aliases": [
+                    {"alias": alias.alias, "number": alias.number, "since": alias.since}
+                    for alias in registry.aliases(model.name)
+                ],
+            }
+        )
+    checkpoint = project.ledger.anchor()
+    with project.log() as log:
+        counted = log.totals()
+    return {
+        "project": project.name,
+        "path": str(project.path),
+        "models": models,
+        "ledger": {"entries": checkpoint["size"], "head": checkpoint["root"], "time": checkpoint["time"]},
+        "predictions": counted["predictions"],
+        "outcomes": counted["outcomes"],
+    }
+
+
+def entry_document(entry: Entry) -> dict[str, Any]:
+    """A ledger entry for people: its content and its hash."""
+    return entry.to_dict()
+
+
+def _who(actor: Actor) -> str:
+    return f"{actor.kind}:{actor.id}"

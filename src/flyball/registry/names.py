@@ -1,0 +1,82 @@
+"""Names of models and aliases, and references such as "machines@production"."""
+
+from __future__ import annotations
+
+import re
+
+from flyball_runtime.errors import BadInput
+
+__all__ = [
+    "AliasUnknown",
+    "ModelUnknown",
+    "NameRefused",
+    "VersionUnknown",
+    "check_alias",
+    "check_name",
+    "split_reference",
+]
+
+LATEST = "latest"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
+
+
+class NameRefused(BadInput):
+    """A name or reference is not of the form that Flyball uses, so that it can stand in paths and URLs as it is."""
+
+    code = "FB-REG-001"
+
+
+class ModelUnknown(BadInput):
+    """No version of a model of this name was registered."""
+
+    code = "FB-REG-002"
+
+
+class VersionUnknown(BadInput):
+    """The model has no version of this number."""
+
+    code = "FB-REG-003"
+
+
+class AliasUnknown(BadInput):
+    """The model has no alias of this name."""
+
+    code = "FB-REG-004"
+
+
+def check_name(name: str, of: str = "model") -> str:
+    """The name itself. Raises NameRefused unless it is letters, digits, `.`, `_`, `-`, and begins with the former."""
+    if not _NAME.fullmatch(name):
+        raise NameRefused(
+            f"{name!r} cannot be the name of a {of}",
+            why="a name has 1 to 100 letters (a-z), digits, '.', '_' or '-', and begins with a letter or digit",
+            fix="choose another name, such as machines",
+        )
+    return name
+
+
+def check_alias(alias: str) -> str:
+    """The alias itself. Raises NameRefused when it could be taken for a number or for `latest`."""
+    if alias == LATEST or not _ALIAS.fullmatch(alias):
+        raise NameRefused(
+            f"{alias!r} cannot be an alias",
+            why=f"an alias begins with a letter, has only letters, digits, '.', '_', '-', and is not {LATEST!r}",
+            fix="choose another alias, such as production",
+        )
+    return alias
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """The model and what stands after "@" (`latest` when nothing does).
+
+    >>> split_reference("machines@3"), split_reference("machines")
+    (('machines', '3'), ('machines', 'latest'))
+    """
+    model, separator, selector = reference.partition("@")
+    if not model or (separator and not selector) or "@" in selector:
+        raise NameRefused(
+            f"{reference!r} does not name a model version",
+            fix="write MODEL@NUMBER, MODEL@ALIAS or MODEL@latest, such as machines@3 or machines@production",
+        )
+    return check_name(model), selector or LATEST

@@ -1,0 +1,103 @@
+"""Runs: one execution each. They are not governed; the digest of a finished one enters the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from flyball.core.canonical import sha256_hex
+from flyball.core.clock import Clock, rfc3339
+from flyball.core.ids import new_id
+from flyball.ledger import Actor, Draft, Ledger
+from flyball.ledger.entries import record_json
+from flyball.registry.records import Run
+from flyball.registry.tables import runs
+from flyball.store import Database
+from flyball_runtime.errors import BadInput, near_miss
+
+__all__ = ["RunRefused", "Runs", "run_digest"]
+
+
+class RunRefused(BadInput):
+    """There is no run of this id, or it was finished before with another outcome."""
+
+    code = "FB-REG-010"
+
+
+class Runs:
+    """The table of runs. Safe to share between threads and processes."""
+
+    def __init__(self, database: Database, ledger: Ledger, clock: Clock) -> None:
+        self._database = database
+        self._ledger = ledger
+        self._clock = clock
+
+    def start(self, kind: str, params: Mapping[str, Any], actor: Actor) -> str:
+        """Note that a run began; return its id."""
+        run_id = new_id("run", self._clock)
+        row = {
+            "id": run_id,
+            "kind": kind,
+            "status": "running",
+            "params": record_json(dict(params), "a run's parameters").decode(),
+            "metrics": "{}",
+            "outputs": "{}",
+            "actor": record_json(actor.to_dict(), "an actor").decode(),
+            "started": rfc3339(self._clock.now()),
+            "finished": None,
+        }
+        with self._database.write("registry.start-run") as tx:
+            tx.execute(insert(runs), row)
+        return run_id
+
+    def finish(self, run_id: str, status: str, metrics: Mapping[str, Any], outputs: Mapping[str, Any]) -> Run:
+        """Close a run and bind its digest in the ledger. Finishing it again the same way changes nothing.
+
+        Raises RunRefused.
+        """
+        values = {
+            "status": status,
+            "metrics": record_json(dict(metrics), "a run's metrics").decode(),
+            "outputs": record_json(dict(outputs), "a run's outputs").decode(),
+        }
+        with self._database.write("registry.finish-run") as tx:
+            row = tx.execute(select(runs).where(runs.c.id == run_id)).first()
+            if row is None:
+                raise self._unknown(run_id)
+            if row.finished is not None:
+                if any(getattr(row, name) != value for name, value in values.items()):
+                    raise RunRefused(f"run {run_id} was finished before, as {row.status}", where=row.finished)
+                return Run.from_row(row)
+            tx.execute(update(runs).where(runs.c.id == run_id).values(**values, finished=rfc3339(self._clock.now())))
+            closed = tx.execute(select(runs).where(runs.c.id == run_id)).one()
+            actor = Run.from_row(closed).actor
+            self._ledger.append(tx, Draft("run.finished", run_id, actor, status, {"run": run_digest(closed)}))
+            return Run.from_row(closed)
+
+    def list(self, *, kind: str | None = None, limit: int | None = None) -> list[Run]:
+        """Runs, newest first."""
+        query = select(runs).order_by(runs.c.started.desc(), runs.c.id.desc()).limit(limit)
+        if kind is not None:
+            query = query.where(runs.c.kind == kind)
+        with self._database.read() as connection:
+            return [Run.from_row(row) for row in connection.execute(query)]
+
+    def get(self, run_id: str) -> Run:
+        """One run. Raises RunRefused."""
+        with self._database.read() as connection:
+            row = connection.execute(select(runs).where(runs.c.id == run_id)).first()
+        if row is None:
+            raise self._unknown(run_id)
+        return Run.from_row(row)
+
+    def _unknown(self, run_id: str) -> RunRefused:
+        with self._database.read() as connection:
+            known = connection.execute(select(runs.c.id).order_by(runs.c.started.desc()).limit(50)).scalars().all()
+        return RunRefused(f"there is no run {run_id}", why=near_miss(run_id, known))
+
+
+def run_digest(row: Row[Any] | tuple[Any, ...]) -> str:
+    """SHA-256 over every column of a run's row, in table order, as a JSON array."""
+    return sha256_hex(record_json(list(row), "a run"))

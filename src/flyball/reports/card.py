@@ -1,0 +1,136 @@
+"""The model card: Markdown with the front matter that Hugging Face's hub reads."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from flyball.charts import number, percent, span
+from flyball.evaluation import METRICS
+from flyball.reports.evidence import Evidence
+from flyball.reports.overview import purpose
+
+__all__ = ["model_card"]
+
+
+def model_card(evidence: Mapping[str, Any], *, version: int | str | None = None) -> str:
+    """A model card for the bundle: intended use, data, metrics with intervals, reasons, limits.
+
+    Names come from the user's table and are escaped; values of personal columns do not appear.
+    Mitchell et al. (2019), Model Cards for Model Reporting; https://huggingface.co/docs/hub/model-cards
+    """
+    known = Evidence(evidence)
+    title = known.model if version is None else f"{known.model}, version {version}"
+    parts = [
+        _front_matter(known),
+        f"# {_plain(title)}",
+        purpose(known, _plain),
+        _use(known),
+        _measured(known),
+        _data(known),
+        _reasons(known),
+        _limits(known),
+        _checking(),
+    ]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _front_matter(known: Evidence) -> str:
+    """YAML, every text written as a JSON string, which YAML reads alike."""
+    kind = "tabular-regression" if known.task == "regression" else "tabular-classification"
+    data = known.part("data")
+    lines = ["---", "library_name: flyball", f"pipeline_tag: {kind}", "tags:", "  - tabular", "  - onnx", "  - flyball"]
+    measured = [(name, known.measured("test", name).get("value")) for name in known.metrics]
+    figures = [(name, float(value)) for name, value in measured if value is not None]
+    lines += ["model-index:", f"  - name: {_quoted(known.model)}", "    results:", "      - task:"]
+    lines += [
+        f"          type: {kind}",
+        "        dataset:",
+        f"          name: {_quoted(data.get('dataset') or 'data')}",
+    ]
+    lines += [f"          type: {_quoted(data.get('dataset') or 'data')}", "          split: test"]
+    if data.get("version"):
+        lines.append(f"          revision: {_quoted(data['version'])}")
+    lines.append("        metrics:" if figures else "        metrics: []")
+    for name, value in figures:
+        lines += [f"          - type: {name}", f"            name: {_quoted(METRICS[name].label)}"]
+        lines.append(f"            value: {value!r}")
+    return "\n".join([*lines, "---"])
+
+
+def _use(known: Evidence) -> str:
+    inputs = ", ".join(_plain(name) for name in known.part("data").get("used") or ())
+    text = "## Use\n\nScore rows of the same kind as the training rows, with `flyball_runtime.open_bundle`."
+    return text + (f" Inputs: {inputs}." if inputs else "")
+
+
+def _measured(known: Evidence) -> str:
+    rows = known.part("split").get("test_rows")
+    lines = [f"## Quality\n\nOn {number(rows)} test rows, with 90 % intervals; the baseline looks at no column.\n"]
+    lines += ["| metric | test | cross-validation | baseline |", "|---|---|---|---|"]
+    for name in known.metrics:
+        cells = " | ".join(known.shown(part, name) for part in ("test", "cv", "baseline"))
+        lines.append(f"| {METRICS[name].label} | {cells} |")
+    gap = known.part("random_gap")
+    if gap.get("random") is not None and gap.get("honest") is not None:
+        label = known.label(str(gap.get("metric") or known.metric))
+        shown = span(gap.get("value"), gap.get("low"), gap.get("high"))
+        lines.append(
+            f"\nA random split would have said {label} {number(gap['random'])} where the honest one says "
+            f"{number(gap['honest'])} (a quick model on both; gap {shown})."
+        )
+    return "\n".join(lines)
+
+
+def _data(known: Evidence) -> str:
+    data, split = known.part("data"), known.part("split")
+    lines = [f"## Data\n\n{_plain(data.get('dataset') or 'The table')}: {number(data.get('rows'))} rows."]
+    if data.get("version"):
+        lines.append(f"Version `{_plain(data['version'])}`.")
+    if split:
+        by = f" by {_plain(split['by'])}" if split.get("by") else ""
+        lines.append(f"Split: {_plain(split.get('kind'))}{by}. {_plain(split.get('why') or '')}")
+    left = [f"- {_plain(one.get('column'))}: {_plain(one.get('why'))}" for one in data.get("left_out") or ()]
+    return "\n".join(lines) + ("\n\nLeft out:\n\n" + "\n".join(left) if left else "")
+
+
+def _reasons(known: Evidence) -> str:
+    found = known.items("importance")[:10]
+    if not found:
+        return ""
+    total = sum(float(one.get("value") or 0) for one in known.items("importance")) or 1.0
+    lines = [f"{place}. {_plain(one.get('column'))} ({percent(float(one.get('value') or 0) / total, 0)})"
+             for place, one in enumerate(found, 1)]  # fmt: skip
+    return "## What moves it\n\nShare of the mean size of all attributions:\n\n" + "\n".join(lines)
+
+
+def _limits(known: Evidence) -> str:
+    lines = [
+        "- Attributions say what moved the model, not what causes the target.",
+        "- The figures hold for rows like the test rows; nothing is known about others.",
+    ]
+    lines += [f"- `{name}` holds personal data." for name in map(_plain, sorted(known.personal))]
+    lines += [
+        f"- {_plain(leak.get('column'))} gives the target away and was kept: {_plain(leak.get('why'))}"
+        for leak in known.items("leaks") if leak.get("action") != "leave out"
+    ]  # fmt: skip
+    return "## Limits\n\n" + "\n".join(lines)
+
+
+def _checking() -> str:
+    return (
+        "## Checking it\n\n`flyball_runtime.open_bundle(path, trust=key)` verifies every file against the signature; "
+        "`golden.npz` holds rows with the scores that they must get, `sbom.cdx.json` the packages."
+    )
+
+
+def _plain(value: Any) -> str:
+    """Text on one line in which Markdown and HTML mean nothing."""
+    text = " ".join(str("" if value is None else value).split())
+    return re.sub(r"([\\`*_\[\]<>|#])", r"\\\1", text)
+
+
+def _quoted(value: Any) -> str:
+    return json.dumps(str(value), ensure_ascii=True)

@@ -1,0 +1,76 @@
+"""How good the model is: every metric with its interval, the curves, and whether its probabilities keep their word."""
+
+from __future__ import annotations
+
+from flyball.charts import agreement, calibration, curve, histogram, matrix, number
+from flyball.evaluation import METRICS
+from flyball.reports.evidence import Evidence
+from flyball.reports.html import e, figure, section, table
+
+__all__ = ["quality"]
+
+_ARROWS = {"higher": "↑", "lower": "↓"}
+
+
+def quality(evidence: Evidence) -> str:
+    rows = evidence.part("split").get("test_rows")
+    judged = f"{number(rows)} test rows" if rows is not None else "the test rows"
+    lead = (
+        f"Measured on {judged} that took no part in making the model; brackets hold 90 % intervals over the "
+        "independent units of the split. The baseline knows the target's distribution and looks at no column. "
+        "An arrow says which way is better."
+    )
+    charts = "".join([*_classifier_charts(evidence), *_regressor_charts(evidence)])
+    grid = f'<div class="grid">{charts}</div>' if charts else ""
+    return section("quality", "Quality", lead, _metrics(evidence), grid)
+
+
+def _metrics(evidence: Evidence) -> str:
+    rows = []
+    for name in evidence.metrics:
+        metric = METRICS[name]
+        arrow = f'<span class="way" role="img" aria-label="{metric.better} is better">{_ARROWS[metric.better]}</span>'
+        label = f"{e(metric.label)} {arrow}<small>{e(metric.meaning)}</small>"
+        cells = [e(evidence.shown(part, name)) for part in ("test", "cv", "baseline")]
+        rows.append([label, f"<strong>{cells[0]}</strong>", cells[1], cells[2]])
+    heads = ["Metric", "Test", "Cross-validation", "Baseline"]
+    made = table(heads, rows, caption="Metrics with 90 % intervals", numeric=(1, 2, 3), wide=0)
+    judged = evidence.metrics[:1] == [evidence.metric]
+    return made.replace("<tbody><tr>", '<tbody><tr class="main-row">', 1) if judged else made
+
+
+def _classifier_charts(evidence: Evidence) -> list[str]:
+    charts, curves = [], evidence.part("curves")
+    bins = evidence.part("calibration").get("bins")
+    if bins:
+        error = evidence.shown("test", "calibration_error")
+        caption = f"Of rows given 70 %, about 70 % should be positive: dots on the dashed line. Mean gap {e(error)}."
+        charts.append(figure(calibration(bins, style=False), "Do the probabilities keep their word?", caption))
+    if curves.get("roc"):
+        caption = f"Further into the upper left is better. Area {e(evidence.shown('test', 'roc_auc'))}."
+        charts.append(figure(curve(curves["roc"], kind="roc", style=False), "Finding against false alarms", caption))
+    if curves.get("pr"):
+        base = evidence.measured("baseline", "average_precision").get("value")
+        caption = "The more is found, the more false ones come along. The dashed line is guessing."
+        chart = curve(curves["pr"], kind="pr", base_rate=base, style=False)
+        charts.append(figure(chart, "How pure the finds are", caption))
+    counts, classes = evidence.part("confusion").get("counts"), evidence.document.get("classes")
+    if counts and classes:
+        chart = matrix(counts, [str(name) for name in classes], title="True and predicted classes", style=False)
+        numbers = (
+            "Numbers are percent of the true class's rows." if len(classes) <= 8 else "Rest on a cell for its counts."
+        )
+        charts.append(figure(chart, "What is taken for what", f"Each line is a true class. {numbers}"))
+    return charts
+
+
+def _regressor_charts(evidence: Evidence) -> list[str]:
+    charts, residuals = [], evidence.part("residuals")
+    if residuals.get("by_prediction"):
+        chart = agreement(residuals["by_prediction"], title="Predicted and true", unit=evidence.target, style=False)
+        caption = "Tenths of the rows by prediction: the dot is the median truth, the line holds nine of ten rows."
+        charts.append(figure(chart, "Does the prediction come true?", caption))
+    if residuals.get("bins"):
+        chart = histogram(residuals["bins"], title="Errors", unit="truth minus prediction", style=False)
+        charts.append(figure(chart, "How the errors spread", "The outermost 1 % stand in the outer bars."))
+    return charts

@@ -1,0 +1,92 @@
+"""The simple way to ask: rows or columns by name, answered row by row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numpy.typing import NDArray
+
+from flyball.serving.cells import column_array
+from flyball.serving.served import Answer, Served
+from flyball_runtime.errors import BadInput, near_miss
+from flyball_runtime.schema import Schema
+
+__all__ = ["BadRows", "read_rows", "write_answer"]
+
+
+class BadRows(BadInput):
+    """The body of a /predict request is not rows or columns that the model can use."""
+
+    code = "FB-SERVE-009"
+
+
+def read_rows(body: Any, schema: Schema) -> dict[str, NDArray[Any]]:
+    """`{"rows": [{...}]}`, `{"columns": {...}}`, a list of rows, or one bare row, as columns (rows,).
+
+    Values under names that the model does not take are ignored; one that it takes must be there, if only as null.
+    Raises BadRows, BadValue.
+    """
+    if isinstance(body, list):
+        return _from_rows(body, schema)
+    if not isinstance(body, dict):
+        raise BadRows("the body must be a row, or rows, or columns", fix=_example(schema))
+    if isinstance(body.get("columns"), dict) and "columns" not in schema:
+        return _from_columns(body["columns"], schema)
+    if isinstance(body.get("rows"), list) and "rows" not in schema:
+        return _from_rows(body["rows"], schema)
+    return _from_rows([body], schema)
+
+
+def write_answer(answer: Answer, served: Served) -> dict[str, Any]:
+    """`{"model", "version", "alias", "predictions": [{"id", "prediction", ...}]}`, one prediction per row."""
+    labels = served.labels
+    values = {name: array.tolist() for name, array in answer.outputs.items()}
+    predictions = []
+    for row, record in enumerate(answer.records):
+        said: dict[str, Any] = {"id": record.id}
+        for name, cells in values.items():
+            probabilities = name == "probability" and labels is not None
+            said[name] = dict(zip(labels or [], cells[row], strict=True)) if probabilities else cells[row]
+        predictions.append(said)
+    return {"model": served.model, "version": served.version, "alias": served.alias, "predictions": predictions}
+
+
+def _from_rows(rows: list[Any], schema: Schema) -> dict[str, NDArray[Any]]:
+    if not rows:
+        raise BadRows("there are no rows", fix=_example(schema))
+    for number, row in enumerate(rows):
+        if not isinstance(row, dict):
+            raise BadRows(f"row {number} is not an object", fix=_example(schema))
+        for name in schema.names:
+            if name not in row:
+                raise _missing(name, row, f"row {number}")
+    return {field.name: column_array([row[field.name] for row in rows], field) for field in schema}
+
+
+def _from_columns(columns: dict[str, Any], schema: Schema) -> dict[str, NDArray[Any]]:
+    for name in schema.names:
+        if name not in columns:
+            raise _missing(name, columns, '"columns"')
+        if not isinstance(columns[name], list):
+            raise BadRows(f'the column "{name}" is not a list', fix='send {"columns": {"NAME": [value, ...]}}')
+    lengths = {name: len(columns[name]) for name in schema.names}
+    if len(set(lengths.values())) > 1:
+        shown = ", ".join(f'"{name}" {length}' for name, length in list(lengths.items())[:4])
+        raise BadRows("the columns differ in length", why=shown, fix="send one value per row in each column")
+    if 0 in lengths.values():
+        raise BadRows("there are no rows", fix="send at least one value in each column")
+    return {field.name: column_array(columns[field.name], field) for field in schema}
+
+
+def _missing(name: str, given: dict[str, Any], where: str) -> BadRows:
+    hint = near_miss(name, given)
+    return BadRows(
+        f'{where} lacks the column "{name}"',
+        why=hint and f"it holds a similar name: {hint.removeprefix('did you mean ').rstrip('?')}",
+        fix="send null where the value is not known",
+    )
+
+
+def _example(schema: Schema) -> str:
+    shown = ", ".join(f'"{name}": ...' for name in schema.names[:3]) + (", ..." if len(schema) > 3 else "")
+    return f'send {{"rows": [{{{shown}}}]}}'

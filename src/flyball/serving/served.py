@@ -1,0 +1,104 @@
+"""A bundle under the name it answers to: the one path from columns to outputs and log records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.core.clock import Clock
+from flyball.predictions.records import Prediction, records_of
+from flyball_runtime.schema import Schema
+
+if TYPE_CHECKING:
+    from flyball_runtime.bundle import Bundle
+
+__all__ = ["Answer", "Served", "class_label"]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a model says of some rows: `outputs` name -> (rows,) or (rows, classes), and one log record per row."""
+
+    outputs: Mapping[str, NDArray[Any]]
+    records: list[Prediction]
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """One bundle on a server. `personal` names the raw columns that the log must not hold. Threads may share it."""
+
+    bundle: Bundle
+    model: str
+    version: int | None
+    alias: str | None = None
+    personal: frozenset[str] = frozenset()
+
+    @property
+    def schema(self) -> Schema:
+        """The raw columns that the model takes."""
+        return self.bundle.inputs
+
+    @property
+    def version_name(self) -> str:
+        """The version as the Open Inference Protocol writes it: text; "0" for an export without a number."""
+        return str(self.version or 0)
+
+    @property
+    def labels(self) -> list[str] | None:
+        """The classes as text, in the order of the probabilities; None for a regression."""
+        classes = self.bundle.classes
+        return None if classes is None else [class_label(value) for value in classes.tolist()]
+
+    def answer(self, columns: Mapping[str, Any], clock: Clock, *, request: str | None = None) -> Answer:
+        """Score raw columns (name -> (rows,)). Raises the runtime's coded errors for columns it cannot use."""
+        from flyball_runtime.table import normalise
+
+        normal = normalise(columns, self.schema)
+        outputs = self.bundle.score(normal)
+        shown = {name: values for name, values in outputs.items() if name in self.output_types()}
+        records = records_of(
+            normal,
+            shown,
+            schema=self.schema,
+            model=self.model,
+            version=self.version,
+            alias=self.alias,
+            content_hash=self.bundle.manifest["content_hash"],
+            clock=clock,
+            personal=self.personal,
+            request=request,
+        )
+        return Answer(shown, records)
+
+    def output_types(self) -> dict[str, tuple[str, list[int]]]:
+        """Each output's V2 datatype and shape, -1 for the rows."""
+        classes = self.bundle.classes
+        if classes is None:
+            return {name: ("FP64", [-1]) for name in ("prediction", "low", "high")}
+        return {"prediction": (tensor_type(classes), [-1]), "probability": ("FP64", [-1, len(classes)])}
+
+
+def tensor_type(values: NDArray[Any]) -> str:
+    """The V2 datatype for an output array."""
+    if values.dtype.kind == "b":
+        return "BOOL"
+    if np.issubdtype(values.dtype, np.integer):
+        return "INT64"
+    return "FP64" if values.dtype.kind == "f" else "BYTES"
+
+
+def class_label(value: Any) -> str:
+    """A class as text: the key of its probability, and what an outcome may name it by.
+
+    >>> class_label(True), class_label(3), class_label(3.0), class_label("yes")
+    ('true', '3', '3', 'yes')
+    """
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return str(value)

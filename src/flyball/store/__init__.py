@@ -1,0 +1,52 @@
+"""Where things are kept: tables in a database, blobs in an artifact store, finished steps in a cache."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from flyball.store.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore, FileArtifacts
+    from flyball.store.database import Database, Reader, Transaction
+    from flyball.store.errors import (
+        StoreBusy,
+        StoreDamaged,
+        StoreForeign,
+        StoreNewer,
+        StoreUnreachable,
+        StoreUnsupported,
+    )
+    from flyball.store.lock import file_lock
+    from flyball.store.steps import StepCache
+
+__all__ = [
+    "ArtifactCorrupt",
+    "ArtifactMissing",
+    "ArtifactStore",
+    "Database",
+    "FileArtifacts",
+    "Reader",
+    "StepCache",
+    "StoreBusy",
+    "StoreDamaged",
+    "StoreForeign",
+    "StoreNewer",
+    "StoreUnreachable",
+    "StoreUnsupported",
+    "Transaction",
+    "file_lock",
+]
+
+_HOMES = {
+    "artifacts": ("ArtifactCorrupt", "ArtifactMissing", "ArtifactStore", "FileArtifacts"),
+    "database": ("Database", "Reader", "Transaction"),
+    "errors": ("StoreBusy", "StoreDamaged", "StoreForeign", "StoreNewer", "StoreUnreachable", "StoreUnsupported"),
+    "lock": ("file_lock",),
+    "steps": ("StepCache",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    from importlib import import_module
+
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(f"flyball.store.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

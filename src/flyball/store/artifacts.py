@@ -1,0 +1,221 @@
+"""Immutable blobs, addressed by the SHA-256 of their content."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import os
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol, cast
+
+from flyball.core.failpoints import failpoint
+from flyball.core.files import CannotWrite, StoreFull, sync_directory
+from flyball_runtime.errors import BadInput, InternalError
+
+__all__ = ["ArtifactCorrupt", "ArtifactMissing", "ArtifactStore", "FileArtifacts"]
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_CHUNK = 1 << 20
+_STALE_S = 24 * 3600.0  # no write takes a day: what is older was left by a crash
+
+
+class ArtifactMissing(InternalError):
+    """The artifact store holds no blob of this digest."""
+
+    code = "FB-STORE-010"
+
+
+class ArtifactCorrupt(InternalError):
+    """A stored blob no longer has the content that its digest names."""
+
+    code = "FB-STORE-011"
+
+
+class ArtifactStore(Protocol):
+    """Immutable blobs, addressed by the SHA-256 of their content (a digest: 64 lower-case hexadecimal digits).
+
+    Threads and processes may call every method at once. `put` is durable when it returns: a crash afterwards loses
+    nothing, a crash before leaves no trace that `has` can see. Writing the same content twice is one blob; writing
+    content whose blob is damaged heals it.
+    """
+
+    def put(self, source: BinaryIO | bytes) -> str:
+        """Store everything that `source` yields; return its digest. Raises StoreFull, CannotWrite."""
+
+    def open(self, digest: str) -> BinaryIO:
+        """A stream from the first byte on, not seekable.
+
+        Raises ArtifactMissing; ArtifactCorrupt from the read that reaches the end of content that is not the digest's.
+        """
+
+    def read(self, digest: str) -> bytes:
+        """The whole content, checked. Raises ArtifactMissing, ArtifactCorrupt."""
+
+    def has(self, digest: str) -> bool:
+        """Whether a blob of this digest lies here; its content is not looked at."""
+
+    def size(self, digest: str) -> int:
+        """Bytes of the blob. Raises ArtifactMissing."""
+
+    def digests(self) -> Iterator[str]:
+        """Every digest held, in order."""
+
+    def delete(self, digest: str) -> None:
+        """Forget a blob; nothing happens when there is none."""
+
+
+class FileArtifacts:
+    """An artifact store in a local folder: `ab/abcd…`, one read-only file per blob."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def put(self, source: BinaryIO | bytes) -> str:
+        stream = io.BytesIO(source) if isinstance(source, bytes) else source
+        failpoint("store.artifact:before")
+        staging = self.root / "staging" / secrets.token_hex(12)
+        try:
+            staging.parent.mkdir(parents=True, exist_ok=True)
+            digest = _spool(stream, staging)
+            failpoint("store.artifact:written")
+            self._adopt(staging, digest)
+        except OSError as error:
+            raise _explain(error, self.root) from error
+        finally:
+            with contextlib.suppress(OSError):  # what could not be made need not be removed
+                staging.unlink()
+        failpoint("store.artifact:after")
+        return digest
+
+    def open(self, digest: str) -> BinaryIO:
+        path = self.path(digest)
+        try:
+            return cast("BinaryIO", _Checked(path.open("rb"), digest, path))
+        except OSError as error:
+            raise _missing(digest, path) from error
+
+    def read(self, digest: str) -> bytes:
+        with self.open(digest) as stream:
+            return stream.read()
+
+    def has(self, digest: str) -> bool:
+        return self.path(digest).is_file()
+
+    def size(self, digest: str) -> int:
+        path = self.path(digest)
+        try:
+            return path.stat().st_size
+        except OSError as error:
+            raise _missing(digest, path) from error
+
+    def digests(self) -> Iterator[str]:
+        for path in sorted(self.root.glob("[0-9a-f][0-9a-f]/*")):
+            if _DIGEST.fullmatch(path.name) and path.parent.name == path.name[:2]:
+                yield path.name
+
+    def delete(self, digest: str) -> None:
+        self.path(digest).unlink(missing_ok=True)
+
+    def path(self, digest: str) -> Path:
+        """Where the blob lies, for readers that want a file. Raises ValueError when `digest` is not one."""
+        if not _DIGEST.fullmatch(digest):
+            raise ValueError(f"not a digest: {digest!r}")
+        return self.root / digest[:2] / digest
+
+    def clean(self, *, older_than_s: float = _STALE_S) -> int:
+        """Remove what writers that died left behind; return how many files that were."""
+        limit, removed = time.time() - older_than_s, 0
+        for path in (self.root / "staging").glob("*"):
+            if path.stat().st_mtime <= limit:
+                path.unlink(missing_ok=True)
+                removed += 1
+        return removed
+
+    def _adopt(self, staging: Path, digest: str) -> None:
+        path = self.path(digest)
+        if not path.parent.is_dir():
+            path.parent.mkdir(exist_ok=True)
+            sync_directory(self.root)
+        staging.replace(path)
+        sync_directory(path.parent)
+
+
+class _Checked(io.RawIOBase):
+    """Passes a file through and holds its digest against the name once the end is reached."""
+
+    def __init__(self, file: BinaryIO, digest: str, path: Path) -> None:
+        self._file, self._digest, self._path = file, digest, path
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = self._file.read(len(buffer))
+        buffer[: len(data)] = data
+        self._take(data, wanted=len(buffer))
+        return len(data)
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = self._file.read(-1 if size is None else size)
+        self._take(data, wanted=-1 if size is None else size)
+        return data
+
+    def readall(self) -> bytes:
+        return self.read()
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+    def _take(self, data: bytes, *, wanted: int) -> None:
+        self._hash.update(data)
+        if (wanted < 0 or (wanted > 0 and not data)) and self._hash.hexdigest() != self._digest:
+            raise ArtifactCorrupt(
+                f"artifact {self._digest[:12]} is damaged",
+                where=str(self._path),
+                why=f"its content hashes to {self._hash.hexdigest()[:12]}…",
+                fix="put the file back from a backup, or delete it and run `flyball run` again to make it anew",
+            )
+
+
+def _spool(stream: BinaryIO, path: Path) -> str:
+    """Copy the stream into a new, synced, read-only file; return the digest of what was copied."""
+    digest = hashlib.sha256()
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+    with os.fdopen(handle, "wb") as file:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    return digest.hexdigest()
+
+
+def _missing(digest: str, path: Path) -> ArtifactMissing:
+    return ArtifactMissing(
+        f"artifact {digest[:12]} is missing",
+        where=str(path),
+        fix="put the file back from a backup, or run `flyball run` again to make it anew",
+    )
+
+
+def _explain(error: OSError, root: Path) -> BadInput:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return StoreFull(
+            "the disk is full, so the artifact was not stored",
+            where=str(root),
+            fix="free some space and run the command again",
+        )
+    return CannotWrite(
+        "cannot write into the artifact store",
+        where=str(root),
+        why=error.strerror or str(error),
+        fix="check that the folder is writable and on a healthy disk",
+    )

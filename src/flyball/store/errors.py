@@ -1,0 +1,43 @@
+"""What can be wrong with a store as a whole."""
+
+from __future__ import annotations
+
+from flyball_runtime.errors import BadInput, InternalError, Refused
+
+__all__ = ["StoreBusy", "StoreDamaged", "StoreForeign", "StoreNewer", "StoreUnreachable", "StoreUnsupported"]
+
+
+class StoreDamaged(InternalError):
+    """The database file is damaged, or a table that belongs in it is gone."""
+
+    code = "FB-STORE-001"
+
+
+class StoreNewer(BadInput):
+    """The store was written by a newer Flyball than this one."""
+
+    code = "FB-STORE-002"
+
+
+class StoreBusy(Refused):
+    """Another process kept the store locked for longer than the patience allowed."""
+
+    code = "FB-STORE-003"
+
+
+class StoreUnsupported(BadInput):
+    """The store's URL cannot be used: it does not parse, or names a database that this version does not speak."""
+
+    code = "FB-STORE-004"
+
+
+class StoreUnreachable(BadInput):
+    """The database file cannot be opened or written: the folder is missing, or the rights are."""
+
+    code = "FB-STORE-005"
+
+
+class StoreForeign(BadInput):
+    """The file is a healthy database, but not one that Flyball made."""
+
+    code = "FB-STORE-006"

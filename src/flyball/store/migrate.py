@@ -1,0 +1,72 @@
+"""Bring a store to this version's tables: numbered steps, each store walks them once, forwards."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from flyball.core.clock import Clock
+from flyball.store.errors import StoreForeign, StoreNewer
+from flyball.store.sqlite import WRITES, copy_store
+
+__all__ = ["MIGRATIONS", "known_revisions", "migrate"]
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+def known_revisions() -> list[str]:
+    """Every revision, oldest first. A revision's id is its file's name, so that Alembic need not be loaded to know."""
+    return sorted(path.stem for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+def migrate(engine: Engine, path: Path, clock: Clock) -> None:
+    """Upgrade the store at `path`; a store that holds data is copied beside itself first.
+
+    All steps are one transaction: a crash leaves the old store. The caller holds the opening lock.
+    Raises StoreNewer, StoreForeign.
+    """
+    known = known_revisions()
+    with engine.connect() as connection:
+        current = _current(connection, path)
+    if current == known[-1]:
+        return
+    if current is not None and current not in known:
+        raise StoreNewer(
+            "this store was written by a newer Flyball",
+            where=str(path),
+            why=f"it is at revision {current}; this version knows revisions up to {known[-1]}",
+            fix="upgrade flyball, or open a copy of the store that an older version wrote",
+        )
+    if current is not None:
+        moment = clock.now().strftime("%Y%m%dT%H%M%SZ")
+        copy_store(path, path.with_name(f"{path.name}.backup-{current}-{moment}"))
+    _upgrade(engine)
+
+
+def _current(connection: Connection, path: Path) -> str | None:
+    tables = inspect(connection).get_table_names()
+    if not tables:
+        return None
+    revision = None
+    if "alembic_version" in tables:
+        revision = connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    if revision is None:
+        raise StoreForeign(
+            "this database was not made by Flyball",
+            where=str(path),
+            why="it holds tables, but no record of Flyball's revisions: " + ", ".join(sorted(tables)[:5]),
+            fix="name another file as `store` in flyball.toml",
+        )
+    return str(revision)
+
+
+def _upgrade(engine: Engine) -> None:
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")

@@ -1,0 +1,18 @@
+"""The store's own table. Types stay within what SQLite and PostgreSQL share: integers, text, bytes."""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, MetaData, Table, Text
+
+__all__ = ["METADATA", "steps"]
+
+METADATA = MetaData()
+
+steps = Table(
+    "steps",
+    METADATA,
+    Column("key", Text, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("outputs", Text, nullable=False),
+    Column("created", Text, nullable=False),
+)

@@ -1,0 +1,10 @@
+"""The one representation of tree models: predict, scale, merge, export and attribute, whoever grew them."""
+
+from __future__ import annotations
+
+from flyball.trees.ensemble import TreeEnsemble
+from flyball.trees.lightgbm import UnsupportedTrees, from_lightgbm
+from flyball.trees.onnx import emit_trees
+from flyball.trees.shap import TreeAttributor, attributions
+
+__all__ = ["TreeAttributor", "TreeEnsemble", "UnsupportedTrees", "attributions", "emit_trees", "from_lightgbm"]

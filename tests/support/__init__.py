@@ -1,0 +1,1 @@
+"""What several tests use: commands in processes, tables made for a purpose."""
