@@ -1,7 +1,6 @@
 # Flyball. `make help` lists the targets; a fresh machine needs only Python 3.11+ and make.
 PYTHON ?= python3
 BIN := .venv/bin
-export UV_LINK_MODE ?= hardlink
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check format types bench soak docs lock clean setup

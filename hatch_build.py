@@ -53,7 +53,7 @@ def build_console(root: Path) -> bool:
     wanted = digest(web)
     if is_built(output, wanted):
         return False
-    with _alone(web):
+    with alone(web):
         if is_built(output, wanted):
             return False
         say("building the console")
@@ -147,7 +147,8 @@ def say(text: str) -> None:
 
 
 @contextmanager
-def _alone(web: Path) -> Iterator[None]:
+def alone(web: Path) -> Iterator[None]:
+    """One process at a time prepares the folder `web`; the others wait."""
     folder = os.open(web, os.O_RDONLY)
     try:
         fcntl.flock(folder, fcntl.LOCK_EX)

@@ -1,29 +1,28 @@
-"""The pages that are written from the code, so that they cannot disagree with it: commands and error codes."""
+"""The pages that are written from the code, so that they cannot disagree with it: commands, metrics, error codes."""
 
 from __future__ import annotations
 
 import importlib
 import inspect
+import io
 import pkgutil
-import subprocess
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import flyball
 import flyball_runtime
 from flyball_runtime.errors import FlyballError
 
-__all__ = ["error_classes", "write_all"]
+if TYPE_CHECKING:
+    from cyclopts import App
 
-COMMANDS = ["init", "run", "promote", "serve", "predict", "explain", "status", "console", "audit", "audit verify",
-            "audit log", "audit anchor", "audit rebuild", "keys", "keys list", "keys rotate", "keys revoke",
-            "keys trust"]  # fmt: skip
+__all__ = ["commands", "error_classes", "help_of", "write_all"]
 
 
 def write_all(folder: Path) -> None:
     """Write every generated page; a page that did not change keeps its time stamp, so that builds stay incremental."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name, text in {"cli.md": cli_page(), "errors.md": errors_page()}.items():
+    for name, text in {"cli.md": cli_page(), "errors.md": errors_page(), "metrics.md": metrics_page()}.items():
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
@@ -35,13 +34,34 @@ def cli_page() -> str:
         "# Commands",
         "Each command takes `--json`: one JSON object on standard output, progress on standard error.",
     ]
-    for command in COMMANDS:
-        printed = subprocess.run(
-            [sys.executable, "-m", "flyball", *command.split(), "--help"],
-            capture_output=True, text=True, check=True, env={"COLUMNS": "100", "TERM": "dumb", "PATH": "/usr/bin:/bin"},
-        )  # fmt: skip
-        parts.append(f"## flyball {command}\n\n```text\n{printed.stdout.strip()}\n```")
+    parts += [f"## flyball {command}\n\n```text\n{help_of(command)}\n```" for command in commands()]
     return "\n\n".join(parts) + "\n"
+
+
+def commands() -> list[str]:
+    """Every command of the program in the order of its help: "run", "audit", "audit verify"."""
+    from flyball.cli.app import app
+
+    found: list[str] = []
+    for name in own(app):
+        found.append(name)
+        found += [f"{name} {inner}" for inner in own(app[name])]
+    return found
+
+
+def own(app: App) -> list[str]:
+    return [name for name in app if not name.startswith("-")]
+
+
+def help_of(command: str) -> str:
+    """What `flyball COMMAND --help` prints on a terminal of 100 columns."""
+    from rich.console import Console
+
+    from flyball.cli.app import app
+
+    page = io.StringIO()
+    app.help_print(command.split(), console=Console(file=page, width=100, color_system=None, force_terminal=False))
+    return "\n".join(line.rstrip() for line in page.getvalue().strip().splitlines())
 
 
 def errors_page() -> str:
@@ -52,6 +72,19 @@ def errors_page() -> str:
         meaning = inspect.cleandoc(error.__doc__ or "")
         parts.append(f"## {error.code}\n\n*{error.__name__}, exit code {error.exit_code}*\n\n{meaning}")
     return "\n\n".join(parts) + "\n"
+
+
+def metrics_page() -> str:
+    """Every metric with its direction, the tasks that it is for, and what it means."""
+    from flyball.evaluation import METRICS
+
+    lines = [
+        "# Metrics",
+        "These names stand in `metric` and in the gates of the project file. Each comes with its 90 % interval.",
+        "| name | better | for | meaning |\n|---|---|---|---|",
+    ]
+    rows = [f"| `{name}` | {one.better} | {', '.join(one.tasks)} | {one.meaning} |" for name, one in METRICS.items()]
+    return "\n\n".join(lines) + "\n" + "\n".join(rows) + "\n"
 
 
 def error_classes() -> list[type[FlyballError]]:

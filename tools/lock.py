@@ -1,4 +1,5 @@
-"""Resolve `locks/*.txt` anew: what the product needs (`base`), and what its developers need on top (`dev`).
+"""Resolve `locks/*.txt` anew: what the product needs (`base`), what its developers need on top (`dev`), and the
+installer that fetches both where there is none (`setup`).
 
 The lock files carry versions and hashes and name no package index, so that mirrors work unchanged.
 """
@@ -16,7 +17,7 @@ COMMON = ["--universal", "--python-version", "3.11", "--generate-hashes", "--no-
 
 
 def main() -> int:
-    """Write both lock files; `dev` is resolved under the constraints of `base`."""
+    """Write the lock files; `dev` is resolved under the constraints of `base`."""
     uv = shutil.which("uv")
     if not uv:
         print("FB-SETUP-002  uv is not on the PATH\n  fix  pip install uv", file=sys.stderr)
@@ -25,7 +26,12 @@ def main() -> int:
     base = [uv, "pip", "compile", *COMMON, *projects, "--group", "build", "-o", "locks/base.txt"]
     groups = ["--group", "build", "--group", "dev", "--group", "docs", "-c", "locks/base.txt"]
     dev = [uv, "pip", "compile", *COMMON, *projects, *groups, "-o", "locks/dev.txt"]
-    return subprocess.run(base, cwd=ROOT).returncode or subprocess.run(dev, cwd=ROOT).returncode
+    setup = [uv, "pip", "compile", *COMMON, "-", "-o", "locks/setup.txt"]
+    return (
+        subprocess.run(base, cwd=ROOT).returncode
+        or subprocess.run(dev, cwd=ROOT).returncode
+        or subprocess.run(setup, cwd=ROOT, input=b"uv\n").returncode
+    )
 
 
 if __name__ == "__main__":

@@ -12,11 +12,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from flyball.core.version import __version__
+
 if TYPE_CHECKING:
     from flyball.project import Dataset, LearnedModel, Project, Version, init, open  # noqa: A004
     from flyball_runtime.errors import BadInput, FlyballError, InternalError, Refused
 
-__version__ = "0.1.0"
 __all__ = [
     "BadInput",
     "Dataset",

@@ -16,7 +16,7 @@ _MISSING = """<!doctype html>
 <title>Flyball: the console is not built</title></head>
 <body><main><h1>The console is not built yet</h1>
 <p>This installation of Flyball holds no console files. In a clone of the repository, build them with:</p>
-<pre>uv sync --reinstall-package flyball</pre>
+<pre>make setup</pre>
 <p>and load this page again. The interface itself works: see <a href="/api/v1/models">/api/v1/models</a>.</p>
 </main></body></html>
 """

@@ -36,8 +36,8 @@ class Budget:
 
     @property
     def last_moment(self) -> Callable[[], bool]:
-        """A flag for work that the pipeline cannot do without: it may use a third of the reserve."""
-        end = self.seconds - 0.67 * self.reserve
+        """A flag for work that the pipeline cannot do without: it may use a fifth of the reserve."""
+        end = self.seconds - 0.8 * self.reserve
         return lambda: self.used >= end
 
     def until(self, seconds: float) -> Callable[[], bool]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +18,7 @@ from flyball.automl.problem import View
 __all__ = ["Boosting", "Candidate", "Grown", "Linear", "Prior", "Result"]
 
 Stop = Callable[[], bool]
+_NEAR = 2e-4  # relative; a loss this close to the lowest is reached with far fewer trees
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Grown:
 
     members: list[Member]
     natives: dict[str, str]
+    notes: list[str] = field(default_factory=list)
 
 
 class Candidate(Protocol):
@@ -91,14 +93,14 @@ class Prior:
     name: str = "prior"
     family: str = "prior"
 
-    def fit(self, view: View, stop: Stop) -> NDArray[np.float64]:
+    def fit(self, view: View, stop: Stop) -> NDArray[np.float64]:  # noqa: ARG002 - the protocol's
         return view.problem.prior(view.fit)
 
     def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
         margins = [np.tile(fit, (len(view.validate), 1)) for view, fit in zip(views, fits, strict=True)]
         return _collect(self, views, fits, margins)
 
-    def grow(self, result: Result, weight: float, budget: Budget) -> Grown:
+    def grow(self, result: Result, weight: float, budget: Budget) -> Grown:  # noqa: ARG002 - the protocol's
         problem = result.views[0].problem
         model = constant_model(problem.prior(np.arange(problem.rows)), problem.matrix.shape[1])
         return Grown([Member(self.name, "prior", weight, problem.frame.sources, linear=model, candidate=self.name)], {})
@@ -157,54 +159,63 @@ class Boosting:
         return boost(view, self.settings, stop=stop)
 
     def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
-        problem = views[0].problem
+        threads = views[0].problem.all_threads
         iterations = _shared_iterations([fit.curve for fit in fits])
-        settled = settle([fit.booster for fit in fits], iterations)
+        kept: Sequence[Settled | Boosted] = settle([fit.booster for fit in fits], iterations) if self.bag else fits
         margins = [
-            boosted_margin(fit.booster, view.validation(), problem.threads)
-            for view, fit in zip(views, settled, strict=True)
+            boosted_margin(fit.booster, view.validation(), threads, iterations)
+            for view, fit in zip(views, kept, strict=True)
         ]
+        leaves = sum(fit.leaves for fit in kept if isinstance(fit, Settled))
+        if not self.bag:
+            leaves = iterations * views[0].problem.outputs * self.settings.leaves  # at most
         stopped = any(fit.stopped for fit in fits)
-        leaves = sum(fit.leaves for fit in settled) // (1 if self.bag else len(views))
-        return _collect(self, views, settled, margins, chosen=iterations, stopped=stopped, leaves=leaves)
+        return _collect(self, views, kept, margins, chosen=iterations, stopped=stopped, leaves=leaves)
 
     def grow(self, result: Result, weight: float, budget: Budget) -> Grown:
-        problem = result.views[0].problem
         grown = Grown([], {})
         if self.bag:
             for number, (view, fit) in enumerate(zip(result.views, result.fits, strict=True), start=1):
-                _add(grown, f"{self.name} fold {number}", self.name, weight / len(result.views), view, fit)
+                _add(
+                    grown,
+                    view,
+                    fit,
+                    name=f"{self.name} fold {number}",
+                    candidate=self.name,
+                    weight=weight / len(result.views),
+                )
             return grown
         fit = self._refit(result, budget)
-        if fit is None:  # no time: the model of the first fold is sound, though it saw fewer rows
-            _add(grown, f"{self.name} fold 1", self.name, weight, result.views[0], result.fits[0])
+        if fit is None:  # no time: the fold that saw most rows, and in time order the latest ones, stands in
+            most = max(range(len(result.views)), key=lambda number: len(result.views[number].fit))
+            name = f"{self.name} fold {most + 1}"
+            grown.notes.append(f"no time was left to fit {self.name} on all rows: the model of fold {most + 1} is used")
+            kept = settle([result.fits[most].booster], result.chosen)[0]
+            _add(grown, result.views[most], kept, name=name, candidate=self.name, weight=weight)
         else:
-            _add(grown, self.name, self.name, weight, *fit)
+            _add(grown, *fit, name=self.name, candidate=self.name, weight=weight)
         return grown
 
     def refit_seconds(self, result: Result) -> float:
         """How long a fit on all rows is expected to take, alone on the machine."""
         if self.bag:
             return 0.0
-        problem = result.views[0].problem
-        growth = problem.rows / float(np.mean([len(view.fit) for view in result.views]))
-        rounds = max(1.0, len(result.views) * problem.threads / problem.all_threads)
-        return 1.1 * growth * result.seconds / rounds
+        return result.views[0].problem.refit_share(len(result.views)) * result.seconds
 
     def _refit(self, result: Result, budget: Budget) -> tuple[View, Settled] | None:
         """One model on all rows with the iterations that the folds agreed on; None when that takes too long."""
         problem = result.views[0].problem
-        if 0.7 * self.refit_seconds(result) > budget.left + 0.33 * budget.reserve:
+        if 0.7 * self.refit_seconds(result) > budget.left + 0.2 * budget.reserve:
             return None
         view = View(problem, np.arange(problem.rows), np.zeros(0, dtype=np.intp), len(problem.folds))
         settings = replace(self.settings, iterations=result.chosen)
-        fit = boost(view, settings, stop=budget.last_moment, threads=problem.all_threads)
+        fit = boost(view, settings, stop=budget.last_moment, threads=problem.refit_threads)
         if fit.stopped and fit.booster.current_iteration() < 0.8 * result.chosen:
             return None
         return view, settle([fit.booster], result.chosen)[0]
 
 
-def _add(grown: Grown, name: str, candidate: str, weight: float, view: View, fit: Settled) -> None:
+def _add(grown: Grown, view: View, fit: Settled, *, name: str, candidate: str, weight: float) -> None:
     from flyball.trees import from_lightgbm
 
     trees = from_lightgbm(fit.booster)
@@ -214,7 +225,8 @@ def _add(grown: Grown, name: str, candidate: str, weight: float, view: View, fit
 
 
 def _shared_iterations(curves: Sequence[NDArray[np.float64]]) -> int:
-    """Where the folds' mean loss is lowest; a curve that ended early goes on at its last value."""
+    """Where the folds' mean loss is as good as lowest; a curve that ended early goes on at its last value."""
     longest = max(len(curve) for curve in curves)
     padded = [np.concatenate([curve, np.full(longest - len(curve), curve[-1])]) for curve in curves]
-    return int(np.argmin(np.mean(padded, axis=0))) + 1
+    mean = np.mean(padded, axis=0)
+    return int(np.argmax(mean <= mean.min() * (1 + _NEAR))) + 1

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -26,8 +27,9 @@ from flyball.data import Table, read_source
 from flyball.evaluation import plan_split
 from flyball_runtime.errors import BadInput
 from flyball_runtime.manifest import MANIFEST_NAME
+from flyball_runtime.score import Scorer
 
-__all__ = ["AutoClassifier", "AutoRegressor", "EstimatorInput"]
+__all__ = ["AutoClassifier", "AutoRegressor", "EstimatorInput", "SparseInput"]
 
 _FOLDS = 5
 
@@ -36,6 +38,12 @@ class EstimatorInput(BadInput, ValueError):
     """What was given to an estimator's fit or predict cannot be used; also a ValueError, as scikit-learn expects."""
 
     code = "FB-AUTOML-002"
+
+
+class SparseInput(BadInput, TypeError):
+    """A sparse matrix was given; the estimators read dense tables. Also a TypeError, as scikit-learn expects."""
+
+    code = "FB-AUTOML-003"
 
 
 class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carries no types
@@ -98,7 +106,7 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         used = table.select(learned.pipeline.schema.names)
         self._golden = golden_file(self.graph_, learned.pipeline, used)
         self._reference = Profile.build(used.columns, used.schema).to_bytes()
-        self._scorer = None
+        self._scorer = self._open_scorer()
 
     def _training_table(self, X: Any) -> Table:
         """X as a table with inferred types; sets n_features_in_ and, for named columns, feature_names_in_."""
@@ -129,17 +137,14 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
             names = getattr(self, "feature_names_in_", [f"x{index}" for index in range(array.shape[1])])
             source = {str(name): array[:, index] for index, name in enumerate(names)}
         try:
-            return self._open_scorer().score(source)
+            outputs: dict[str, NDArray[Any]] = self._scorer.score(source)
         except BadInput as error:
             raise _as_value_error(error) from error
+        return outputs
 
-    def _open_scorer(self) -> Any:
-        from flyball_runtime.score import Scorer
-
-        if getattr(self, "_scorer", None) is None:
-            pipeline = self.pipeline_
-            self._scorer = Scorer(self.graph_, pipeline.schema, pipeline.task, pipeline.class_values)
-        return self._scorer
+    def _open_scorer(self) -> Scorer:
+        pipeline = self.pipeline_
+        return Scorer(self.graph_, pipeline.schema, pipeline.task, pipeline.class_values)
 
     def export(
         self, path: str | Path, *, name: str = "model", target: str = "target", clock: Clock | None = None
@@ -175,9 +180,14 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         return folder
 
     def __getstate__(self) -> dict[str, Any]:
-        state: dict[str, Any] = super().__getstate__()
+        state = dict(super().__getstate__())
         state.pop("_scorer", None)  # an open session belongs to its process
         return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if hasattr(self, "graph_"):
+            self._scorer = self._open_scorer()
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -252,6 +262,8 @@ class AutoRegressor(RegressorMixin, _AutoEstimator):  # type: ignore[misc]
 
 
 def _is_named(X: Any) -> bool:
+    if hasattr(X, "toarray"):
+        raise SparseInput("sparse input is not supported", fix="pass X.toarray()")
     return isinstance(X, Mapping) or hasattr(X, "__arrow_c_stream__") or hasattr(X, "iloc")
 
 
@@ -287,7 +299,7 @@ def _weights(sample_weight: ArrayLike, rows: int) -> NDArray[np.float64]:
     weight = np.asarray(sample_weight, dtype=np.float64)
     if weight.shape != (rows,) or not np.isfinite(weight).all() or (weight < 0).any() or not weight.any():
         raise EstimatorInput(
-            f"sample_weight must hold {rows} finite numbers >= 0, some of them positive", why=f"shape {weight.shape}"
+            f"sample_weight must hold {rows} finite numbers >= 0, not every weight zero", why=f"shape {weight.shape}"
         )
     return weight
 
@@ -307,7 +319,7 @@ def _folds(target: NDArray[Any], task: Task, split: str, groups: NDArray[Any] | 
         raise EstimatorInput(f"learning needs more than n_samples = {rows} rows: 1 sample cannot be validated")
     if split == "time":
         edges = np.linspace(0, rows, min(_FOLDS, rows - 1) + 2).astype(np.intp)
-        pairs = zip(edges[1:-1], edges[2:], strict=True)
+        pairs = pairwise(edges[1:])
         return [(np.arange(start), np.arange(start, end)) for start, end in pairs if 0 < start < end]
     if groups is None and rows >= 10:
         plan = plan_split(rows, kind="random", target=target, task=task, seed=seed, test=0.2, folds=_FOLDS)

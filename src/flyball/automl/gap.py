@@ -74,7 +74,7 @@ def random_gap(
         units = honest_units if number < len(honest_folds) else None
         fit_rows = _sample(fit, min(size, _MOST_FIT_ROWS), rng)
         judged = _sample(validate, _MOST_JUDGED_ROWS, rng)
-        score = _score(problem, pipeline, target, fit_rows, judged, metric, number, units)
+        score = _score(problem, pipeline, target, fit_rows, judged, metric=metric, number=number, units=units)
         if score is None:
             return None
         scores.append(score)
@@ -107,13 +107,15 @@ def _score(
     target: NDArray[Any],
     fit: NDArray[np.intp],
     validate: NDArray[np.intp],
+    *,
     metric: str,
     number: int,
     units: NDArray[Any] | None,
 ) -> Interval | None:
     view = View(problem, fit, validate, number)
     blind = replace(view, validate=np.zeros(0, dtype=np.intp), cache={})  # nothing is tuned on the judged rows
-    booster = boost(blind, _SETTINGS, stop=lambda: False).booster
+    quick = replace(_SETTINGS, iterations=max(16, round(_SETTINGS.iterations / problem.outputs**0.5)))
+    booster = boost(blind, quick, stop=lambda: False).booster
     margin = pipeline.calibration.apply(boosted_margin(booster, view.validation(), problem.threads))
     outcome = pipeline.outcome(margin)
     classes = pipeline.class_values

@@ -15,6 +15,7 @@ __all__ = ["Boosted", "BoostingSettings", "Settled", "boost", "boosted_margin", 
 
 _BINNING = {"max_bin": 255, "feature_pre_filter": False, "verbosity": -1}
 _LEAF_VALUE = "leaf_value="
+_LEAST_GAIN = 1e-4  # relative; rounds that gain less do not put off the end
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +86,16 @@ def boost(
     parameters["num_threads"] = threads or problem.threads
     train, valid = _datasets(view)
     curve: list[float] = []
-    stopped = False
+    stopped, best, best_at = False, np.inf, 0
     patience = max(10, round(3.0 / settings.learning_rate))
 
     def watch(env: Any) -> None:
-        nonlocal stopped
+        nonlocal stopped, best, best_at
         if env.evaluation_result_list:
             curve.append(float(env.evaluation_result_list[0][2]))
-            if len(curve) - 1 - int(np.argmin(curve)) >= patience:
+            if curve[-1] < best * (1 - _LEAST_GAIN):
+                best, best_at = curve[-1], len(curve)
+            if len(curve) - best_at >= patience:
                 raise lightgbm.callback.EarlyStopException(env.iteration, env.evaluation_result_list)
         if after_each is not None:
             after_each(env.iteration + 1)
@@ -112,9 +115,11 @@ def boost(
     return Boosted(booster, np.array(curve), stopped)
 
 
-def boosted_margin(booster: Any, features: NDArray[np.float32], threads: int) -> NDArray[np.float64]:
-    """Raw margins of LightGBM's own booster: (rows, outputs)."""
-    margin = booster.predict(features, raw_score=True, num_threads=threads)
+def boosted_margin(
+    booster: Any, features: NDArray[np.float32], threads: int, iterations: int | None = None
+) -> NDArray[np.float64]:
+    """Raw margins of the first `iterations` of LightGBM's own booster: (rows, outputs)."""
+    margin = booster.predict(features, raw_score=True, num_iteration=iterations, num_threads=threads)
     return np.asarray(margin, dtype=np.float64).reshape(len(features), -1)
 
 

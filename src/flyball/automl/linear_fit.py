@@ -75,12 +75,12 @@ class _Design:
 
     @property
     def width(self) -> int:
-        return self.dense.shape[1] + (self.hot.shape[1] if self.hot is not None else 0) + 1
+        return int(self.dense.shape[1] + (self.hot.shape[1] if self.hot is not None else 0) + 1)
 
     def margin(self, coef: Floats) -> Floats:
         split = self.dense.shape[1]
         total = self.dense @ coef[:split] + coef[-1]
-        return total + self.hot @ coef[split:-1] if self.hot is not None else total
+        return total if self.hot is None else np.asarray(total + self.hot @ coef[split:-1])
 
     def pulled(self, slope: Floats) -> Floats:
         """The design transposed times (rows, outputs)."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["ExportRefused", "Parity", "check_parity"]
 
 _TOLERANCE = 1e-5
+_ROWS_FOR_THREADS = 500  # below, starting threads costs more than they save
 Outputs = Mapping[str, NDArray[Any]]
 
 
@@ -91,10 +92,11 @@ def _native_margins(pipeline: FittedPipeline, boosters: Mapping[str, Any], table
     """Calibrated margins with every tree evaluated by LightGBM itself: (rows, outputs)."""
     matrix = pipeline.matrix(table)
     total = np.zeros((table.rows, pipeline.outputs))
+    threads = usable_cores() if table.rows > _ROWS_FOR_THREADS else 1
     for member in pipeline.members:
         if member.name in boosters:
             features = member.features(matrix)
-            margin = boosted_margin(boosters[member.name], features, usable_cores())
+            margin = boosted_margin(boosters[member.name], features, threads)
         else:
             margin = member.margin(matrix)
         total += member.weight * margin

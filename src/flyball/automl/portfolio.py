@@ -54,15 +54,18 @@ def boosting_portfolio(problem: Problem, pace: Pace, budget: Budget, workers: in
     """Boosting candidates, the one to try first in front; each is sized so that two may stand in the ensemble."""
     rounds = -(-pace.folds // workers)
     affordable = 0.6 * budget.left / rounds - pace.prepare
+    if not problem.bagged:
+        affordable /= 1 + problem.refit_share(pace.folds)
     affordable_iterations = max(1, int(affordable / max(1e-6, pace.iteration * _CROWDING)))
     allowance = leaf_allowance(budget.seconds) // problem.outputs
     bagged = allowance // (31 * 2 * pace.folds)
     bag = problem.bagged and bagged >= min(_LEAST_BAGGED, affordable_iterations)
+    most = max(80.0, 16.0 * problem.rows**0.5)  # few rows are fitted in few rounds
     room = bagged if bag else allowance // (31 * (2 if allowance // 62 >= 4 * _LEAST_BAGGED else 1))
 
     def candidate(settings: BoostingSettings, *, speed: float = 1.0) -> Boosting:
         width = settings.leaves / 31
-        iterations = max(1, min(int(room / width), int(affordable_iterations / speed), 3_000))
+        iterations = max(1, min(int(room / width), int(affordable_iterations / speed), int(most / width**0.5)))
         rate = min(0.3, max(0.02, settings.learning_rate * _TRAVEL / iterations))
         sized = BoostingSettings(
             name=settings.name,
@@ -75,7 +78,7 @@ def boosting_portfolio(problem: Problem, pace: Pace, budget: Budget, workers: in
             l2=settings.l2,
             random_splits=settings.random_splits,
         )
-        return Boosting(sized, bag, cost=speed * iterations / max(1, min(room, affordable_iterations)))
+        return Boosting(sized, bag, cost=speed * iterations / max(1, min(room, affordable_iterations, most)))
 
     # learning_rate here is relative to what the number of iterations asks for
     balanced = candidate(BoostingSettings("gbm", 1.0, leaves=31, features=0.8))

@@ -17,6 +17,7 @@ __all__ = ["Fold", "Problem", "View"]
 
 _MOST_ENCODED_CLASSES = 8
 _MOST_ENCODED_FEATURES = 60
+_CELLS_FOR_THREADS = 5_000_000
 _LEAST_LEVELS = 3  # with fewer, the code alone orders them
 
 Indices = NDArray[np.intp]
@@ -55,6 +56,19 @@ class Problem:
     def bagged(self) -> bool:
         """Whether the folds' own models see enough rows each to be kept. Forward chaining starves the early ones."""
         return min(len(fit) for fit, _ in self.folds) >= 0.55 * self.rows
+
+    @property
+    def refit_threads(self) -> int:
+        """Threads for a fit that runs alone. On small tables they would spend their time waiting for one another."""
+        return self.all_threads if self.matrix.size > _CELLS_FOR_THREADS else self.threads
+
+    def refit_share(self, folds: int) -> float:
+        """Time of one fit on all rows, relative to that of `folds` folds side by side."""
+        sizes = [len(fit) for fit, _ in self.folds[:folds]]
+        rounds = max(1.0, folds * self.threads / self.all_threads)
+        # threads within one fit gain less than fits side by side
+        slack = 1.2 if self.refit_threads == self.threads else 1.5
+        return slack * self.rows / (sum(sizes) / len(sizes)) / rounds
 
     def prior(self, rows: Indices) -> NDArray[np.float64]:
         """The best constant margin for these rows, (outputs,)."""

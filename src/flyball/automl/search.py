@@ -92,9 +92,24 @@ def learn(
     choice = task or infer_task(target, field).task
     labels = encode_target(target, choice, field=field, positive=positive)
     mean, spread = _standard(labels, sample_weight)
-    problem = _problem(table, labels, choice, metric, folds, sample_weight, seed, executor, (mean, spread))
+    problem = _problem(
+        table,
+        labels,
+        choice,
+        metric,
+        folds,
+        sample_weight=sample_weight,
+        seed=seed,
+        executor=executor,
+        standard=(mean, spread),
+    )
     search = _Search(
-        problem, budget, executor or LocalExecutor(), progress or NoProgress(), step, cancellation or Cancellation()
+        problem,
+        budget,
+        executor=executor or LocalExecutor(),
+        progress=progress or NoProgress(),
+        step=step,
+        cancellation=cancellation or Cancellation(),
     )
     search.run()
     return search.conclude(labels, mean, spread)
@@ -106,6 +121,7 @@ def _problem(
     task: Task,
     metric: str | None,
     folds: Sequence[Fold],
+    *,
     sample_weight: NDArray[np.float64] | None,
     seed: int,
     executor: Executor | None,
@@ -145,7 +161,7 @@ def _weights(sample_weight: NDArray[np.float64] | None, rows: int) -> NDArray[np
             "the sample weights cannot be used",
             why=f"they must be {rows:,} finite numbers >= 0, of which some are positive",
         )
-    return weight * (rows / weight.sum())
+    return np.asarray(weight * (rows / weight.sum()))
 
 
 def _standard(labels: Labels, sample_weight: NDArray[np.float64] | None) -> tuple[float, float]:
@@ -165,6 +181,7 @@ class _Search:
         self,
         problem: Problem,
         budget: Budget,
+        *,
         executor: Executor,
         progress: Progress,
         step: str,
@@ -188,12 +205,13 @@ class _Search:
             self.notes.append(f"a budget of {self.budget.seconds:g} s leaves no time to train: the answer is the prior")
             return
         import scipy.optimize  # noqa: F401  its copy of the linear algebra library must be there to be limited
-        from threadpoolctl import threadpool_limits
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-        pace = measure_pace(self.views[0], self.budget, self.executor.workers)
+        by_size = sorted(self.views, key=lambda view: -len(view.fit))
+        pace = measure_pace(by_size[0], self.budget, self.executor.workers)
         if pace.folds < len(self.views):
             self.notes.append(f"the budget allows {pace.folds} of {len(self.views)} folds")
-            self.views = self.views[: pace.folds]
+            self.views = by_size[: pace.folds]
         # several folds run at once: more threads than cores within each would only wait for one another
         with threadpool_limits(limits=1, user_api="blas"):
             self._run_portfolio(boosting_portfolio(self.problem, pace, self.budget, self.executor.workers))
@@ -223,6 +241,8 @@ class _Search:
         if candidate.family != "prior" and min(seconds, self.budget.left) < _LEAST_SECONDS:
             self.skipped.append(candidate)
             return
+        if isinstance(candidate, Boosting) and not candidate.bag:
+            seconds = min(seconds, self.budget.left / (1 + self.problem.refit_share(len(self.views))))
         began = self.budget.used
         rounds = -(-len(self.views) // self.executor.workers)
         end = began + seconds
@@ -253,6 +273,7 @@ class _Search:
             grown = result.candidate.grow(result, weights[result.candidate.name], self.budget)
             members += grown.members
             natives |= grown.natives
+            self.notes += grown.notes
         margin = np.sum([weights[result.candidate.name] * result.margin for result in chosen], axis=0)
         seen = ~np.isnan(margin[:, 0])
         weight = problem.weight[seen]
@@ -292,13 +313,18 @@ class _Search:
             weights = choose_weights(margins, problem.target[seen], problem.weight[seen], problem.loss)
             used = [result for result in pool if result.candidate.name in weights]
             heavy = [result for result in used if result.leaves]
-            if len(heavy) < 2 or sum(result.leaves for result in heavy) <= leaf_allowance(self.budget.seconds):
+            fits_size = sum(result.leaves for result in heavy) <= leaf_allowance(self.budget.seconds)
+            if len(heavy) < 2 or (fits_size and self._refits_in_time(heavy)):
                 return weights
             least = min(heavy, key=lambda result: weights[result.candidate.name])
             pool.remove(least)
-            self.notes.append(
-                f"{least.candidate.name} is left out of the ensemble: the model would exceed its size limit"
-            )
+            self.notes.append(f"{least.candidate.name} is left out of the ensemble: size or time would not do for both")
+
+    def _refits_in_time(self, results: list[Result]) -> bool:
+        boosted = [
+            result.candidate.refit_seconds(result) for result in results if isinstance(result.candidate, Boosting)
+        ]
+        return sum(boosted) <= max(0.0, self.budget.left)
 
     def _score(self, result: Result, rows: NDArray[np.bool_]) -> float:
         problem = self.problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,15 +98,22 @@ def encode_target(
             fix="group the classes first, or ask for regression if the target is a quantity",
         )
     position = {level: index for index, level in enumerate(levels)}
-    if positive is not None and len(levels) == 2:
-        if positive not in position:
-            hint = near_miss(str(positive), [str(level) for level in levels])
-            raise TargetUnfit(f"the positive class {positive!r} does not occur in the target", fix=hint)
-        if position[positive] == 0:
-            levels = levels[::-1]
-            position = {level: index for index, level in enumerate(levels)}
+    if positive is not None and len(levels) == 2 and _find(positive, levels, class_type) == 0:
+        levels = levels[::-1]
+        position = {level: index for index, level in enumerate(levels)}
     values = np.fromiter((position[value] for value in target.tolist()), dtype=np.float64, count=len(target))
     return Labels(values, tuple(_as_class(level, class_type) for level in levels), class_type)
+
+
+def _find(positive: Any, levels: list[Any], class_type: ClassType) -> int:
+    """Position of the class that was named, by value or by its text: a project file may say "1" or "true"."""
+    names = [str(_as_class(level, class_type)).casefold() for level in levels]
+    for index, (level, name) in enumerate(zip(levels, names, strict=True)):
+        if level == positive or name == str(positive).casefold():
+            return index
+    raise TargetUnfit(
+        f"the positive class {positive!r} does not occur in the target", fix=near_miss(str(positive), names)
+    )
 
 
 def _class_type(target: NDArray[Any], field: Field | None) -> ClassType:
@@ -123,7 +131,7 @@ def _class_type(target: NDArray[Any], field: Field | None) -> ClassType:
 
 def _levels(target: NDArray[Any]) -> list[Any]:
     levels = set(target.tolist())
-    if None in levels or any(isinstance(level, float) and level != level for level in levels):
+    if None in levels or any(isinstance(level, float) and math.isnan(level) for level in levels):
         raise TargetUnfit("the target has missing values", fix="leave rows without a target out")
     return sorted(levels)
 

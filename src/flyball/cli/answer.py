@@ -25,9 +25,14 @@ class Answer:
 def show(answer: Answer, *, as_json: bool) -> None:
     """Print an answer on standard output."""
     if as_json:
-        print(json.dumps(answer.data, ensure_ascii=False, allow_nan=False, default=str), file=sys.stdout)  # noqa: T201
+        # Flushed, because a program that reads a pipe waits for this line while `serve` and `console` go on.
+        print(json.dumps(answer.data, ensure_ascii=False, allow_nan=False, default=str), flush=True)  # noqa: T201
         return
-    _console(sys.stdout).print(answer.text, highlight=False, soft_wrap=not hasattr(answer.text, "renderables") and not hasattr(answer.text, "columns"))
+    _console(sys.stdout).print(
+        answer.text,
+        highlight=False,
+        soft_wrap=not hasattr(answer.text, "renderables") and not hasattr(answer.text, "columns"),
+    )
 
 
 def show_error(error: FlyballError, *, as_json: bool) -> None:

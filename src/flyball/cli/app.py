@@ -9,7 +9,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError, Parameter
 
-from flyball import __version__
+from flyball.core.version import __version__
 from flyball.cli.answer import Answer, show, show_error
 from flyball.cli.commands import audit, console, explain, init, keys, predict, promote, serve, status
 from flyball.cli.commands import run as run_command

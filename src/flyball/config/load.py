@@ -182,7 +182,7 @@ def _translate(item: Any) -> list[_Complaint]:
         text = str(item["ctx"]["error"])
         key = re.match(r"([\w.]+): ", text)
         if path[:1] == ("gate",) and len(path) == 2 and key:
-            return [_Complaint((*path, *key[1].split(".")), text[key.end() :])]
+            return [_Complaint((*path, *key[1].split(".")), text[key.end() :], unknown="unknown key" in text)]
         return [_Complaint(path, text)]
     if path and path[-1] not in _keys_beside(path) and not isinstance(path[-1], int):
         path = path[:-1]  # the branch of a union that was tried

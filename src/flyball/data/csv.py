@@ -29,13 +29,16 @@ def _cells(values: NDArray[Any], field: Field) -> list[Any]:
     if field.kind == "text":
         return ["" if value is None else value for value in values]
     if field.kind == "time":
-        unit = "D" if field.logical == "date" else "us"
-        moments = np.datetime_as_string(np.where(missing, 0, values).astype("datetime64[us]"), unit=unit)
-        return ["" if gone else text for text, gone in zip(moments.tolist(), missing.tolist(), strict=True)]
+        moments = np.where(missing, 0, values).astype("datetime64[us]")
+        texts = np.datetime_as_string(moments, unit="D" if field.logical == "date" else "us").tolist()
+        return ["" if gone else text for text, gone in zip(texts, missing.tolist(), strict=True)]
     known = values[~missing]
     if field.logical == "boolean":
         names = {1.0: "true", 0.0: "false"}
-        return ["" if gone else names.get(value, value) for value, gone in zip(values.tolist(), missing.tolist(), strict=True)]
+        return [
+            "" if gone else names.get(value, value)
+            for value, gone in zip(values.tolist(), missing.tolist(), strict=True)
+        ]
     whole = field.logical == "integer" and bool(np.isfinite(known).all() and (np.abs(known) < 2**53).all())
     shown = np.where(missing, 0, values).astype(np.int64).tolist() if whole else values.tolist()
     return ["" if gone else value for value, gone in zip(shown, missing.tolist(), strict=True)]

@@ -1,9 +1,9 @@
-"""Area under the ROC curve: with DeLong's interval on independent rows, and with weights for resampling."""
+"""Area under the ROC curve with DeLong's interval; for dependent rows and for several classes in its cluster form."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Sequence
 from statistics import NormalDist
 
 import numpy as np
@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from flyball.evaluation.interval import Interval, wilson
 from flyball_runtime.errors import BadInput
 
-__all__ = ["NotEnoughData", "auc_interval", "ranked_auc", "ranked_precision"]
+__all__ = ["NotEnoughData", "auc_interval", "macro_auc_interval"]
 
 Floats = NDArray[np.float64]
-Statistic = Callable[[Floats], float]
+Codes = NDArray[np.int64]
+Truth = NDArray[np.bool_]
 
 
 class NotEnoughData(BadInput):
@@ -24,10 +25,18 @@ class NotEnoughData(BadInput):
     code = "FB-METRIC-003"
 
 
-def auc_interval(score: Floats, positive: NDArray[np.bool_], *, level: float = 0.90) -> Interval:
+def auc_interval(
+    score: Floats,
+    positive: Truth,
+    *,
+    level: float = 0.90,
+    units: Codes | None = None,
+    weights: Floats | None = None,
+) -> Interval:
     """Area under the ROC curve with DeLong's interval, taken on the logit scale so that it stays within [0, 1].
 
-    score: (rows,) any monotone score, higher = more positive; positive: (rows,). O(rows log rows).
+    score: (rows,) any monotone score, higher = more positive; positive: (rows,). units: (rows,) codes from 0 of rows
+    that belong together; weights: (rows,). O(rows log rows).
     Raises NotEnoughData below two rows of either class: the curve is then undefined, not 0.5.
 
     >>> rng = np.random.default_rng(7)
@@ -35,85 +44,69 @@ def auc_interval(score: Floats, positive: NDArray[np.bool_], *, level: float = 0
     >>> auc_interval(y + rng.normal(size=1000), y)  # doctest: +ELLIPSIS
     Interval(value=0.7..., low=0.7..., high=0.7...)
 
-    DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44(3); fast form of Sun & Xu (2014).
+    DeLong, DeLong & Clarke-Pearson (1988), Biometrics 44(3); fast form of Sun & Xu (2014); clusters as Obuchowski
+    (1997), Biometrics 53(2).
     """
-    yes, no = int(positive.sum()), int((~positive).sum())
-    if min(yes, no) < 2:
+    return macro_auc_interval([score], [positive], level=level, units=units, weights=weights)
+
+
+def macro_auc_interval(
+    scores: Sequence[Floats],
+    positives: Sequence[Truth],
+    *,
+    level: float = 0.90,
+    units: Codes | None = None,
+    weights: Floats | None = None,
+) -> Interval:
+    """Mean of one-versus-rest areas, with the interval of that mean; classes with less than two rows are passed over.
+
+    Raises NotEnoughData when no class is left.
+    """
+    usable = [place for place, truth in enumerate(positives) if min(truth.sum(), (~truth).sum()) >= 2]
+    if not usable:
         raise NotEnoughData(
             "the ROC curve needs two rows of either class",
-            why=f"there are {yes} positive and {no} negative rows",
+            why=f"there are {', '.join(str(int(truth.sum())) for truth in positives)} rows of the class",
             fix="measure on more rows",
         )
-    everywhere, within_yes, within_no = _midrank(score), _midrank(score[positive]), _midrank(score[~positive])
-    above = (everywhere[positive] - within_yes) / no
-    below = 1.0 - (everywhere[~positive] - within_no) / yes
-    value = float(above.mean())
-    variance = float(above.var(ddof=1) / yes + below.var(ddof=1) / no)
-    if value in (0.0, 1.0):
-        return wilson(value, min(yes, no), level)
+    row_weights = np.ones(len(scores[0])) if weights is None else weights
+    parts = [_influence(scores[place], positives[place], row_weights, units is None) for place in usable]
+    value = float(np.mean([area for area, _ in parts]))
+    influence = np.mean([share for _, share in parts], axis=0)
+    scarcest = min(min(int(positives[place].sum()), int((~positives[place]).sum())) for place in usable)
+    if units is None:
+        return _logit(value, float(influence @ influence), level, scarcest, NormalDist().inv_cdf(0.5 + level / 2))
+    sums = np.bincount(units, weights=influence)
+    count = len(sums)
+    if count < 2:
+        return Interval(value, 0.0, 1.0)
+    from scipy.special import stdtrit
+
+    reach = float(stdtrit(count - 1, 0.5 + level / 2))
+    return _logit(value, float(sums @ sums) * count / (count - 1), level, min(count, scarcest), reach)
+
+
+def _influence(score: Floats, positive: Truth, weights: Floats, independent: bool) -> tuple[float, Floats]:
+    """The area, and how much each row moves it: (rows,). `independent` rows get DeLong's small-sample factor."""
+    _, tie = np.unique(score, return_inverse=True)
+    yes, no = np.bincount(tie, weights * positive), np.bincount(tie, weights * ~positive)
+    below, above = np.cumsum(no) - no / 2, yes.sum() - np.cumsum(yes) + yes / 2
+    placement = np.where(positive, below[tie] / no.sum(), above[tie] / yes.sum())
+    area = float(weights[positive] @ placement[positive] / yes.sum())
+    share = weights * (placement - area) / np.where(positive, yes.sum(), no.sum())
+    if independent:
+        for side in (positive, ~positive):
+            share[side] *= math.sqrt(side.sum() / (side.sum() - 1))
+    return area, share
+
+
+def _logit(value: float, variance: float, level: float, scarcest: int, reach: float) -> Interval:
+    if value in (0.0, 1.0):  # resamples to itself, but is not certain for that
+        return wilson(value, scarcest, level)
     if variance <= 0:
         return Interval(value, value, value)
-    reach = NormalDist().inv_cdf(0.5 + level / 2) * math.sqrt(variance) / (value * (1 - value))
-    centre = math.log(value / (1 - value))
-    return Interval(value, min(value, _sigmoid(centre - reach)), max(value, _sigmoid(centre + reach)))
-
-
-def ranked_auc(score: Floats, positive: NDArray[np.bool_]) -> Statistic:
-    """A function from row weights (rows,) to the weighted area under the ROC curve; sorted once, ties count half.
-
-    NaN when the weights leave a class empty.
-    """
-    order, ties = _descending(score)
-    yes = positive[order].astype(np.float64)
-
-    def statistic(weights: Floats) -> float:
-        found, missed = _by_tie(weights[order] * yes, ties), _by_tie(weights[order] * (1 - yes), ties)
-        all_found, all_missed = found.sum(), missed.sum()
-        if all_found <= 0 or all_missed <= 0:
-            return math.nan
-        below = all_missed - np.cumsum(missed)
-        return float(found @ (below + missed / 2) / (all_found * all_missed))
-
-    return statistic
-
-
-def ranked_precision(score: Floats, positive: NDArray[np.bool_]) -> Statistic:
-    """A function from row weights (rows,) to the average precision: precision at each threshold times recall gained.
-
-    NaN when the weights leave no positive row.
-    """
-    order, ties = _descending(score)
-    yes = positive[order].astype(np.float64)
-
-    def statistic(weights: Floats) -> float:
-        ranked = weights[order]
-        found, called = _by_tie(ranked * yes, ties), np.cumsum(_by_tie(ranked, ties))
-        total = found.sum()
-        if total <= 0:
-            return math.nan
-        precision = np.divide(np.cumsum(found), called, out=np.zeros_like(called), where=called > 0)
-        return float(found @ precision / total)
-
-    return statistic
-
-
-def _descending(score: Floats) -> tuple[NDArray[np.intp], NDArray[np.intp] | None]:
-    """Order of falling score, and where each run of equal scores begins (None: no two are equal)."""
-    order = np.argsort(-score, kind="stable")
-    ranked = score[order]
-    starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
-    return order, None if len(starts) == len(score) else starts
-
-
-def _by_tie(values: Floats, ties: NDArray[np.intp] | None) -> Floats:
-    return values if ties is None else np.add.reduceat(values, ties)
-
-
-def _midrank(values: Floats) -> Floats:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    rank: Floats = (last - (counts - 1) / 2)[inverse]
-    return rank
+    half, centre = reach * math.sqrt(variance) / (value * (1 - value)), math.log(value / (1 - value))
+    return Interval(value, min(value, _sigmoid(centre - half)), max(value, _sigmoid(centre + half)))
 
 
 def _sigmoid(value: float) -> float:

@@ -1,4 +1,4 @@
-"""Statistics of classifiers, each as a function of row weights, so that one resampling loop serves all of them."""
+"""Statistics of classifiers as functions of sums over rows, so that one resampling serves all of them."""
 
 from __future__ import annotations
 
@@ -8,108 +8,128 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.evaluation.auc import ranked_auc, ranked_precision
+from flyball.evaluation.resampling import Block, Statistic
 
-__all__ = ["binary_statistics", "calibration_statistic", "equal_mass_bins", "multiclass_statistics"]
+__all__ = ["binary_statistics", "equal_mass_bins", "mean", "multiclass_statistics", "ratio"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
-Statistic = Callable[[Floats], float]
+Truth = NDArray[np.bool_]
 _SMALLEST = 1e-15  # a probability of exactly 0 that proves wrong costs 34.5 nats, not infinity
+_BUCKETS = 128
 
 
-def binary_statistics(
-    probability: Floats, positive: NDArray[np.bool_], called: NDArray[np.bool_]
-) -> dict[str, Statistic]:
+def binary_statistics(probability: Floats, positive: Truth, called: Truth) -> dict[str, Statistic]:
     """probability: (rows,) of the positive class; positive: (rows,) the truth; called: (rows,) the predicted class."""
     truth = positive.astype(np.float64)
     stated = np.clip(np.where(positive, probability, 1 - probability), _SMALLEST, 1.0)
     hit, said = (positive & called).astype(np.float64), called.astype(np.float64)
     right = (positive == called).astype(np.float64)
-
-    def balanced(weights: Floats) -> float:
-        yes, no = weights @ truth, weights @ (1 - truth)
-        return math.nan if min(yes, no) <= 0 else float((weights @ hit / yes + weights @ (right - hit) / no) / 2)
-
     return {
-        "roc_auc": ranked_auc(probability, positive),
-        "average_precision": ranked_precision(probability, positive),
-        "log_loss": _mean(-np.log(stated)),
-        "brier": _mean((probability - truth) ** 2),
-        "accuracy": _mean(right),
-        "balanced_accuracy": balanced,
-        "f1": _ratio(2 * hit, truth + said),
-        "precision": _ratio(hit, said),
-        "recall": _ratio(hit, truth),
-        "calibration_error": calibration_statistic(probability, truth),
+        "average_precision": _average_precision(probability, positive),
+        "log_loss": mean(-np.log(stated)),
+        "brier": mean((probability - truth) ** 2),
+        "accuracy": mean(right),
+        "balanced_accuracy": Statistic(
+            (Block(hit), Block(truth), Block(right - hit), Block(1 - truth)),
+            lambda found, yes, spared, no: (_over(found, yes) + _over(spared, no))[..., 0] / 2,
+        ),
+        "f1": ratio(2 * hit, truth + said),
+        "precision": ratio(hit, said),
+        "recall": ratio(hit, truth),
+        "calibration_error": _calibration_error(probability, truth),
     }
 
 
 def multiclass_statistics(probability: Floats, truth: Codes, called: Codes) -> dict[str, Statistic]:
-    """probability: (rows, classes); truth and called: (rows,) class codes. One-versus-rest where a pair is needed."""
+    """probability: (rows, classes); truth and called: (rows,) class codes."""
     rows, classes = probability.shape
     stated = np.clip(probability[np.arange(rows), truth], _SMALLEST, 1.0)
-    right = (truth == called).astype(np.float64)
-    rankings = [ranked_auc(probability[:, code], truth == code) for code in range(classes)]
-
-    def per_class(codes: Codes, weights: Floats) -> Floats:
-        return np.bincount(codes, weights=weights, minlength=classes).astype(np.float64)
-
-    def balanced(weights: Floats) -> float:
-        size, found = per_class(truth, weights), per_class(truth, weights * right)
-        return float((found[size > 0] / size[size > 0]).mean()) if np.any(size > 0) else math.nan
-
-    def macro_f1(weights: Floats) -> float:
-        touched = per_class(truth, weights) + per_class(called, weights)
-        found = 2 * per_class(truth, weights * right)
-        return float((found[touched > 0] / touched[touched > 0]).mean()) if np.any(touched > 0) else math.nan
-
-    def macro_auc(weights: Floats) -> float:
-        areas = [area for area in (ranking(weights) for ranking in rankings) if not math.isnan(area)]
-        return float(np.mean(areas)) if areas else math.nan
-
+    right, one = (truth == called).astype(np.float64), np.ones(rows)
+    size, found, said = Block(one, truth, classes), Block(right, truth, classes), Block(one, called, classes)
     return {
-        "log_loss": _mean(-np.log(stated)),
-        "accuracy": _mean(right),
-        "balanced_accuracy": balanced,
-        "macro_f1": macro_f1,
-        "roc_auc": macro_auc,
-        "calibration_error": calibration_statistic(probability.max(axis=1), right),
+        "log_loss": mean(-np.log(stated)),
+        "accuracy": mean(right),
+        "balanced_accuracy": Statistic((found, size), lambda hits, rows: _class_mean(_over(hits, rows))),
+        "macro_f1": Statistic(
+            (found, size, said), lambda hits, rows, calls: _class_mean(_over(2 * hits, rows + calls))
+        ),
+        "calibration_error": _calibration_error(probability.max(axis=1), right),
     }
 
 
-def equal_mass_bins(probability: Floats, most: int = 10) -> Codes:
-    """Bins of about equally many rows each, never splitting equal probabilities: (rows,) -> (rows,) codes from 0.
+def mean(values: Floats) -> Statistic:
+    """The weighted mean of values (rows,)."""
+    return ratio(values, np.ones_like(values))
 
-    Below 500 rows there are fewer bins, so that each keeps about 50 rows.
+
+def ratio(above: Floats, below: Floats) -> Statistic:
+    """A weighted sum over another: (rows,) each; undefined where the second is not positive."""
+    return Statistic((Block(above), Block(below)), lambda over, under: _over(over, under)[..., 0])
+
+
+def equal_mass_bins(values: Floats, most: int = 10, *, fewest_rows: int = 50) -> Codes:
+    """Bins of about equally many rows each, never splitting equal values: (rows,) -> (rows,) codes from 0.
+
+    Small tables get fewer bins, so that each keeps about `fewest_rows` rows.
     """
-    wanted = max(1, min(most, len(probability) // 50))
-    edges = np.unique(np.quantile(probability, np.linspace(0, 1, wanted + 1)[1:-1]))
-    _, dense = np.unique(np.searchsorted(edges, probability, side="right"), return_inverse=True)
+    wanted = max(1, min(most, len(values) // fewest_rows))
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, wanted + 1)[1:-1]))
+    _, dense = np.unique(np.searchsorted(edges, values, side="right"), return_inverse=True)
     return dense.astype(np.int64)
 
 
-def calibration_statistic(probability: Floats, truth: Floats) -> Statistic:
+def _calibration_error(probability: Floats, truth: Floats) -> Statistic:
     """Expected calibration error over equal-mass bins: (rows,) probabilities, (rows,) truth in {0, 1}.
 
     Naeini, Cooper & Hauskrecht (2015), AAAI; equal-mass bins as Nixon et al. (2019).
     """
-    bins, gap = equal_mass_bins(probability), truth - probability
-
-    def statistic(weights: Floats) -> float:
-        total = weights.sum()
-        return float(np.abs(np.bincount(bins, weights=weights * gap)).sum() / total) if total > 0 else math.nan
-
-    return statistic
-
-
-def _mean(values: Floats) -> Statistic:
-    return _ratio(values, np.ones_like(values))
+    bins = equal_mass_bins(probability)
+    gaps = Block(truth - probability, bins, int(bins.max()) + 1)
+    return Statistic(
+        (gaps, Block(np.ones_like(truth))),
+        lambda gap, rows: _over(np.abs(gap).sum(axis=-1, keepdims=True), rows)[..., 0],
+    )
 
 
-def _ratio(above: Floats, below: Floats) -> Statistic:
-    def statistic(weights: Floats) -> float:
-        size = weights @ below
-        return float(weights @ above / size) if size > 0 else math.nan
+def _average_precision(score: Floats, positive: Truth) -> Statistic:
+    """Precision at each threshold times the recall gained there; resampled over at most 128 buckets of the score."""
+    buckets = equal_mass_bins(-score, _BUCKETS, fewest_rows=1)
+    width = int(buckets.max()) + 1
+    truth = positive.astype(np.float64)
 
-    return statistic
+    def value(found: Floats, called: Floats) -> Floats:
+        precision = np.nan_to_num(_over(np.cumsum(found, axis=-1), np.cumsum(called, axis=-1)))
+        return _over((found * precision).sum(axis=-1), found.sum(axis=-1))
+
+    blocks = (Block(truth, buckets, width), Block(np.ones_like(truth), buckets, width))
+    return Statistic(blocks, value, _ranked_precision(score, truth))
+
+
+def _ranked_precision(score: Floats, truth: Floats) -> Callable[[Floats], float]:
+    order = np.argsort(-score, kind="stable")
+    ranked = score[order]
+    ties = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))
+
+    def exact(weights: Floats) -> float:
+        sorted_weights = weights[order]
+        found = np.add.reduceat(sorted_weights * truth[order], ties)
+        called = np.cumsum(np.add.reduceat(sorted_weights, ties))
+        total = found.sum()
+        if total <= 0:
+            return math.nan
+        return float(found @ np.nan_to_num(_over(np.cumsum(found), called)) / total)
+
+    return exact
+
+
+def _over(above: Floats, below: Floats) -> Floats:
+    """A quotient, NaN where the divisor is not positive."""
+    quotient: Floats = np.divide(above, below, out=np.full(np.broadcast(above, below).shape, np.nan), where=below > 0)
+    return quotient
+
+
+def _class_mean(values: Floats) -> Floats:
+    """Mean over the classes (last axis) that are defined; NaN when none is."""
+    known = np.isfinite(values)
+    return _over(np.where(known, values, 0.0).sum(axis=-1), known.sum(axis=-1).astype(np.float64))

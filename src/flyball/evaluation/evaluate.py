@@ -3,69 +3,85 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.evaluation.auc import NotEnoughData, auc_interval
+from flyball.evaluation.auc import NotEnoughData, macro_auc_interval
 from flyball.evaluation.classification import binary_statistics, multiclass_statistics
 from flyball.evaluation.interval import Interval, from_replicates, wilson
 from flyball.evaluation.metrics import METRICS, Task, default_metric
 from flyball.evaluation.regression import regression_statistics
-from flyball.evaluation.resampling import label_codes, resample
+from flyball.evaluation.resampling import Statistic, label_codes, resample
 
 __all__ = ["baseline", "class_codes", "evaluate"]
 
 Floats = NDArray[np.float64]
-Statistic = Callable[[Floats], float]
+Codes = NDArray[np.int64]
+Truth = NDArray[np.bool_]
+Outputs = Mapping[str, NDArray[Any]]
+Classes = NDArray[Any] | list[Any]
 _PROPORTIONS = ("accuracy", "precision", "recall", "interval_coverage")
+
+
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """What a task's metrics are made of; `concerned`: the rows that a proportion is taken over, where not all."""
+
+    statistics: dict[str, Statistic]
+    scores: list[Floats] = field(default_factory=list)
+    truths: list[Truth] = field(default_factory=list)
+    concerned: dict[str, Truth] = field(default_factory=dict)
 
 
 def evaluate(
     task: Task,
     target: NDArray[Any],
-    outputs: Mapping[str, NDArray[Any]],
+    outputs: Outputs,
     *,
-    classes: NDArray[Any] | list[Any] | None = None,
+    classes: Classes | None = None,
     positive: Any = None,
     groups: NDArray[Any] | None = None,
     blocks: NDArray[Any] | None = None,
     weights: Floats | None = None,
     level: float = 0.90,
     seed: int = 0,
-    replicates: int | None = None,
+    replicates: int = 400,
 ) -> dict[str, Interval]:
     """Metrics of a model's outputs (`prediction`, `probability`, `low`, `high`: as `bundle.score` gives them).
 
     target: (rows,) in the type of `classes`; positive: the class of interest (default: the last of two). Rows that
     share a label in `groups` (or `blocks`, of time) are resampled together. A metric that the rows leave undefined
-    (ROC AUC with one class, say) is absent. Raises NotEnoughData without rows. O(replicates x rows).
+    (ROC AUC with one class, say) is absent. Raises NotEnoughData without rows. O(rows log rows).
     """
     default_metric(task)
     target = np.asarray(target)
-    rows = len(target)
-    if not rows:
+    if not len(target):
         raise NotEnoughData("there are no rows to measure on", fix="give a table with at least one row")
-    statistics = _statistics(task, target, outputs, classes, positive)
     labels = groups if groups is not None else blocks
     units = None if labels is None else label_codes(np.asarray(labels))
-    row_weights = np.ones(rows) if weights is None else np.asarray(weights, dtype=np.float64)
-    values = {name: statistic(row_weights) for name, statistic in statistics.items()}
-    statistics = {name: item for name, item in statistics.items() if math.isfinite(values[name])}
-    intervals: dict[str, Interval] = {}
-    if task == "binary" and units is None and weights is None and "roc_auc" in statistics:
-        intervals |= _delong(np.asarray(outputs["probability"]), target, classes, positive, level)
-    resampled = {name: item for name, item in statistics.items() if name not in intervals}
-    if replicates is None:
-        width = len(classes) if classes is not None and task == "multiclass" else 1
-        replicates = int(np.clip(4e6 / (rows * width), 200, 1000))
-    drawn = resample(resampled, row_weights, units, replicates=replicates, rng=np.random.default_rng(seed))
-    truth, called = _positives(task, target, outputs, classes, positive)
-    for name in resampled:
-        concerned = {"recall": truth, "precision": called}.get(name)
-        intervals[name] = _interval(name, values[name], drawn[name], _units_of(units, rows, concerned), level)
+    row_weights = np.ones(len(target)) if weights is None else np.asarray(weights, dtype=np.float64)
+    measured = _measure(task, target, outputs, classes, positive)
+    values = {name: statistic.of(row_weights) for name, statistic in measured.statistics.items()}
+    known = {name: item for name, item in measured.statistics.items() if math.isfinite(values[name])}
+    drawn = resample(known, row_weights, units, replicates=replicates, rng=np.random.default_rng(seed))
+    intervals = {
+        name: _interval(
+            name, values[name], drawn[name], _count(units, measured.concerned.get(name), len(target)), level
+        )
+        for name in known
+    }
+    if any(min(truth.sum(), (~truth).sum()) >= 2 for truth in measured.truths):
+        intervals["roc_auc"] = macro_auc_interval(
+            measured.scores,
+            measured.truths,
+            level=level,
+            units=units,
+            weights=weights if weights is None else row_weights,
+        )
     return {name: intervals[name] for name in METRICS if name in intervals}
 
 
@@ -74,7 +90,7 @@ def baseline(
     target_train: NDArray[Any],
     target_test: NDArray[Any],
     *,
-    classes: NDArray[Any] | list[Any] | None = None,
+    classes: Classes | None = None,
     positive: Any = None,
     groups: NDArray[Any] | None = None,
     blocks: NDArray[Any] | None = None,
@@ -101,83 +117,59 @@ def baseline(
     )  # fmt: skip
 
 
-def class_codes(values: NDArray[Any], classes: NDArray[Any] | list[Any]) -> NDArray[np.int64]:
+def class_codes(values: NDArray[Any], classes: Classes) -> Codes:
     """Position of each value among the classes: (rows,) -> (rows,). A value of no class gets `len(classes)`.
 
     Compares as Python does, so that True, 1 and 1.0 are one class.
     """
     position = {_plain(name): code for code, name in enumerate(classes)}
     unknown = len(position)
-    return np.fromiter((position.get(_plain(value), unknown) for value in values), dtype=np.int64, count=len(values))
+    array = np.asarray(values)
+    if array.dtype == object:
+        return np.fromiter((position.get(_plain(value), unknown) for value in array), dtype=np.int64, count=len(array))
+    distinct, inverse = np.unique(array, return_inverse=True)
+    codes = np.array([position.get(value, unknown) for value in distinct.tolist()], dtype=np.int64)
+    return codes[inverse]
 
 
 def _plain(value: Any) -> Any:
     return value.item() if isinstance(value, np.generic) else value
 
 
-def _statistics(
-    task: Task,
-    target: NDArray[Any],
-    outputs: Mapping[str, NDArray[Any]],
-    classes: NDArray[Any] | list[Any] | None,
-    positive: Any,
-) -> dict[str, Statistic]:
+def _measure(task: Task, target: NDArray[Any], outputs: Outputs, classes: Classes | None, positive: Any) -> _Measured:
     if task == "regression":
         ends = [np.asarray(outputs[end], dtype=np.float64) if end in outputs else None for end in ("low", "high")]
         prediction = np.asarray(outputs["prediction"], dtype=np.float64)
-        return regression_statistics(np.asarray(target, dtype=np.float64), prediction, *ends)
+        return _Measured(regression_statistics(np.asarray(target, dtype=np.float64), prediction, *ends))
     if classes is None:
         raise NotEnoughData("a classifier is measured against its classes", fix="pass classes=bundle.classes")
     probability = np.asarray(outputs["probability"], dtype=np.float64)
     truth, called = class_codes(target, classes), class_codes(np.asarray(outputs["prediction"]), classes)
     if task == "binary":
-        code = _positive_code(classes, positive)
-        return binary_statistics(probability[:, code], truth == code, called == code)
+        code = len(classes) - 1
+        if positive is not None:
+            code = int(class_codes(np.asarray([positive], dtype=object), classes)[0])
+        yes, said = truth == code, called == code
+        chance = probability[:, code]
+        return _Measured(binary_statistics(chance, yes, said), [chance], [yes], {"recall": yes, "precision": said})
+    scores, truths = list(probability.T), [truth == code for code in range(len(classes))]
     if truth.max() == len(classes):  # a class the model never saw: it gave it no probability
         probability = np.column_stack([probability, np.zeros(len(target))])
-    return multiclass_statistics(probability, truth, called)
+    return _Measured(multiclass_statistics(probability, truth, called), scores, truths)
 
 
-def _positives(
-    task: Task,
-    target: NDArray[Any],
-    outputs: Mapping[str, NDArray[Any]],
-    classes: NDArray[Any] | list[Any] | None,
-    positive: Any,
-) -> tuple[NDArray[np.bool_] | None, NDArray[np.bool_] | None]:
-    """Which rows are positive, and which are called so: the trials of recall and of precision."""
-    if task != "binary" or classes is None:
-        return None, None
-    code = _positive_code(classes, positive)
-    return class_codes(target, classes) == code, class_codes(np.asarray(outputs["prediction"]), classes) == code
-
-
-def _units_of(units: NDArray[np.int64] | None, rows: int, concerned: NDArray[np.bool_] | None) -> int:
+def _count(units: Codes | None, concerned: Truth | None, rows: int) -> int:
+    """How many independent units a metric is taken over."""
     if concerned is None:
         return rows if units is None else int(units.max()) + 1
     return int(concerned.sum()) if units is None else len(np.unique(units[concerned]))
 
 
-def _positive_code(classes: NDArray[Any] | list[Any], positive: Any) -> int:
-    return len(classes) - 1 if positive is None else int(class_codes(np.asarray([positive], dtype=object), classes)[0])
-
-
-def _delong(
-    probability: Floats, target: NDArray[Any], classes: NDArray[Any] | list[Any] | None, positive: Any, level: float
-) -> dict[str, Interval]:
-    assert classes is not None
-    code = _positive_code(classes, positive)
-    truth = class_codes(target, classes) == code
-    if min(truth.sum(), (~truth).sum()) < 2:
-        return {}
-    return {"roc_auc": auc_interval(probability[:, code].astype(np.float64), truth, level=level)}
-
-
 def _interval(name: str, value: float, drawn: Floats, units: int, level: float) -> Interval:
     metric = METRICS[name]
     if name in _PROPORTIONS:
-        variance = float(np.nanvar(drawn)) if np.isfinite(drawn).any() else 0.0
-        return wilson(value, _effective(value, variance, units), level)
+        known = drawn[np.isfinite(drawn)]
+        return wilson(value, _effective(value, float(known.var()) if len(known) else 0.0, units), level)
     if name == "calibration_error":  # resampling adds its own miscalibration, so the replicates are mirrored
         drawn = 2 * value - drawn
     found = from_replicates(value, drawn, units, level)

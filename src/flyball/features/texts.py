@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 if TYPE_CHECKING:
     from flyball.graph import GraphBuilder
 
-__all__ = ["MISSING_TOKEN", "TextEncoder", "emit_texts", "fit_text"]
+__all__ = ["MISSING_TEXT", "TextEncoder", "emit_texts", "fit_text"]
 
-MISSING_TOKEN = "\ue000"  # stands for a missing text in the graph, whose strings cannot be absent
+MISSING_TEXT = "\ue000"  # stands for a missing text in the graph, whose strings cannot be absent
 MOST_LEVELS = 1000
 _MISSING = -1
 
@@ -47,7 +47,7 @@ class TextEncoder:
     def codes(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """(rows,) str or None -> (rows,) int64."""
         known: dict[str | None, int] = {level: code for code, level in enumerate(self.levels)}
-        known[None] = known[MISSING_TOKEN] = _MISSING
+        known[None] = known[MISSING_TEXT] = _MISSING
         known.setdefault("", _MISSING)
         rare = self.rare
         return np.fromiter((known.get(value, rare) for value in values), dtype=np.int64, count=len(values))
@@ -71,7 +71,7 @@ def fit_text(column: str, values: NDArray[Any], *, most: int = MOST_LEVELS) -> T
 
     A level seen once says nothing that would hold for the next row, and gives the rare code rows to learn from.
     """
-    counts = Counter(value for value in values if value is not None and value != MISSING_TOKEN)
+    counts = Counter(value for value in values if value is not None and value != MISSING_TEXT)
     repeated = [(level, count) for level, count in counts.items() if count > 1 and _encodable(level)]
     repeated.sort(key=lambda item: (-item[1], item[0]))
     return TextEncoder(column, tuple(level for level, _ in repeated[:most]))
@@ -91,7 +91,7 @@ def emit_texts(builder: GraphBuilder, texts: str, encoders: Sequence[TextEncoder
     codes = []
     for position, encoder in enumerate(encoders):
         column = texts
-        absent = [MISSING_TOKEN] if "" in encoder.levels else [MISSING_TOKEN, ""]
+        absent = [MISSING_TEXT] if "" in encoder.levels else [MISSING_TEXT, ""]
         if len(encoders) > 1:
             column = builder.node("Gather", texts, builder.constant(np.array([position]), "column"), axis=1)
         codes.append(

@@ -20,7 +20,7 @@ from flyball.ledger.entries import GENESIS, Actor, Draft, Entry, payload_hash, r
 from flyball.ledger.keys import KEYS, KeyFiles
 from flyball.ledger.merkle import Frontier
 from flyball.ledger.projection import Handler, Projection
-from flyball.store import Database, Reader, Transaction, file_lock
+from flyball.store import Database, Reader, StoreDamaged, Transaction, file_lock
 from flyball_runtime.errors import BadInput, InternalError, Refused
 
 if TYPE_CHECKING:
@@ -90,12 +90,18 @@ class Ledger:
     def begin(self, project: str, actor: Actor) -> None:
         """Write the first entries of a new ledger, with the project's first key.
 
-        An older ledger is left as it is; only its head.json is brought up to date, in case a crash left it behind.
+        An older ledger is left as it is; only its head.json is brought up to date, in case a crash left it behind. One
+        that is damaged, or emptied (head.json still knows it), is left for the audit to name: `append` refuses it.
         """
-        with self.database.read() as connection:
-            newest = self.newest_checkpoint(connection)
-        if newest is not None:
-            self._publish(newest)
+        try:
+            with self.database.read() as connection:
+                newest = self.newest_checkpoint(connection)
+                begun = connection.execute(select(tables.entries.c.seq).limit(1)).first() is not None
+            if newest is not None:
+                self._publish(newest)
+        except (LedgerDamaged, StoreDamaged):
+            return
+        if begun or newest is not None or self._kept() is not None:
             return
         with self.database.write("ledger.begin") as tx:
             if self._head(tx).frontier.size:
@@ -276,7 +282,7 @@ class Ledger:
             rows = reader.execute(query).all()
             for row in rows:
                 content = row.payload if payloads else None
-                yield _parse(row.seq, row.body), None if content is None else json.loads(content)
+                yield _parse(row.seq, row.body), _content(row.seq, content)
             if len(rows) < _CHUNK:
                 return
             last = rows[-1].seq
@@ -365,7 +371,7 @@ class Ledger:
         if body is None:
             raise EntryUnknown(f"the ledger has no entry {seq}", fix="flyball audit log lists the entries")
         content = reader.execute(select(apart.c.body).where(apart.c.seq == seq)).scalar_one_or_none()
-        return _parse(seq, body), None if content is None else json.loads(content)
+        return _parse(seq, body), _content(seq, content)
 
     def _leaves(self) -> list[bytes]:
         with self.database.read() as connection:
@@ -378,6 +384,13 @@ def _parse(seq: int, body: bytes) -> Entry:
         return Entry.parse(body)
     except (ValueError, TypeError) as error:
         raise _damaged(f"entry {seq} is malformed") from error
+
+
+def _content(seq: int, raw: bytes | None) -> Any:
+    try:
+        return None if raw is None else json.loads(raw)
+    except (ValueError, TypeError) as error:
+        raise _damaged(f"the payload of entry {seq} is malformed") from error
 
 
 def _within(value: str, wanted: str | None, separator: str) -> bool:

@@ -15,7 +15,15 @@ from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.train import Trained
 from flyball.reports import model_card
 
-__all__ = ["Candidate"]
+__all__ = ["Candidate", "Papers"]
+
+
+@dataclass(frozen=True, slots=True)
+class Papers:
+    """What a bundle carries for its readers: the model card (Markdown) and the bill of materials (CycloneDX JSON)."""
+
+    card: str
+    sbom: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +48,18 @@ class Candidate:
         """What a registered version binds beside its bundle: evidence, pipeline, graph, profile and golden rows."""
         return {**self.trained.digests, **self.proved.digests}
 
+    def papers(self, number: int | None) -> Papers:
+        """The model card and the bill of materials of the version that gets this number."""
+        evidence, contents = self.evidence, self._contents()
+        created = datetime.fromisoformat(evidence["created"])
+        listed = sbom(self.settings.name, number, evidence["environment"], contents, created=created, evidence=evidence)
+        return Papers(model_card(evidence, version=number), listed)
+
     def files(
         self,
         number: int | None,
         *,
+        papers: Papers | None = None,
         verdicts: list[Verdict] | None = None,
         checkpoint: Mapping[str, Any] | None = None,
         actor: Mapping[str, str] | None = None,
@@ -53,11 +69,7 @@ class Candidate:
         evidence = self.evidence
         created = datetime.fromisoformat(evidence["created"])
         gates = [verdict.to_dict() for verdict in verdicts or []]
-        contents = {
-            "model.onnx": self.trained.graph,
-            "reference.npz": self.proved.reference,
-            "golden.npz": self.proved.golden,
-        }
+        papers = papers or self.papers(number)
         return bundle_files(
             self.trained.graph,
             self.pipeline,
@@ -80,8 +92,13 @@ class Candidate:
             },
             reference=self.proved.reference,
             golden=self.proved.golden,
-            card=model_card(evidence, version=number),
-            sbom=sbom(
-                self.settings.name, number, evidence["environment"], contents, created=created, evidence=evidence
-            ),
+            card=papers.card,
+            sbom=papers.sbom,
         )
+
+    def _contents(self) -> dict[str, bytes]:
+        return {
+            "model.onnx": self.trained.graph,
+            "reference.npz": self.proved.reference,
+            "golden.npz": self.proved.golden,
+        }

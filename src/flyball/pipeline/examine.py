@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from flyball.automl import infer_task
 from flyball.data import Table, Target, look, prepare_target
 from flyball.evaluation import SplitPlan, Task, default_metric, metric, plan_split
-from flyball.pipeline.read import DatasetVersion
+from flyball.pipeline.read import ColumnUnknown, DatasetVersion, check_columns
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
-from flyball_runtime.errors import BadInput, near_miss
+from flyball_runtime.errors import BadInput
 
-__all__ = ["ColumnUnknown", "Examined", "NothingToLearnFrom", "WeightInvalid", "examine"]
+__all__ = ["ColumnUnknown", "Examined", "NothingToLearnFrom", "RoleTaken", "TaskUnfit", "WeightInvalid", "examine"]
 
 
 class NothingToLearnFrom(BadInput):
@@ -26,16 +26,22 @@ class NothingToLearnFrom(BadInput):
     code = "FB-PIPE-001"
 
 
-class ColumnUnknown(BadInput):
-    """A setting names a column that the table does not have."""
-
-    code = "FB-PIPE-002"
-
-
 class WeightInvalid(BadInput):
     """The weight column holds text, missing or negative values, or only zeros."""
 
     code = "FB-PIPE-003"
+
+
+class RoleTaken(BadInput):
+    """A column is the target and is to order, group or weigh the rows too."""
+
+    code = "FB-PIPE-004"
+
+
+class TaskUnfit(BadInput):
+    """The task that the project file declares does not suit the target's values."""
+
+    code = "FB-PIPE-005"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +70,7 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
     target = prepare_target(dataset.table, settings.target)
     table = dataset.table.take(target.rows_kept)
     choice = infer_task(target.values, target.field)
-    task: Task = choice.task if settings.task == "auto" else settings.task
+    task: Task = choice.task if settings.task == "auto" else _declared(settings.task, target)
     found = runner.run(
         "look",
         {"dataset": dataset.version, **settings.key("target", "time", "group", "seed"), "task": task},
@@ -81,7 +87,9 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
             facts={item["column"]: item["why"] for item in left_out[:8]},
             fix="give the table columns that say something about the target, or keep one on purpose: keep = [COLUMN]",
         )
-    personal = {item["column"] for item in found["columns"] if item["kind"] == "personal data" and item["column"]} | set(settings.personal)
+    personal = {
+        item["column"] for item in found["columns"] if item["kind"] == "personal data" and item["column"]
+    } | set(settings.personal)
     return Examined(
         table=table,
         target=target,
@@ -98,6 +106,23 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
         weights=_weights(table, settings),
         notes=(*dataset.notes, *target.notes, *found["notes"]),
     )
+
+
+def _declared(task: Task, target: Target) -> Task:
+    """The declared task. Raises TaskUnfit when the target has not the classes, or not the numbers, for it."""
+    fits = {
+        "binary": target.levels == 2,
+        "multiclass": target.levels > 2,
+        "regression": target.field.kind == "number",
+    }
+    if not fits[task]:
+        kind = "texts" if target.field.kind == "text" else "values"
+        raise TaskUnfit(
+            f'a {task} model cannot be made of the target "{target.field.name}"',
+            why=f"it has {target.levels:,} different {kind}",
+            fix='leave task out of the project file, or write task = "auto": the target tells which it is',
+        )
+    return task
 
 
 def _columns(
@@ -151,13 +176,14 @@ def _weights(table: Table, settings: LoopSettings) -> NDArray[np.float64] | None
 
 
 def _check_names(table: Table, settings: LoopSettings) -> None:
-    named = {"time": (settings.time,), "group": (settings.group,), "weight": (settings.weight,),
-             "keep": settings.keep, "personal": settings.personal}  # fmt: skip
-    for key, names in named.items():
-        for name in names:
-            if name is not None and name not in table:
-                raise ColumnUnknown(
-                    f'{key} names a column "{name}" that the table does not have',
-                    why=near_miss(name, table.names),
-                    fix="columns: " + ", ".join(table.names[:20]),
-                )
+    single = {"time": settings.time, "group": settings.group, "weight": settings.weight}
+    for key, name in single.items():
+        check_columns(key, [name], table)
+        if name == settings.target:
+            raise RoleTaken(
+                f'{key} names the target "{name}"', why="what is predicted cannot be known beforehand",
+                fix=f"name another column under {key}, or none",
+            )  # fmt: skip
+    check_columns("drop", settings.drop, table)
+    check_columns("keep", settings.keep, table)
+    check_columns("personal", settings.personal, table)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flyball import __version__
+from flyball.core.version import __version__
 from flyball.core.clock import Clock
 from flyball.core.executor import Executor
 from flyball.core.progress import Cancellation, Progress
@@ -97,9 +97,18 @@ class Loop:
         if refused:
             return Registration(None, verdicts, unchanged=False)
 
+        # The store is locked while `build` runs, so what takes time is made before, for the number to be expected.
+        expected = self._next_number(model)
+        papers = candidate.papers(expected)
+
         def build(number: int, checkpoint: Mapping[str, Any]) -> Mapping[str, bytes]:
             files = candidate.files(
-                number, verdicts=list(verdicts), checkpoint=checkpoint, actor=actor.to_dict(), reason=reason
+                number,
+                papers=papers if number == expected else None,
+                verdicts=list(verdicts),
+                checkpoint=checkpoint,
+                actor=actor.to_dict(),
+                reason=reason,
             )
             return sign_bundle(files, self.keys)
 
@@ -110,6 +119,8 @@ class Loop:
         version = self.registry.register_version(
             model, task=candidate.evidence["task"], build=build, evidence=dict(candidate.evidence),
             dataset_version=candidate.dataset.version, run_id=run_id, actor=actor, reason=reason,
+            gates=[verdict.to_dict() for verdict in verdicts],
+            attachments={name: candidate.trained.digests[name] for name in ("pipeline", "out_of_fold")},
         )  # fmt: skip
         return Registration(version, verdicts, unchanged=False)
 
@@ -129,6 +140,9 @@ class Loop:
     def _holder(self, model: str, alias: str) -> ModelVersion | None:
         held = {now.alias: now.number for now in self.registry.aliases(model)}
         return self.registry.version(model, held[alias]) if alias in held else None
+
+    def _next_number(self, model: str) -> int:
+        return next((known.latest for known in self.registry.models() if known.name == model), 0) + 1
 
     def _standing(self, candidate: Candidate) -> ModelVersion | None:
         """The newest version, if this candidate is it."""

@@ -86,7 +86,7 @@ def prove(
 
     depends_on = {"trained": dict(trained.digests), "dataset": dataset.version, **settings.key()}
     outputs = runner.run(
-        _STEP, depends_on, work, note=lambda made: f"{made['metric']} {made['value']:.4g} on the test rows",
+        _STEP, depends_on, work, note=_note,
         usable=lambda made: present(artifacts, [made["evidence"], made["reference"], made["golden"]]),
     )  # fmt: skip
     digests = {name: outputs[name] for name in ("evidence", "reference", "golden")}
@@ -107,6 +107,7 @@ class _Prover:
         self._test = examined.table.take(examined.plan.test)
         self._truth = self._typed(examined.target.values[examined.plan.test])
         self._outputs = self._scorer.score(self._test.columns)
+        self._measured = self._metrics()
 
     def evidence(self, now: datetime, code: Mapping[str, Any]) -> dict[str, Any]:
         """The evidence document."""
@@ -135,7 +136,7 @@ class _Prover:
                 "kind": plan.kind, "by": plan.by, "confidence": plan.confidence, "why": plan.why, "unit": plan.unit,
                 "train_rows": len(plan.train), "test_rows": len(plan.test), "folds": len(plan.folds),
             },
-            "metrics": self._metrics(),
+            "metrics": self._measured,
             "random_gap": self._gap(),
             "leaks": [{**leak, "why": leak["why"], "action": leak["action"]} for leak in examined.leaks],
             "findings": [dict(finding) for finding in examined.findings],
@@ -146,7 +147,7 @@ class _Prover:
             "latency": self._latency(),
             "size_bytes": len(self._trained.graph),
             "budget": {"seconds": self._settings.budget_seconds, "used_seconds": self._trained.seconds},
-            "notes": list(self._trained.notes),
+            "notes": [*self._trained.notes, *self._unmeasured()],
             "environment": environment(),
             "code": dict(code),
             "artifacts": dict(self._trained.digests),
@@ -181,6 +182,13 @@ class _Prover:
             part: {name: interval.to_dict() for name, interval in measured.get(part, {}).items()}
             for part in ("cv", "test", "baseline")
         }
+
+    def _unmeasured(self) -> list[str]:
+        """What to say when the metric to be best at is undefined on the test rows."""
+        metric = self._examined.metric
+        if metric in self._measured["test"]:
+            return []
+        return [f"{metric} is undefined on the {self._test.rows:,} test rows: they hold too few rows of a class"]
 
     def _as_outputs(self, out_of_fold: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
         """Out-of-fold values in the form that scoring answers with."""
@@ -240,8 +248,18 @@ class _Prover:
         return {
             "importance": [item.to_dict() for item in importance],
             "effects": [{"column": column, "bins": explained.effects(column)} for column in shown],
-            "examples": [explained.row_dict(row) for row in _telling_rows(explained.margin[:, -1])],
+            "examples": [
+                {**self._whose(int(rows[row])), **explained.row_dict(row)}
+                for row in _telling_rows(explained.margin[:, -1])
+            ],
         }
+
+    def _whose(self, test_row: int) -> dict[str, Any]:
+        """A test row's number in the dataset, and what was true of it (None when the target is personal)."""
+        examined = self._examined
+        row = examined.target.rows_kept[examined.plan.test[test_row]]
+        shown = self._settings.target not in examined.personal
+        return {"row": int(row), "target": plain(self._truth[test_row]) if shown else None}
 
     def _latency(self) -> dict[str, float]:
         """Median milliseconds of one row, through the runtime and through the bare graph."""
@@ -274,6 +292,12 @@ class _Prover:
         if kind == "text" or kind is None:
             return values
         return values.astype({"integer": np.int64, "boolean": np.bool_, "number": np.float64}[kind])
+
+
+def _note(made: Mapping[str, Any]) -> str:
+    if made["value"] is None:
+        return f"{made['metric']} is undefined on the test rows"
+    return f"{made['metric']} {made['value']:.4g} on the test rows"
 
 
 def _telling_rows(score: NDArray[np.float64]) -> list[int]:

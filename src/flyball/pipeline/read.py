@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,15 @@ from flyball.data import Table, content_digest, from_parquet, infer_contract, re
 from flyball.pipeline.blobs import get_bytes, present, put_bytes
 from flyball.pipeline.steps import StepRunner
 from flyball.store import ArtifactStore
+from flyball_runtime.errors import BadInput, near_miss
 
-__all__ = ["DatasetVersion", "load_table", "read_dataset"]
+__all__ = ["ColumnUnknown", "DatasetVersion", "check_columns", "load_table", "read_dataset"]
+
+
+class ColumnUnknown(BadInput):
+    """A setting names a column that the table does not have."""
+
+    code = "FB-PIPE-002"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +46,7 @@ def read_dataset(
 
     def work() -> dict[str, Any]:
         read = read_source(source, name=name)
+        check_columns("drop", drop, read.table)
         table = read.table.drop(drop) if drop else read.table
         taken.append(table)
         return {
@@ -59,6 +67,17 @@ def read_dataset(
     return DatasetVersion(
         name, outputs["version"], outputs["artifact"], table, outputs["contract"], tuple(outputs["notes"])
     )
+
+
+def check_columns(setting: str, names: Iterable[str | None], table: Table) -> None:
+    """Raises ColumnUnknown unless the table has every column that a setting names."""
+    for name in names:
+        if name is not None and name not in table:
+            raise ColumnUnknown(
+                f'{setting} names a column "{name}" that the table does not have',
+                why=near_miss(name, table.names),
+                fix="columns: " + ", ".join(f'"{known}"' for known in table.names[:20]),
+            )
 
 
 def load_table(artifacts: ArtifactStore, artifact: str) -> Table:

@@ -28,11 +28,11 @@ class AuditTarget:
         self._project = project
         self._damage = damage
 
-    def verify(self, checkpoints: Sequence[Path]) -> dict[str, Any]:
+    def verify(self, checkpoints: Sequence[Path], accepted_keys: Sequence[str] = ()) -> dict[str, Any]:
         """What `flyball audit verify --json` prints."""
         given = [_read(path) for path in checkpoints]
         if self._project is not None:
-            return verify_project(self._project, given)
+            return verify_project(self._project, given, accepted_keys)
         damage = self._damage
         assert damage is not None
         problem = {
@@ -51,9 +51,14 @@ def open_for_audit(path: str | os.PathLike[str] | None = None) -> AuditTarget:
         return AuditTarget(None, damage)
 
 
-def verify_project(project: Project, checkpoints: Sequence[object]) -> dict[str, Any]:
-    """Hold entries, checkpoints, tables, artifacts and bundles against each other."""
-    found = project.registry.verify(checkpoints=checkpoints)
+def verify_project(
+    project: Project, checkpoints: Sequence[object], accepted_keys: Sequence[str] = ()
+) -> dict[str, Any]:
+    """Hold entries, checkpoints, tables, artifacts and bundles against each other.
+
+    `accepted_keys`: ids of keys to believe although no older key endorsed them, after a key was lost.
+    """
+    found = project.registry.verify(checkpoints=checkpoints, accepted_keys=accepted_keys)
     return found.to_dict()
 
 

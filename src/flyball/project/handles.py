@@ -108,8 +108,9 @@ class LearnedModel(_Scores):
 
     def __repr__(self) -> str:
         metric = self.evidence["metric"]
-        value = self.evidence["metrics"]["test"][metric]["value"]
-        return f"<LearnedModel {self.evidence['model']}: {self.evidence['task']}, {metric} {value:.4g} on test rows>"
+        measured = self.evidence["metrics"]["test"].get(metric, {}).get("value")
+        shown = "undefined" if measured is None else f"{measured:.4g}"
+        return f"<LearnedModel {self.evidence['model']}: {self.evidence['task']}, {metric} {shown} on test rows>"
 
     def _repr_html_(self) -> str:
         return self.report._repr_html_()

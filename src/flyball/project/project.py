@@ -92,6 +92,9 @@ class Promotion:
     entry: int | None
     gate: Mapping[str, Any] | None
 
+    def __repr__(self) -> str:
+        return f"<Promotion: {self.alias} -> {self.version.ref}{'' if self.moved else ' (as before)'}>"
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "model": self.version.model, "version": self.version.number, "version_ref": self.version.ref,

@@ -19,13 +19,22 @@ from flyball_runtime.schema import Field
 if TYPE_CHECKING:
     from flyball.project.project import Project
 
-__all__ = ["ExplainedRow", "RowUnknown", "explain_row", "predict_file"]
+__all__ = ["DestinationUnfit", "ExplainedRow", "RowUnknown", "explain_row", "predict_file"]
+
+
+_ENDINGS = ("", ".csv", ".txt", ".parquet")
 
 
 class RowUnknown(BadInput):
     """A row was asked for that the table does not have."""
 
     code = "FB-PROJECT-007"
+
+
+class DestinationUnfit(BadInput):
+    """Scores are written as CSV or Parquet, to a file of their own: not to a folder, a device or a spreadsheet."""
+
+    code = "FB-PROJECT-008"
 
 
 class ExplainedRow:
@@ -38,14 +47,27 @@ class ExplainedRow:
 
 def predict_file(project: Project, ref: str, source: Path, destination: Path) -> tuple[int, ModelVersion]:
     """Score a table's rows and write them with their answers; how many, and by which version."""
+    _check_destination(destination)
     version = project.registry.resolve(ref)
     bundle = project.bundle(version)
     read = read_source(source)
     outputs = bundle.score(read.table.columns)
     table = _with_outputs(read.table, outputs, bundle.classes)
-    data = to_parquet_bytes(table) if destination.suffix == ".parquet" else to_csv_bytes(table)
+    data = to_parquet_bytes(table) if destination.suffix.lower() == ".parquet" else to_csv_bytes(table)
     write_atomic(destination, data, label="predict.write")
     return table.rows, version
+
+
+def _check_destination(path: Path) -> None:
+    """A device would be replaced by the file, so only a new or a regular file will do."""
+    known = path.suffix.lower() in _ENDINGS
+    if known and (path.is_file() or not path.exists()):
+        return
+    raise DestinationUnfit(
+        f"scores cannot be written to {path.name or path}", where=str(path.absolute()),
+        why="it is not a file" if known else f'"{path.suffix}" is not an ending for CSV or Parquet',
+        fix="name a file that ends in .csv or .parquet",
+    )  # fmt: skip
 
 
 def explain_row(project: Project, ref: str, row: int, *, source: Path | None) -> ExplainedRow:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from flyball import __version__
+from flyball.core.version import __version__
 from flyball.ledger import Actor, Entry
 from flyball.registry import ModelVersion
 from flyball.reports import Report
@@ -25,6 +25,8 @@ class ProjectDocuments:
 
     def __init__(self, project: Project) -> None:
         self._project = project
+        # A page asks every few seconds; verifying every byte each time is the audit's work, not its.
+        self._bundles: dict[str, dict[str, Any]] = {}
 
     def project(self) -> dict[str, Any]:
         """Name, product version, and the names of the models."""
@@ -89,8 +91,13 @@ class ProjectDocuments:
             "reason": version.reason,
             "evidence": evidence,
             "gates": self._project.verdicts(version),
-            "bundle": bundle_document(self._project, version),
+            "bundle": self._bundle(version),
         }
+
+    def _bundle(self, version: ModelVersion) -> dict[str, Any]:
+        if version.entry not in self._bundles:
+            self._bundles[version.entry] = bundle_document(self._project, version)
+        return self._bundles[version.entry]
 
 
 def bundle_document(project: Project, version: ModelVersion) -> dict[str, Any]:
@@ -118,7 +125,11 @@ def version_report(project: Project, version: ModelVersion) -> Report:
     }  # fmt: skip
     trail = {name: value for name, value in trail.items() if value}
     return Report(
-        evidence, version=version.number, verdicts=project.verdicts(version), bundle=bundle_document(project, version), trail=trail
+        evidence,
+        version=version.number,
+        verdicts=project.verdicts(version),
+        bundle=bundle_document(project, version),
+        trail=trail,
     )
 
 

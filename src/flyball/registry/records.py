@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from flyball.core.clock import rfc3339
 from flyball.ledger import Actor
+from flyball.store import StoreDamaged
 
 __all__ = ["AliasMove", "AliasNow", "DatasetVersion", "Model", "ModelVersion", "Run", "moment_text"]
 
@@ -29,7 +30,7 @@ class DatasetVersion:
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> DatasetVersion:
-        return cls(row.name, row.version, row.artifact, json.loads(row.meta), row.created)
+        return cls(row.name, row.version, row.artifact, _json(row.meta), row.created)
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -57,9 +58,8 @@ class Run:
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> Run:
-        parsed = (json.loads(text) for text in (row.params, row.metrics, row.outputs))
-        params, metrics, outputs = parsed
-        actor = Actor.from_dict(json.loads(row.actor))
+        params, metrics, outputs = (_json(text) for text in (row.params, row.metrics, row.outputs))
+        actor = _actor(row.actor)
         return cls(row.id, row.kind, row.status, params, metrics, outputs, actor, row.started, row.finished)
 
     def to_dict(self) -> dict[str, Any]:
@@ -122,7 +122,7 @@ class ModelVersion:
 
     @classmethod
     def from_row(cls, row: Row[Any], bundles: Path) -> ModelVersion:
-        details = json.loads(row.details)
+        details = _json(row.details)
         return cls(
             model=row.model,
             number=row.number,
@@ -135,8 +135,8 @@ class ModelVersion:
             evidence_digest=row.evidence,
             metrics=details.get("metrics", {}),
             gates=tuple(details.get("gates", ())),
-            files=json.loads(row.files),
-            actor=Actor.from_dict(json.loads(row.actor)),
+            files=_json(row.files),
+            actor=_actor(row.actor),
             reason=row.reason,
             entry=row.entry,
             seq=row.seq,
@@ -191,7 +191,7 @@ class AliasMove:
 
     @classmethod
     def from_row(cls, row: Row[Any]) -> AliasMove:
-        actor, details = Actor.from_dict(json.loads(row.actor)), json.loads(row.details)
+        actor, details = _actor(row.actor), _json(row.details)
         return cls(row.model, row.alias, row.number, row.time, actor, row.reason, details, row.seq)
 
     def to_dict(self) -> dict[str, Any]:
@@ -205,6 +205,30 @@ class AliasMove:
             "details": dict(self.details),
             "seq": self.seq,
         }
+
+
+def _json(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except (ValueError, TypeError) as error:
+        raise _damaged() from error
+    if not isinstance(value, dict):
+        raise _damaged()
+    return value
+
+
+def _actor(text: str) -> Actor:
+    try:
+        return Actor.from_dict(_json(text))
+    except KeyError as error:
+        raise _damaged() from error
+
+
+def _damaged() -> StoreDamaged:
+    return StoreDamaged(
+        "a row of the registry is damaged",
+        fix="`flyball audit verify` names it; `flyball audit rebuild` restores it from the ledger",
+    )
 
 
 def moment_text(moment: datetime | str) -> str:

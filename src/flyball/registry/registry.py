@@ -117,12 +117,14 @@ class Registry:
         actor: Actor,
         reason: str,
         gates: Sequence[Mapping[str, Any]] = (),
+        attachments: Mapping[str, str] | None = None,
     ) -> ModelVersion:
         """Register the next version of `model`, all or nothing.
 
         `build(number, checkpoint)` gives the signed files of the bundle; it is called while the store is locked, so it
         only stamps and signs. Files and evidence are durable before the version is. The same content with the same
-        evidence from the same run is one version. Raises NameRefused, BundleRefused, NotRecordable.
+        evidence from the same run is one version. `attachments` names further artifacts (name -> digest) that belong to
+        the version but not into its bundle; the audit looks after them too. Raises NameRefused, BundleRefused, NotRecordable.
         """
         check_name(model)
         document = record_json(dict(evidence), "the evidence")
@@ -139,6 +141,7 @@ class Registry:
             digests = store_bundle(self.artifacts, self.bundles / model / str(number), files)
             binds = {"content": content, "artifact:evidence": evidence_digest}
             binds |= {f"file:{name}": digest for name, digest in digests.items()}
+            binds |= {f"artifact:{name}": digest for name, digest in (attachments or {}).items()}
             if dataset_version is not None:
                 binds["dataset"] = dataset_version
             details = {

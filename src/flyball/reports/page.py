@@ -44,7 +44,8 @@ section,.hero{{background:var(--card);border:1px solid var(--line);border-radius
 margin-bottom:1.1rem}}
 .hero{{display:grid;gap:1.4rem}}.hero>*{{min-width:0}}
 .score{{font-size:clamp(2.6rem,2rem + 3vw,4rem);line-height:1;font-weight:700;letter-spacing:-.035em}}
-.score small{{font-size:1rem;font-weight:500;letter-spacing:0;color:var(--soft);display:inline-block;
+.score small{{font-size:1rem;line-height:1.5;
+font-weight:500;letter-spacing:0;color:var(--soft);display:inline-block;
 margin-left:.4rem}}
 .facts{{display:grid;gap:1px;background:var(--line);border:1px solid var(--line);border-radius:.6rem;overflow:hidden;
 grid-template-columns:repeat(auto-fit,minmax(min(100%,15rem),1fr))}}

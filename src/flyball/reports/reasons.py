@@ -75,9 +75,9 @@ def _examples(evidence: Evidence, unit: str) -> str:
         base, parts = example_parts(evidence, one)
         if not parts:
             continue
-        row = one.get("row", place)
-        chart = waterfall(base, parts, title=f"Why row {row} got its prediction", style=False)
-        charts.append(figure(chart, f"Row {row}: predicted {_answer(evidence, one)}", _truth(one)))
+        row = f"Row {one['row']}" if one.get("row") is not None else f"Example {place + 1}"
+        chart = waterfall(base, parts, title=f"{row}: why this prediction", style=False)
+        charts.append(figure(chart, f"{row}: predicted {_answer(evidence, one)}", _truth(one)))
     if not charts:
         return ""
     caption = f"<p class=lead>From the average to the row's score, {e(unit)}, largest share first.</p>"

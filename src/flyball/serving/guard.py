@@ -40,7 +40,7 @@ class NotAuthenticated(Refused):
 
     code = "FB-SERVE-011"
     status: ClassVar[int] = 401
-    headers: ClassVar[Mapping[str, str]] = {"www-authenticate": 'Bearer realm="flyball", Basic realm="flyball"'}
+    headers: ClassVar[Mapping[str, str]] = {"www-authenticate": 'Basic realm="flyball", Bearer realm="flyball"'}
 
 
 class WrongHost(Refused):

@@ -132,9 +132,10 @@ class FileArtifacts:
         """Remove what writers that died left behind; return how many files that were."""
         limit, removed = time.time() - older_than_s, 0
         for path in (self.root / "staging").glob("*"):
-            if path.stat().st_mtime <= limit:
-                path.unlink(missing_ok=True)
-                removed += 1
+            with contextlib.suppress(FileNotFoundError):  # its writer may be alive and done this moment
+                if path.stat().st_mtime <= limit:
+                    path.unlink()
+                    removed += 1
         return removed
 
     def _adopt(self, staging: Path, digest: str) -> None:

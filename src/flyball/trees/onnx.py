@@ -25,16 +25,17 @@ def emit_trees(ensemble: TreeEnsemble, builder: GraphBuilder, x: str) -> str:
     """Add the ensemble to a graph; returns its margins, a float64 value of shape (rows, outputs).
 
     x: a float32 value of shape (rows, features). Rows take exactly the paths that `ensemble.predict` takes. Each tree's
-    middle and the base are added in float64, leaves in float32 over short sums that are then added in float64.
+    middle and the base are added in float64; leaves in float32, which is exact when they share a power of two as step
+    and their sums fit 24 bits of it, and otherwise over short sums that are then added in float64.
     """
     centred = _centred(ensemble)
     if not centred.trees:
         rows = builder.node("Shape", x, start=0, end=1)
         shape = builder.node("Concat", rows, builder.constant(np.array([ensemble.outputs]), "outputs"), axis=0)
         return builder.node("Expand", builder.constant(centred.base[None, :], "base"), shape)
-    per_output = np.bincount(centred.tree_output, minlength=centred.outputs)
-    length = max(_TREES_PER_SUM, -(-int(per_output.max()) // _SUMS_PER_OUTPUT))
-    sums = -(-int(per_output.max()) // length)
+    trees = int(np.bincount(centred.tree_output).max())
+    length = trees if _adds_exactly(centred) else max(_TREES_PER_SUM, -(-trees // _SUMS_PER_OUTPUT))
+    sums = -(-trees // length)
     target = centred.tree_output * sums + _rank(centred.tree_output) // length
     total = builder.node(
         "TreeEnsembleRegressor",
@@ -84,6 +85,16 @@ def _centred(ensemble: TreeEnsemble) -> TreeEnsemble:
     base = ensemble.base + np.bincount(ensemble.tree_output, weights=middle, minlength=ensemble.outputs)
     splits = ~ensemble.leaf[ensemble.tree_start]
     return replace(ensemble, value=value, base=base).of_trees(splits)
+
+
+def _adds_exactly(ensemble: TreeEnsemble) -> bool:
+    """Whether every sum of leaves is a float32: a multiple, below 2**24, of one power of two that divides all leaves."""
+    peaks = np.maximum.reduceat(np.abs(ensemble.value), ensemble.tree_start)
+    largest = float(np.bincount(ensemble.tree_output, weights=peaks).max())
+    if largest == 0:
+        return True
+    steps = ensemble.value / 2.0 ** (np.ceil(np.log2(largest)) - 24)
+    return bool(np.all(steps == np.rint(steps)))
 
 
 def _rank(groups: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -153,7 +153,8 @@ def hook() -> ModuleType:
 def console_built(hook: ModuleType) -> Path:
     """The folder `web`, with the console built from exactly these sources and its packages in place."""
     hook.build_console(ROOT)
-    hook.install_packages(ROOT / "web")
+    with hook.alone(ROOT / "web"):
+        hook.install_packages(ROOT / "web")
     return ROOT / "web"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -31,9 +32,22 @@ class FixedClock:
         return NOON
 
 
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with all its tables, made once: the migrations take longer than most tests."""
+    folder = tmp_path_factory.mktemp("empty")
+    Database.open("sqlite:///store.db", SystemClock(), folder=folder).close()
+    return folder
+
+
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database.open("sqlite:///store.db", FixedClock(), folder=tmp_path) as opened:
+def folder(tmp_path: Path, empty_store: Path) -> Path:
+    return Path(shutil.copytree(empty_store, tmp_path / "store"))
+
+
+@pytest.fixture
+def database(folder: Path) -> Iterator[Database]:
+    with Database.open("sqlite:///store.db", FixedClock(), folder=folder) as opened:
         yield opened
 
 
@@ -190,15 +204,15 @@ with PredictionLog(database) as log:
         ("predictions.outcome:after-commit", ["0", "1", "2"], 3, 1),
     ],
 )
-def test_a_kill_at_a_write_loses_nothing_that_was_acknowledged(tmp_path, failpoint, acknowledged, kept, outcomes):
+def test_a_kill_at_a_write_loses_nothing_that_was_acknowledged(folder, failpoint, acknowledged, kept, outcomes):
     environment = {**os.environ, "FLYBALL_FAILPOINT": failpoint}
     child = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(tmp_path)], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", _CHILD, str(folder)], env=environment, capture_output=True, text=True, check=False
     )
     assert child.returncode == -9, child.stderr
     assert child.stdout.split() == acknowledged
     with (
-        Database.open("sqlite:///store.db", SystemClock(), folder=tmp_path) as database,
+        Database.open("sqlite:///store.db", SystemClock(), folder=folder) as database,
         PredictionLog(database) as log,
     ):
         assert log.counts("m") == {1: kept}

@@ -136,7 +136,7 @@ def test_single_rows_on_one_connection_are_answered_without_a_delayed_acknowledg
         answer.read()
         seconds.append(time.perf_counter() - start)
     connection.close()
-    assert statistics.median(seconds) < 0.035  # the delay would be 0.040
+    assert statistics.quantiles(seconds, n=4)[0] < 0.035  # the delay would be 0.040 each time
 
 
 def test_a_body_beyond_the_limit_gets_its_reason_over_a_real_connection(server):

@@ -66,6 +66,15 @@ def test_hundreds_of_trees_stay_within_the_tolerance_of_an_export(training, boos
     assert (np.abs(score(export(ensemble), X) - expected) / np.maximum(1, np.abs(expected))).max() <= 2e-6
 
 
+def test_leaves_on_a_common_step_add_up_exactly_in_one_sum(training, boost) -> None:
+    X, y = training()
+    ensemble = from_lightgbm(boost(X, y, rounds=300))
+    stepped = TreeEnsemble.from_arrays({**ensemble.to_arrays(), "value": np.rint(ensemble.value * 2**16) / 2**16})
+    model = export(stepped)
+    assert np.array_equal(score(model, X), stepped.predict(X))
+    assert "ReduceSum" not in {node.op_type for node in onnx.load_from_string(model).graph.node}
+
+
 def test_a_large_common_offset_costs_no_precision(training, boost) -> None:
     X, y = training()
     ensemble = from_lightgbm(boost(X, y + 1e7, rounds=5))

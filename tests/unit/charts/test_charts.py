@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -54,7 +54,7 @@ EMPTY: dict[str, Callable[[], str]] = {
 @pytest.mark.parametrize("name", CHARTS)
 def test_labels_are_text_never_markup(name: str) -> None:
     drawn = CHARTS[name](HOSTILE)
-    root = ElementTree.fromstring(drawn)
+    root = ET.fromstring(drawn)
     assert not [part for part in root.iter() if part.tag.endswith("script")]
     assert HOSTILE in " ".join([*root.itertext(), root.attrib["aria-label"]])
 
@@ -62,7 +62,7 @@ def test_labels_are_text_never_markup(name: str) -> None:
 @pytest.mark.parametrize("name", CHARTS)
 def test_a_chart_says_what_it_shows_and_fetches_nothing(name: str) -> None:
     drawn = CHARTS[name]("Shown here")
-    root = ElementTree.fromstring(drawn)
+    root = ET.fromstring(drawn)
     assert root.attrib["role"] == "img"
     assert root.attrib["aria-label"].startswith("Shown here")
     assert "prefers-color-scheme:dark" in drawn
@@ -72,7 +72,7 @@ def test_a_chart_says_what_it_shows_and_fetches_nothing(name: str) -> None:
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_nothing_is_drawn_beyond_the_sheet(name: str) -> None:
-    root = ElementTree.fromstring(CHARTS[name]("a"))
+    root = ET.fromstring(CHARTS[name]("a"))
     _, _, width, height = map(float, root.attrib["viewBox"].split())
     for part in root.iter():
         kind = part.tag.rpartition("}")[2]
@@ -89,11 +89,11 @@ def test_nothing_is_drawn_beyond_the_sheet(name: str) -> None:
 
 @pytest.mark.parametrize("name", EMPTY)
 def test_nothing_to_show_is_still_a_chart(name: str) -> None:
-    assert ElementTree.fromstring(EMPTY[name]()).tag.endswith("svg")
+    assert ET.fromstring(EMPTY[name]()).tag.endswith("svg")
 
 
 def test_bars_lengths_are_in_the_ratio_of_their_values() -> None:
-    root = ElementTree.fromstring(fc.bars([fc.Bar("a", 4.0), fc.Bar("b", 1.0)], title="t"))
+    root = ET.fromstring(fc.bars([fc.Bar("a", 4.0), fc.Bar("b", 1.0)], title="t"))
     drawn = [float(part.attrib["width"]) for part in root.iter() if part.attrib.get("class") == "m"]
     assert drawn[0] / drawn[1] == pytest.approx(4, rel=0.02)
 

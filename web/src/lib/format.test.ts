@@ -54,10 +54,11 @@ test("a scale holds every value that is drawn on it", () => {
   assert.deepEqual(scaleFor("roc_auc", [{ value: 0.9, low: 0.8, high: 0.95 }]), [0, 1]);
 });
 
-test("the model's own metric comes first, unless it was not measured", () => {
+test("the model's own metric comes first, unknown ones last", () => {
   const one = { value: 1, low: 1, high: 1 };
-  assert.deepEqual(ordered({ a: one, b: one }, "b"), ["b", "a"]);
-  assert.deepEqual(ordered({ a: one, b: one }, "c"), ["a", "b"]);
+  const metrics = { a_new_one: one, accuracy: one, log_loss: one, roc_auc: one };
+  assert.deepEqual(ordered(metrics, "log_loss"), ["log_loss", "roc_auc", "accuracy", "a_new_one"]);
+  assert.deepEqual(ordered(metrics, "brier"), ["roc_auc", "accuracy", "log_loss", "a_new_one"]);
 });
 
 test("an address names model, version and section, whatever the model is called", () => {

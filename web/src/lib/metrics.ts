@@ -50,10 +50,11 @@ export function say(metric: string, interval: Interval | undefined): { value: st
   return { value: number(interval.value, places), range: range(interval, places) };
 }
 
-/** The project's metric first, the others as the evidence lists them. */
+/** The model's own metric first, then the others as the table above lists them, unknown ones last. */
 export function ordered(metrics: Metrics, first: string): string[] {
-  const names = Object.keys(metrics);
-  return names.includes(first) ? [first, ...names.filter((name) => name !== first)] : names;
+  const known = Object.keys(METRICS);
+  const place = (name: string) => (name === first ? -1 : known.includes(name) ? known.indexOf(name) : known.length);
+  return Object.keys(metrics).sort((a, b) => place(a) - place(b));
 }
 
 /** One scale for everything known about a metric, with room at both ends; it holds zero for errors. */

@@ -22,6 +22,7 @@ app = App(
 def verify(
     *,
     checkpoint: list[Path] | None = None,
+    accept_key: list[str] | None = None,
     dir: Path | None = None,  # noqa: A002 - the option's name
     json: bool = False,
 ) -> Answer:
@@ -36,6 +37,8 @@ def verify(
     ----------
     checkpoint
         A checkpoint kept elsewhere (from `flyball audit anchor`); a ledger rolled back behind it is found.
+    accept_key
+        The id of a signing key to believe although no older key endorsed it, after the older one was lost.
     dir
         The project's folder. Default: this folder or the nearest one above it with a flyball.toml.
     json
@@ -44,7 +47,7 @@ def verify(
     from flyball.cli.summary import audit_summary
     from flyball.project import open_for_audit
 
-    data = open_for_audit(dir).verify(checkpoint or [])
+    data = open_for_audit(dir).verify(checkpoint or [], accept_key or [])
     return Answer(data, audit_summary(data), exit_code=0 if data["ok"] else 1)
 
 

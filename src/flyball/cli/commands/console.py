@@ -34,13 +34,10 @@ def console(
     from flyball.project import open as open_project
 
     project = open_project(dir)
-    view = project.view()
 
     def ready(url: str) -> None:
-        show(
-            Answer({"url": url}, f"the console of [bold]{project.name}[/] is at {url}   (stop with Ctrl-C)"),
-            as_json=json,
-        )
+        text = f"the console of [bold]{project.name}[/] is at {url}   (stop with Ctrl-C)"
+        show(Answer({"url": url}, text), as_json=json)
 
-    serve_console(view, port=port, on_ready=ready)
+    serve_console(project.view(), port=port, on_ready=ready)
     return None

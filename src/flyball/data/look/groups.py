@@ -15,7 +15,7 @@ __all__ = ["GroupGap", "group_candidates", "group_gap", "panel_of"]
 
 _ENTITY = re.compile(
     r"(^|_|\b)(id|ids|uid|uuid|unit|engine|machine|device|asset|sensor|station|patient|subject|person|customer|client|"
-    r"user|member|account|household|vehicle|driver|plant|run|series|session|batch|lot|entity|group|animal|sample)"
+    r"user|member|account|household|vehicle|driver|plant|run|series|session|batch|lot|entity|group|grp|cluster|site|store|hospital|school|animal|sample)"
     r"(_?(id|no|nr|number|name|key|code))?($|_|\b)",
     re.IGNORECASE,
 )

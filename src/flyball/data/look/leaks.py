@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from flyball.data.look.arithmetic import exact_combination
 from flyball.data.look.quick import cross_fitted, fold_of_rows, score
 from flyball.data.look.report import Finding
-from flyball.data.look.strength import MEASURES, Strength, strengths
+from flyball.data.look.strength import MEASURES, Strength, strengths, weakest
 from flyball.data.look.view import View
 
 __all__ = ["find_leaks"]
@@ -62,13 +62,28 @@ def _arithmetic(view: View, rng: np.random.Generator) -> list[Finding]:
     names = [field.name for field in sample.fields if field.kind == "number"]
     combination = exact_combination({name: sample.columns[name] for name in names}, sample.target)
     if combination is None:
-        return []
+        return _monotone(sample, names)
     why = f"target = {combination.formula}; nothing is left over (R² = {combination.fit:.9f})"
     findings = []
     for name in combination.columns:
         others = " and ".join(f'"{other}"' for other in combination.columns if other != name)
         what = f"gives the target exactly, together with {others}" if others else "is the target in another form"
         findings.append(Finding("leak", name, what, why, "leave out", {"r2": combination.fit}))
+    return findings
+
+
+def _monotone(view: View, names: list[str]) -> list[Finding]:
+    """Number columns that rank the rows exactly as the target does, such as its logarithm."""
+    findings = []
+    for name in names:
+        values = view.columns[name]
+        if view.levels[name] < 50 or not np.isfinite(values).all():
+            continue
+        ranks = [np.unique(column, return_inverse=True)[1] for column in (values, view.target)]
+        agreement = abs(float(np.corrcoef(ranks[0], ranks[1])[0, 1])) if len(np.unique(ranks[1])) > 1 else 0.0
+        if agreement >= 0.9999:
+            why = f"rank correlation {agreement:.6f}"
+            findings.append(Finding("leak", name, "ranks the rows as the target does", why, "leave out"))
     return findings
 
 
@@ -176,7 +191,7 @@ def _too_strong(
         for item in alone
         if item.column not in known | moments and item.value >= threshold and item.low >= threshold - 0.06
     ]
-    rest = view.without(known | {item.column for item in strong})
+    rest = view.without(known | {item.column for item in strong} | weakest(alone))
     if not strong or not rest.fields:
         return []  # with nothing beside them, strong columns are simply what there is
     fold = fold_of_rows(len(rest), 2, rng)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from flyball.data.look.quick import area_under_curve
 from flyball.data.look.view import Floats, View
 
-__all__ = ["MEASURES", "Strength", "strengths"]
+__all__ = ["MEASURES", "Strength", "strengths", "weakest"]
 
 MEASURES = {"binary": "ROC AUC", "multiclass": "balanced accuracy", "regression": "R²"}
 _PRIOR_WEIGHT = 2.0
+_MOST_COLUMNS = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,11 @@ def strengths(view: View, rng: np.random.Generator) -> list[Strength]:
             value, error = _binary(outputs, view.target) if view.task == "binary" else _regression(outputs, view)
         found.append(Strength(field.name, value, value - z * error))
     return sorted(found, key=lambda strength: (-strength.value, strength.column))
+
+
+def weakest(alone: list[Strength]) -> set[str]:
+    """Columns beyond the 100 strongest: a quick model does without them, so that wide tables stay quick."""
+    return {strength.column for strength in alone[_MOST_COLUMNS:]}
 
 
 def _bins(values: Floats, rows: int) -> NDArray[np.intp]:

@@ -7,12 +7,14 @@ import numpy as np
 from flyball.data.look.groups import group_candidates, group_gap, panel_of
 from flyball.data.look.order import clock_columns, is_ascending, is_sorted_by_target, order_gain, time_columns, time_gap
 from flyball.data.look.report import Structure
+from flyball.data.look.strength import strengths, weakest
 from flyball.data.look.view import View
 
 __all__ = ["declared_structure", "find_structure"]
 
 _SAMPLE = 20_000
 _FEWEST_ROWS = 200
+_WIDE = 100
 
 
 def declared_structure(view: View, time: str | None, group: str | None) -> Structure | None:
@@ -47,6 +49,8 @@ def find_structure(view: View, unusable: set[str], seed: int) -> Structure:
     if len(view) < _FEWEST_ROWS:
         return Structure("random", None, 0.6, f"{len(view):,} rows are too few to tell an order or groups")
     dated = {name for name, _ in moments}
+    if len(view.fields) > _WIDE:
+        unusable = unusable | weakest(strengths(view.without(unusable).sample(_SAMPLE, rng), rng))
     return (
         _by_date(view, unusable | dated, seed)
         or _by_row_order(view, unusable | dated, rng, seed)

@@ -17,6 +17,7 @@ __all__ = ["MISSING_WORDS", "typed_columns"]
 
 MISSING_WORDS = ("na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "missing", "unknown")
 _BATCH = 200
+_CENSUS_BATCH = 50  # planning many aggregates at once costs more than reading the table again
 _ODD_SHARE = 0.05
 _EXACT = 2**53
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "UHUGEINT"}  # fmt: skip  # noqa: E501
@@ -119,17 +120,20 @@ def _beyond_exact(stage: Staging, types: Sequence[str]) -> set[int]:
 def _census(stage: Staging, texts: Sequence[int]) -> dict[int, _Census]:
     """Count, for each text column, what its cells could be."""
     result: dict[int, _Census] = {}
-    for batch in _batches(texts):
-        parts = ", ".join(
-            f"count({cell}), count({number}) FILTER (NOT contains({cell}, '_')),"
-            f" count(*) FILTER (contains({cell}, '.') OR contains(lower({cell}), 'e') OR contains(lower({cell}), 'n')),"
-            f" count(*) FILTER (regexp_matches({cell}, '^[+-]?0[0-9]')),"
-            f" coalesce(max(abs({number})) FILTER (isfinite({number})), 0)"
-            for cell, number in ((_cell(index), f"TRY_CAST(c{index} AS DOUBLE)") for index in batch)
+    for batch in _batches(texts, _CENSUS_BATCH):
+        cells = ", ".join(
+            f"{_cell(index)} AS v{index},"
+            f" CASE WHEN NOT contains(c{index}, '_') THEN TRY_CAST(c{index} AS DOUBLE) END AS n{index}"
+            for index in batch
         )
-        counts = stage.rows(f"SELECT {parts} FROM raw")[0]  # noqa: S608
+        counts = ", ".join(
+            f"count(v{index}), count(n{index}), count_if(v{index} SIMILAR TO '.*[.eEnN].*'),"
+            f" count_if(v{index} >= '00' AND v{index} < '0:'), greatest(max(n{index}), -min(n{index}), 0)"
+            for index in batch
+        )
+        row = stage.rows(f"SELECT {counts} FROM (SELECT {cells} FROM raw)")[0]  # noqa: S608
         for place, index in enumerate(batch):
-            result[index] = _Census(*counts[5 * place : 5 * place + 5])
+            result[index] = _Census(*row[5 * place : 5 * place + 5])
     return result
 
 
@@ -231,9 +235,9 @@ def _missing_words() -> str:
     return ", ".join(f"'{word}'" for word in MISSING_WORDS)
 
 
-def _batches(indices: Sequence[int]) -> Iterator[Sequence[int]]:
-    for begin in range(0, len(indices), _BATCH):
-        yield indices[begin : begin + _BATCH]
+def _batches(indices: Sequence[int], size: int = _BATCH) -> Iterator[Sequence[int]]:
+    for begin in range(0, len(indices), size):
+        yield indices[begin : begin + size]
 
 
 def _fetch(stage: Staging, plans: dict[int, _Plan]) -> dict[int, NDArray[Any]]:

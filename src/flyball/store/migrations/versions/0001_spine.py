@@ -10,7 +10,9 @@ down_revision = None
 def upgrade() -> None:
     _steps()
     _ledger()
-    _registry()
+    _versions()
+    _aliases()
+    _runs()
 
 
 def _steps() -> None:
@@ -61,7 +63,7 @@ def _ledger() -> None:
     )
 
 
-def _registry() -> None:
+def _versions() -> None:
     op.create_table(
         "dataset_versions",
         sa.Column("name", sa.Text, primary_key=True),
@@ -92,6 +94,9 @@ def _registry() -> None:
         sa.Column("created", sa.Text, nullable=False),
         sa.Column("seq", sa.Integer, nullable=False),
     )
+
+
+def _aliases() -> None:
     op.create_table(
         "aliases",
         sa.Column("model", sa.Text, primary_key=True),
@@ -112,6 +117,9 @@ def _registry() -> None:
         sa.Column("details", sa.Text, nullable=False),
     )
     op.create_index("alias_history_by_alias", "alias_history", ["model", "alias", "seq"])
+
+
+def _runs() -> None:
     op.create_table(
         "runs",
         sa.Column("id", sa.Text, primary_key=True),

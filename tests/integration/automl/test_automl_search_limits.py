@@ -1,0 +1,165 @@
+"""The search under small budgets, odd folds, weights, cancellation and difficult targets."""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flyball.automl import TargetUnfit, check_parity, export_graph, learn, random_gap
+from flyball.core.executor import LocalExecutor
+from flyball.core.progress import Cancellation, Cancelled, NoProgress
+from flyball.data import Table
+from flyball_runtime.schema import Field, Schema
+
+
+def numbers(rows: int, columns: int = 3, seed: int = 0) -> Table:
+    X = np.random.default_rng(seed).normal(size=(rows, columns))
+    schema = Schema(tuple(Field(f"x{index}", "number") for index in range(columns)))
+    return Table(schema, {f"x{index}": X[:, index] for index in range(columns)})
+
+
+def folds_of(rows: int, count: int = 3) -> list[tuple[np.ndarray, np.ndarray]]:
+    part = np.arange(rows) % count
+    return [(np.flatnonzero(part != fold), np.flatnonzero(part == fold)) for fold in range(count)]
+
+
+def fit(table: Table, target: np.ndarray, **options: Any) -> Any:
+    chosen = {"folds": folds_of(table.rows), "budget_seconds": 10, "seed": 0, "executor": LocalExecutor(2), **options}
+    return learn(table, target, **chosen)
+
+
+def test_no_budget_gives_the_prior_and_says_so() -> None:
+    table = numbers(200)
+    target = (table["x0"] > 0.5).astype(float)
+    learned = fit(table, target, budget_seconds=0)
+    assert [member.family for member in learned.pipeline.members] == ["prior"]
+    assert any("no time to train" in note for note in learned.notes)
+    check_parity(export_graph(learned.pipeline), learned, table)
+    probability = learned.pipeline.predict(table)["probability"][:, 1]
+    assert probability[0] == pytest.approx(target.mean(), abs=0.02)
+    assert np.ptp(probability) == 0
+
+
+@pytest.mark.parametrize("budget", [1.5, 4.0])
+def test_a_small_budget_is_kept(budget: float) -> None:
+    import lightgbm  # noqa: F401  its import is not what this measures
+    import scipy.optimize  # noqa: F401
+
+    table = numbers(20_000, columns=12)
+    target = np.sin(table["x0"]) + table["x1"] ** 2
+    began = time.monotonic()
+    learned = fit(table, target, budget_seconds=budget, folds=folds_of(20_000, 5))
+    assert time.monotonic() - began < budget + 2.0  # room for a machine that does other things as well
+    check_parity(export_graph(learned.pipeline), learned, table)
+
+
+def test_equal_arguments_give_equal_pipelines_when_time_is_ample() -> None:
+    table = numbers(400)
+    target = table["x0"] + 0.1 * table["x1"]
+    first, second = (fit(table, target, budget_seconds=30).pipeline.to_bytes() for _ in range(2))
+    assert first == second
+
+
+def test_forward_chaining_leaves_early_rows_unjudged_and_fits_on_all_rows_in_the_end() -> None:
+    table = numbers(900)
+    target = table["x0"] * 2 + np.random.default_rng(1).normal(size=900)
+    edges = np.linspace(0, 900, 5).astype(int)
+    folds = [(np.arange(stop), np.arange(stop, end)) for stop, end in pairwise(edges[1:])]
+    learned = fit(table, target, folds=folds)
+    assert np.isnan(learned.oof[: edges[1]]).all()
+    assert not np.isnan(learned.oof[edges[1] :]).any()
+    assert not any("fold" in member.name for member in learned.pipeline.members)
+    assert learned.pipeline.predict(table)["prediction"].std() > 0.8 * np.std(2 * table["x0"])
+    check_parity(export_graph(learned.pipeline), learned, table)
+
+
+def test_a_class_that_a_fold_never_saw_is_survived() -> None:
+    table = numbers(300)
+    target = np.empty(300, dtype=object)
+    target[:] = np.where(table["x0"] > 0, "up", "down").tolist()
+    target[::100] = "rare"  # all in one fold
+    learned = fit(table, target, folds=folds_of(300, 4))
+    assert learned.pipeline.classes == ("down", "rare", "up")
+    assert np.isfinite(learned.oof).all()
+    check_parity(export_graph(learned.pipeline), learned, table)
+
+
+def test_a_column_of_noise_is_not_better_than_the_prior_by_much() -> None:
+    table = numbers(300, columns=1, seed=4)
+    target = np.random.default_rng(9).normal(size=300)
+    learned = fit(table, target)
+    assert learned.pipeline.predict(table)["prediction"].std() < 0.5 * target.std()
+
+
+def test_weights_move_the_model_to_the_rows_that_count() -> None:
+    table = numbers(600, columns=1)
+    target = np.where(np.arange(600) % 2 == 0, 1.0, -1.0) * table["x0"]
+    heavy_even = np.where(np.arange(600) % 2 == 0, 1.0, 0.01)
+    predicted = fit(table, target, sample_weight=heavy_even).pipeline.predict(table)["prediction"]
+    assert np.corrcoef(predicted, table["x0"])[0, 1] > 0.8
+
+
+@pytest.mark.parametrize("weight", [np.zeros(200), np.full(200, -1.0), np.full(200, np.nan), np.ones(3)])
+def test_unusable_weights_are_refused(weight: np.ndarray) -> None:
+    table = numbers(200)
+    with pytest.raises(TargetUnfit, match="sample weights"):
+        fit(table, table["x0"], sample_weight=weight)
+
+
+def test_absolute_error_follows_the_median_where_outliers_pull_the_mean() -> None:
+    table = numbers(800, columns=1)
+    target = table["x0"] + np.where(np.arange(800) % 5 == 0, 40.0, 0.0)
+    robust = fit(table, target, metric="mae", folds=[(f[0], f[1]) for f in folds_of(800, 4)])
+    assert np.median(np.abs(robust.pipeline.predict(table)["prediction"] - table["x0"])) < 1.0
+
+
+def test_cancelling_ends_the_search_soon() -> None:
+    table = numbers(30_000, columns=20)
+    target = np.sin(3 * table["x0"]) * table["x1"]
+    cancellation = Cancellation()
+
+    class CancelOnFirstNews(NoProgress):
+        def update(self, step: str, done: float | None, note: str = "") -> None:
+            threading.Thread(target=cancellation.cancel).start()
+
+    began = time.monotonic()
+    with pytest.raises(Cancelled):
+        fit(table, target, budget_seconds=60, cancellation=cancellation, progress=CancelOnFirstNews())
+    assert time.monotonic() - began < 20
+
+
+def test_the_gap_names_how_much_a_random_split_flatters_grouped_rows() -> None:
+    """Each group has its own level, which a random split lets the model look up and an honest one does not."""
+    rng = np.random.default_rng(2)
+    group = np.repeat(np.arange(60), 20)
+    level = rng.normal(size=60)[group]
+    schema = Schema((Field("fingerprint", "number"), Field("noise", "number")))
+    table = Table(schema, {"fingerprint": (group * 7919 % 61).astype(float), "noise": rng.normal(size=1200)})
+    target = level + 0.1 * rng.normal(size=1200)
+    held = np.isin(group, rng.choice(60, 12, replace=False))
+    honest = [(np.flatnonzero(~held), np.flatnonzero(held))]
+    part = rng.permutation(1200) % 5
+    shuffled = [(np.flatnonzero(part != 0), np.flatnonzero(part == 0))]
+    gap = random_gap(
+        table, target, task="regression", metric="rmse", honest_folds=honest, random_folds=shuffled, seed=0
+    )
+    assert gap is not None
+    assert gap["honest"] > 2 * gap["random"]
+    assert gap["value"] == pytest.approx(gap["honest"] - gap["random"])
+    assert 0 < gap["low"] <= gap["value"] <= gap["high"]
+
+
+def test_the_gap_of_independent_rows_is_not_distinguishable_from_zero() -> None:
+    table = numbers(1500, seed=3)
+    target = (table["x0"] + np.random.default_rng(3).normal(size=1500) > 0).astype(float)
+    folds = folds_of(1500, 5)
+    gap = random_gap(
+        table, target, task="binary", metric="roc_auc", honest_folds=folds[:1], random_folds=folds[1:2], seed=0
+    )
+    assert gap is not None
+    assert gap["low"] <= 0 <= gap["high"]

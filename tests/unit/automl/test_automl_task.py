@@ -1,0 +1,90 @@
+"""Which task a target asks for, and how its values become labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from flyball.automl import TargetUnfit, infer_task
+from flyball.automl.task import encode_target
+from flyball_runtime.schema import Field
+
+
+def texts(*values: str | None) -> np.ndarray:
+    column = np.empty(len(values), dtype=object)
+    column[:] = values
+    return column
+
+
+@pytest.mark.parametrize(
+    ("target", "task"),
+    [
+        (np.array([0.0, 1.0, 1.0]), "binary"),
+        (np.array([3.5, 7.25, 3.5]), "binary"),
+        (texts("no", "yes", "no"), "binary"),
+        (texts("a", "b", "c", "a", "b", "c"), "multiclass"),
+        (np.tile([1.0, 2.0, 3.0], 9), "multiclass"),
+        (np.arange(40.0), "regression"),
+        (np.tile([0.5, 1.5, 2.5], 9), "regression"),
+    ],
+)
+def test_the_task_follows_type_and_number_of_values(target: np.ndarray, task: str) -> None:
+    choice = infer_task(target)
+    assert choice.task == task
+    assert choice.why
+
+
+@pytest.mark.parametrize(
+    "target",
+    [np.ones(9), texts("a", None, "b"), np.array([1.0, np.nan, 0.0]), texts(*[f"name {i}" for i in range(50)])],
+)
+def test_a_target_that_cannot_be_learned_is_refused_with_a_code(target: np.ndarray) -> None:
+    with pytest.raises(TargetUnfit, match="FB-AUTOML-001"):
+        infer_task(target)
+
+
+def test_a_time_is_no_target() -> None:
+    with pytest.raises(TargetUnfit, match="is a time"):
+        infer_task(np.arange(9), Field("when", "time"))
+
+
+def test_the_positive_class_comes_second() -> None:
+    target = texts("good", "bad", "bad", "good")
+    assert encode_target(target, "binary").classes == ("bad", "good")
+    labels = encode_target(target, "binary", positive="bad")
+    assert labels.classes == ("good", "bad")
+    assert labels.values.tolist() == [0, 1, 1, 0]
+
+
+@pytest.mark.parametrize(("positive", "second"), [("1", 1), (0, 0), (True, 1), ("0", 0)])
+def test_the_positive_class_may_be_named_by_its_text(positive: object, second: int) -> None:
+    labels = encode_target(np.array([0.0, 1.0, 1.0]), "binary", positive=positive)
+    assert labels.classes is not None
+    assert labels.classes[1] == second
+
+
+def test_an_unknown_positive_class_gets_a_near_miss() -> None:
+    with pytest.raises(TargetUnfit, match='did you mean "yes"'):
+        encode_target(texts("no", "yes"), "binary", positive="yess")
+
+
+@pytest.mark.parametrize(
+    ("target", "field", "classes", "kind"),
+    [
+        (np.array([0.0, 1.0]), Field("y", "number", "boolean"), (False, True), "boolean"),
+        (np.array([2.0, 7.0]), Field("y", "number", "integer"), (2, 7), "integer"),
+        (np.array([0.5, 1.5]), None, (0.5, 1.5), "number"),
+    ],
+)
+def test_classes_come_back_in_the_targets_own_type(
+    target: np.ndarray, field: Field | None, classes: tuple[object, ...], kind: str
+) -> None:
+    labels = encode_target(target, "binary", field=field)
+    assert labels.classes == classes
+    assert [type(value) for value in labels.classes] == [type(value) for value in classes]
+    assert labels.class_type == kind
+
+
+def test_infinite_values_are_no_regression_target() -> None:
+    with pytest.raises(TargetUnfit, match="infinite"):
+        encode_target(np.array([1.0, np.inf, 2.0]), "regression")
