@@ -33,7 +33,9 @@ def main() -> int:
     say("Why does row 69 score as it does? Contributions of the columns add up to the score.")
     type_command("explain", "machines@latest", "--row", "69", "--dir", str(PROJECT))
     say("An alias moves only through its gate; the reason goes into the ledger.")
-    type_command("promote", "machines@latest", "production", "--reason", "first version, from the demo", "--dir", str(PROJECT))
+    type_command(
+        "promote", "machines@latest", "production", "--reason", "first version, from the demo", "--dir", str(PROJECT)
+    )
     say("The version is served over HTTP. Ten machines are scored; the truth about them is told afterwards.")
     serve_some_rows()
     say("Every hash from the data to the decision is checked.")
@@ -43,7 +45,9 @@ def main() -> int:
     report = max((PROJECT / ".flyball" / "reports").glob("*.html"), key=lambda path: path.stat().st_mtime)
     print(f"   the report            {report.relative_to(ROOT)}   (open it in a browser)")
     print("   the console           .venv/bin/flyball console --dir demo")
-    print("   the project file      demo/flyball.toml   (change a rule or a budget, then: .venv/bin/flyball run --dir demo)")
+    print(
+        "   the project file      demo/flyball.toml   (change a rule or a budget, then: .venv/bin/flyball run --dir demo)"
+    )
     print("   the ledger            .venv/bin/flyball audit log --dir demo")
     return 0
 

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars
+import polars as pl
 
 __all__ = ["LONG", "mixed_table", "write"]
 
 LONG = "a very long name " * 40 + "that goes on"
 
 
-def mixed_table(rows: int = 240, *, seed: int = 1) -> polars.DataFrame:
+def mixed_table(rows: int = 240, *, seed: int = 1) -> pl.DataFrame:
     """Numbers, integers, booleans, text, dates and times with nulls, under names that are hard to write down.
 
     "signal" (float) is what the target should be made of: `table["signal"] > 0` and the like.
@@ -35,10 +35,10 @@ def mixed_table(rows: int = 240, *, seed: int = 1) -> polars.DataFrame:
         for row in rng.permutation(rows)[: rows // 20]:
             columns[name][row] = None
     signal = number + 1.2 * (site == 1) + 0.8 * flag + rng.normal(0, 0.4, rows)
-    return polars.DataFrame(columns).with_columns(signal=polars.Series(signal - np.median(signal)))
+    return pl.DataFrame(columns).with_columns(signal=pl.Series(signal - np.median(signal)))
 
 
-def write(table: polars.DataFrame, path: Path) -> Path:
+def write(table: pl.DataFrame, path: Path) -> Path:
     """As CSV or Parquet, by the ending."""
     if path.suffix == ".parquet":
         table.write_parquet(path)

@@ -205,7 +205,7 @@ class _Search:
             self.notes.append(f"a budget of {self.budget.seconds:g} s leaves no time to train: the answer is the prior")
             return
         import scipy.optimize  # noqa: F401  its copy of the linear algebra library must be there to be limited
-        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+        from threadpoolctl import threadpool_limits
 
         by_size = sorted(self.views, key=lambda view: -len(view.fit))
         pace = measure_pace(by_size[0], self.budget, self.executor.workers)

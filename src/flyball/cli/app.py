@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeGuard
 
 from cyclopts import App, CycloptsError, Parameter
 
-from flyball.core.version import __version__
 from flyball.cli.answer import Answer, show, show_error
 from flyball.cli.commands import audit, console, explain, init, keys, predict, promote, serve, status
 from flyball.cli.commands import run as run_command
+from flyball.core.version import __version__
 from flyball_runtime.errors import BadInput, FlyballError, InternalError
 
-__all__ = ["BadUsage", "UnexpectedFailure", "app", "run"]
+__all__ = ["BadUsage", "SystemRefused", "UnexpectedFailure", "app", "run"]
 
 COMMANDS: dict[str, App | Callable[..., Any]] = {
     "init": init.init,
@@ -55,6 +56,12 @@ class BadUsage(BadInput):
     code = "FB-CLI-001"
 
 
+class SystemRefused(BadInput):
+    """The operating system refused a file or a folder: not allowed, not there, a name too long, no space left."""
+
+    code = "FB-CLI-003"
+
+
 class UnexpectedFailure(InternalError):
     """Flyball failed in a way it does not know. What was stored before is intact; please report the details."""
 
@@ -88,8 +95,9 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("FLYBALL_DEBUG"):
             raise
-        show_error(_unexpected(error), as_json=as_json)
-        return UnexpectedFailure.exit_code
+        coded = _refused_by_system(error) if _names_a_file(error) else _unexpected(error)
+        show_error(coded, as_json=as_json)
+        return coded.exit_code
 
 
 def _usage(error: CycloptsError, arguments: list[str]) -> BadUsage:
@@ -98,6 +106,20 @@ def _usage(error: CycloptsError, arguments: list[str]) -> BadUsage:
         " ".join(str(error).split()) or "the command line was not understood",
         where="flyball " + " ".join(arguments),
         fix=f"flyball {command} --help".replace("  ", " "),
+    )
+
+
+def _names_a_file(error: Exception) -> TypeGuard[OSError]:
+    return isinstance(error, OSError) and (error.filename is not None or error.errno in (errno.ENOSPC, errno.EDQUOT))
+
+
+def _refused_by_system(error: OSError) -> SystemRefused:
+    name = str(error.filename or "")
+    return SystemRefused(
+        "the operating system refused a file or folder",
+        where=name if len(name) <= 200 else name[:200] + "…",
+        why=error.strerror or str(error),
+        fix="check its name, that it is there, that it may be read or written, and that the disk has space left",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.data.sources.staging import SourceDamaged, Staging, staging
+from flyball.data.sources.staging import SourceDamaged, Staging, staging, texts_of
 from flyball.data.table import Table
 from flyball_runtime.schema import MISSING_TIME, Field, Schema, missing_mask
 
@@ -102,10 +102,7 @@ def _normalised(values: Any, field: Field) -> NDArray[Any]:
         return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=np.float64), np.nan))
     if field.kind == "time":
         return np.asarray(np.ma.filled(np.ma.asarray(values, dtype=np.int64), MISSING_TIME))
-    seen: dict[Any, Any] = {}
-    out = np.empty(len(values), dtype=object)
-    out[:] = [seen.setdefault(cell, cell) for cell in np.ma.filled(np.ma.asarray(values, dtype=object), None)]
-    return out
+    return texts_of(values)
 
 
 def _identifier(name: str) -> str:

@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from flyball.automl import infer_task
 from flyball.data import Table, Target, look, prepare_target
 from flyball.evaluation import SplitPlan, Task, default_metric, metric, plan_split
-from flyball.pipeline.read import ColumnUnknown, DatasetVersion, check_columns
+from flyball.pipeline.read import DatasetVersion, check_columns
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
 from flyball_runtime.errors import BadInput
 
-__all__ = ["ColumnUnknown", "Examined", "NothingToLearnFrom", "RoleTaken", "TaskUnfit", "WeightInvalid", "examine"]
+__all__ = ["Examined", "NothingToLearnFrom", "RoleTaken", "TaskUnfit", "WeightInvalid", "examine"]
 
 
 class NothingToLearnFrom(BadInput):

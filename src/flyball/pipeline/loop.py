@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flyball.core.version import __version__
 from flyball.core.clock import Clock
 from flyball.core.executor import Executor
 from flyball.core.progress import Cancellation, Progress
+from flyball.core.version import __version__
 from flyball.governance import Verdict, git_commit, judge, sign_bundle
 from flyball.ledger import Actor, KeyRing, Ledger
 from flyball.pipeline.candidate import Candidate

@@ -188,7 +188,8 @@ class _Prover:
         metric = self._examined.metric
         if metric in self._measured["test"]:
             return []
-        return [f"{metric} is undefined on the {self._test.rows:,} test rows: they hold too few rows of a class"]
+        why = "" if self._examined.task == "regression" else ": they hold too few rows of a class"
+        return [f"{metric} is undefined on the {self._test.rows:,} test rows{why}"]
 
     def _as_outputs(self, out_of_fold: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
         """Out-of-fold values in the form that scoring answers with."""

@@ -40,7 +40,8 @@ class LoopSettings:
             name=name, dataset=model.data[0], target=model.target, task=model.task, metric=model.metric,
             budget_seconds=model.budget, seed=model.seed, positive=model.positive, weight=model.weight,
             time=model.time or data.time, group=model.group or data.entity, split=model.split,
-            drop=model.drop, keep=model.keep, personal=data.personal,
+            drop=model.drop, keep=model.keep,
+            personal=tuple(name for name in data.personal if name not in data.drop),
         )  # fmt: skip
 
     def with_budget(self, seconds: float | None) -> LoopSettings:

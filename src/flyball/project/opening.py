@@ -84,19 +84,19 @@ def init(
     progress = progress or NoProgress()
     facts, text = _look(name, Path(source), target, folder, progress)
     config = parse_project(text, path=(folder / PROJECT_FILE).absolute())
-    fresh_folder, fresh_state = not folder.exists(), not (folder / STATE_FOLDER).exists()
+    made = _first_missing(folder, folder / STATE_FOLDER)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         project = Project(config, clock or SystemClock())
         write_atomic(folder / PROJECT_FILE, text.encode(), label="project.init")
     except OSError as error:
-        _undo(folder, fresh_folder, fresh_state)
+        _undo(made)
         raise CannotWrite(
             "the project's folder cannot be written", where=str(folder.absolute()), why=error.strerror,
             fix="choose another --dir, or make it writable",
         ) from error  # fmt: skip
     except BaseException:
-        _undo(folder, fresh_folder, fresh_state)
+        _undo(made)
         raise
     return Made(project, facts)
 
@@ -161,8 +161,12 @@ def _nearest() -> Path:
     return next((folder for folder in (here, *here.parents) if (folder / PROJECT_FILE).is_file()), here)
 
 
-def _undo(folder: Path, fresh_folder: bool, fresh_state: bool) -> None:
-    if fresh_folder:
-        shutil.rmtree(folder, ignore_errors=True)
-    elif fresh_state:
-        shutil.rmtree(folder / STATE_FOLDER, ignore_errors=True)
+def _first_missing(*folders: Path) -> Path | None:
+    """The outermost folder that has to be made for these: what an undo removes."""
+    wanted = [place for folder in folders for place in (*reversed(folder.parents), folder)]
+    return next((place for place in wanted if not place.exists()), None)
+
+
+def _undo(made: Path | None) -> None:
+    if made is not None:
+        shutil.rmtree(made, ignore_errors=True)

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import base64
 import importlib.util
-import os
-import shutil
 import socket
-import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,22 +15,12 @@ from typing import Any
 
 import pytest
 import uvicorn
-from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
 from flyball.api import control_app
 from flyball_runtime.errors import BadInput, FlyballError, InternalError, near_miss
 
 ROOT = Path(__file__).resolve().parents[3]
-INSTALL_CHROMIUM = "apt-get install --yes --no-install-recommends chromium"
-CHROMIUM_ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class UnknownModel(BadInput):
@@ -182,26 +168,6 @@ def guarded(project: MadeUpProject, console_built: Path) -> Iterator[Server]:
     running = Server(project, password="sesame")
     yield running
     running.pause()
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
-        os.environ.setdefault("XDG_CONFIG_HOME", home)
-        launched = playwright.chromium.launch(executable_path=chromium(), args=CHROMIUM_ARGUMENTS)
-        yield launched
-        launched.close()
-
-
-def chromium() -> str:
-    """Chromium's path. It is installed when we may, else the run fails with the command to type: nothing is skipped."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if not found and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(INSTALL_CHROMIUM.split(), check=False, env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"})
-        found = shutil.which("chromium")
-    if not found:
-        pytest.exit(f"the console's tests need Chromium: sudo {INSTALL_CHROMIUM}", returncode=3)
-    return found
 
 
 Opener = Callable[..., Page]

@@ -168,7 +168,7 @@ def test_a_truncated_parquet_file_is_refused(tmp_path):
 
 def test_a_missing_file_offers_what_stands_beside_it(tmp_path):
     (tmp_path / "machines.csv").write_text("a\n1\n")
-    with pytest.raises(SourceMissing, match='did you mean "machines.csv"'):
+    with pytest.raises(SourceMissing, match=r'did you mean "machines\.csv"'):
         read_source(tmp_path / "machine.csv")
     with pytest.raises(SourceMissing, match="does not exist either"):
         read_source(tmp_path / "nowhere" / "machine.csv")

@@ -64,4 +64,4 @@ def test_cancelled_work_begins_no_further_step() -> None:
     cancellation = Cancellation()
     cancellation.cancel()
     with pytest.raises(Cancelled):
-        runner(Memory(), cancellation=cancellation).run("read", {}, lambda: {})
+        runner(Memory(), cancellation=cancellation).run("read", {}, dict)

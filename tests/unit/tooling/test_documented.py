@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import inspect
 import re
 from collections import Counter
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -132,6 +134,54 @@ def test_the_metrics_that_a_gate_may_name_are_those_that_are_measured_and_docume
 
     assert set(KNOWN_METRICS) == set(METRICS)
     assert set(re.findall(r"^\| `(\w+)` \|", generate.metrics_page(), re.MULTILINE)) == set(METRICS)
+
+
+# -- HTTP
+
+
+@pytest.fixture(scope="module")
+def http_page(repository: Path) -> str:
+    return (repository / "docs" / "reference" / "http.md").read_text(encoding="utf-8")
+
+
+def test_every_path_that_the_inference_server_tells_of_is_in_the_reference(http_page: str) -> None:
+    from flyball.serving.describe import describe_server
+
+    told = describe_server({})["paths"]
+    assert len(told) > 4
+    assert [path for path in told if path not in http_page] == []
+
+
+def test_every_route_of_the_control_plane_is_in_the_reference(http_page: str) -> None:
+    from flyball.api.app import control_app
+    from flyball.project.view import ProjectDocuments
+
+    control = control_app(object.__new__(ProjectDocuments))  # only its description is asked for
+    document = asyncio.run(asked(control, "/api/v1/openapi.json"))
+    routes = [
+        f"{method.upper()} {path.removeprefix('/api/v1').replace('{name}', 'NAME').replace('{number}', 'NUMBER')}"
+        for path, methods in document["paths"].items()
+        for method in methods
+    ]
+    assert len(routes) > 6
+    assert [route for route in routes if f"`{route}`" not in http_page and f"`{route}?" not in http_page] == []
+
+
+async def asked(control: Any, path: str) -> Any:
+    """The JSON that an ASGI application answers to one GET."""
+    import httpx
+
+    transport = httpx.ASGITransport(app=control)
+    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+        return (await client.get(path)).json()
+
+
+def test_every_status_that_an_error_sets_is_in_the_reference(http_page: str, errors: list[type[FlyballError]]) -> None:
+    statuses = {vars(error)["status"] for error in errors if "status" in vars(error)} | {400, 409, 500}
+    documented = {
+        int(number) for row in re.findall(r"^\| ([\d, ]+) \|", http_page, re.MULTILINE) for number in row.split(",")
+    }
+    assert documented == statuses
 
 
 # -- pages

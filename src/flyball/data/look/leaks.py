@@ -21,6 +21,7 @@ __all__ = ["find_leaks"]
 _SAMPLE = 20_000
 _STRONG = {"binary": 0.96, "multiclass": 0.97, "regression": 0.98}
 _CERTAIN = 0.995
+_TELLING = 0.9  # a column that alone tells this much would win any comparison
 _LEVELS = 20
 _CHANCE = 1e-6
 _AFTERWARDS = re.compile(
@@ -40,10 +41,11 @@ def find_leaks(view: View, gone: set[str], seed: int) -> list[Finding]:
     if len(usable) < 20 or not usable.fields:
         return []
     found: dict[str, Finding] = {}
-    for finding in [*_arithmetic(usable, rng), *_comparisons(usable, rng), *_implications(usable)]:
-        found.setdefault(str(finding.column), finding)
     sample = usable.sample(_SAMPLE, rng)
     alone = strengths(sample, rng)
+    weak = usable.without({item.column for item in alone if item.value >= _TELLING})
+    for finding in [*_arithmetic(usable, rng), *_comparisons(weak, rng), *_implications(usable)]:
+        found.setdefault(str(finding.column), finding)
     sure = {name for name, finding in found.items() if finding.action == "leave out"}
     for finding in _too_strong(sample, alone, sure, rng, seed):
         if finding.action == "leave out" or str(finding.column) not in found:

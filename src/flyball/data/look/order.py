@@ -38,6 +38,11 @@ class OrderGain:
     z: float
 
     @property
+    def likely(self) -> bool:
+        """Beyond chance: enough beside other evidence of an order."""
+        return self.share >= 0.03 and self.z >= 4
+
+    @property
     def clear(self) -> bool:
         """Far beyond chance, and large enough to matter."""
         return self.share >= 0.04 and self.z >= 6
@@ -85,15 +90,21 @@ def is_sorted_by_target(view: View) -> bool:
     if view.task == "regression":
         ranks = np.argsort(np.argsort(target, kind="stable"), kind="stable")
         return bool(abs(np.corrcoef(ranks, np.arange(len(ranks)))[0, 1]) > 0.98)
-    changes = np.flatnonzero(np.diff(target)) + 1
-    lengths = np.diff(np.concatenate([[0], changes, [len(target)]]))
     shares = np.bincount(target.astype(np.intp)) / len(target)
-    rare = shares < 0.05
-    lengths_of = target[np.concatenate([[0], changes])].astype(np.intp)
-    common_blocks = lengths[~np.isin(lengths_of, np.flatnonzero(shares > 0.9))]
     expected_runs = 1 + (len(target) - 1) * (1 - float((shares**2).sum()))
-    long_block = len(common_blocks) > 0 and int(common_blocks.max()) > 0.1 * len(target)
-    return bool(long_block or (not rare.all() and len(lengths) < 0.02 * expected_runs))
+    return bool(np.count_nonzero(np.diff(target)) + 1 < 0.02 * expected_runs)
+
+
+def has_block_of_one_class(view: View) -> bool:
+    """Whether a fifth of the rows stand together in one class, though that class is not nearly all of the table."""
+    if view.task == "regression":
+        return False
+    target = view.target
+    begins = np.concatenate([[0], np.flatnonzero(np.diff(target)) + 1])
+    lengths = np.diff(np.concatenate([begins, [len(target)]]))
+    shares = np.bincount(target.astype(np.intp)) / len(target)
+    usual = shares[target[begins].astype(np.intp)] > 0.9
+    return bool((lengths[~usual] > 0.2 * len(target)).any())
 
 
 def clock_columns(view: View) -> list[str]:

@@ -5,7 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from flyball.data.look.groups import group_candidates, group_gap, panel_of
-from flyball.data.look.order import clock_columns, is_ascending, is_sorted_by_target, order_gain, time_columns, time_gap
+from flyball.data.look.order import (
+    clock_columns,
+    has_block_of_one_class,
+    is_ascending,
+    is_sorted_by_target,
+    order_gain,
+    time_columns,
+    time_gap,
+)
 from flyball.data.look.report import Structure
 from flyball.data.look.strength import strengths, weakest
 from flyball.data.look.view import View
@@ -80,14 +88,14 @@ def _by_row_order(view: View, unusable: set[str], rng: np.random.Generator, seed
         return None
     sample = view.sample(_SAMPLE, rng)
     gain = order_gain(sample.without(unusable), sample.rows.astype(np.float64), rng, seed)
-    if not gain.clear:
+    if not gain.likely:
         return None
     clocks = clock_columns(view)
     said = f"knowing a row's place lowers a quick model's loss by {gain.share:.0%} (z = {gain.z:.0f})"
     if clocks:
         listed = " and ".join(f'"{name}"' for name in clocks[:2])
         return Structure("time", "row_order", 0.95, f"{listed} runs through the rows like a clock, and {said}")
-    if gain.overwhelming:
+    if gain.overwhelming and not has_block_of_one_class(view):
         return Structure("time", "row_order", 0.75, said)
     return None
 

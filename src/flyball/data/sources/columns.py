@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.data.sources.dates import DateForm, date_form
-from flyball.data.sources.staging import Staging
+from flyball.data.sources.staging import Staging, texts_of
 from flyball_runtime.schema import MISSING_TIME, Field, Schema
 
 __all__ = ["MISSING_WORDS", "typed_columns"]
@@ -95,8 +95,9 @@ def _typed_plan(index: int, name: str, kind: str, wide: bool, notes: list[str]) 
         return _Plan(Field(name, "number", "float"), f"CAST({column} AS DOUBLE)")
     if kind == "DATE" or kind.startswith("TIMESTAMP"):
         logical = "date" if kind == "DATE" else "datetime"
-        moment = f"CAST({column} AS TIMESTAMP)" if kind.startswith("TIMESTAMP_") else column
-        return _Plan(Field(name, "time", logical), f"CASE WHEN isfinite({column}) THEN epoch_us({moment}) END")
+        zoned = kind.startswith("TIMESTAMPTZ") or "TIME ZONE" in kind
+        moment = column if kind == "DATE" else f"CAST({column} AS {'TIMESTAMPTZ' if zoned else 'TIMESTAMP'})"
+        return _Plan(Field(name, "time", logical), f"CASE WHEN isfinite({moment}) THEN epoch_us({moment}) END")
     if kind.startswith("TIME") or kind == "INTERVAL":
         notes.append(f'"{name}" holds times of day or durations: read as seconds')
         return _Plan(Field(name, "number", "float", unit="s"), f"CAST(epoch({column}) AS DOUBLE)")
@@ -127,7 +128,7 @@ def _census(stage: Staging, texts: Sequence[int]) -> dict[int, _Census]:
             for index in batch
         )
         counts = ", ".join(
-            f"count(v{index}), count(n{index}), count_if(v{index} SIMILAR TO '.*[.eEnN].*'),"
+            f"count(v{index}), count(n{index}), count_if(n{index} IS NOT NULL AND v{index} SIMILAR TO '.*[.eEnN].*'),"
             f" count_if(v{index} >= '00' AND v{index} < '0:'), greatest(max(n{index}), -min(n{index}), 0)"
             for index in batch
         )
@@ -192,11 +193,12 @@ def _words_plan(
     """
     cell = _cell(index)
     comma = f"TRY_CAST(replace({cell}, ',', '.') AS DOUBLE)"
-    commas, plain = stage.rows(
+    commas, plain, written = stage.rows(
         f"SELECT count({comma}) FILTER (regexp_matches({cell}, '^[+-]?[0-9]+(,[0-9]+)?$')),"  # noqa: S608
-        f" count(*) FILTER (lower({cell}) IN ({_missing_words()})) FROM raw"
+        f" count(*) FILTER (lower({cell}) IN ({_missing_words()})),"
+        f" count(*) FILTER (contains({cell}, ',')) FROM raw"
     )[0]
-    if commas and commas + plain == census.cells:
+    if written and commas + plain == census.cells:
         notes.append(f'"{name}" is written with decimal commas: read as numbers')
         return _Plan(Field(name, "number", "float"), comma)
     number = f"CASE WHEN NOT contains({cell}, '_') THEN TRY_CAST(c{index} AS DOUBLE) END"
@@ -256,16 +258,8 @@ def _fetch(stage: Staging, plans: dict[int, _Plan]) -> dict[int, NDArray[Any]]:
     for index, plan in plans.items():
         if plan.field.kind == "text":
             values = stage.arrays(f"SELECT {plan.sql} AS v FROM raw")["v"]  # noqa: S608
-            result[index] = _shared(np.ma.filled(np.ma.asarray(values, dtype=object), None))
+            result[index] = texts_of(values)
     return result
-
-
-def _shared(values: NDArray[Any]) -> NDArray[Any]:
-    """The same texts with equal ones stored once."""
-    seen: dict[str | None, str | None] = {}
-    out = np.empty(len(values), dtype=object)
-    out[:] = [seen.setdefault(value, value) for value in values.tolist()]
-    return out
 
 
 def _infinities(plans: dict[int, _Plan], columns: dict[int, NDArray[Any]]) -> list[str]:

@@ -9,9 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flyball_runtime.errors import BadInput
 
-__all__ = ["DuplicateColumns", "SourceDamaged", "SourceEmpty", "Staging", "check_names", "staging"]
+__all__ = ["DuplicateColumns", "SourceDamaged", "SourceEmpty", "Staging", "check_names", "staging", "texts_of"]
 
 
 class SourceEmpty(BadInput):
@@ -58,6 +61,8 @@ class Staging:
 
         try:
             return dict(self.connection.execute(sql).fetchnumpy())
+        except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException):
+            raise
         except duckdb.Error as error:
             raise self.damaged(error) from error
 
@@ -107,6 +112,19 @@ def _rewritten(link: Path) -> Path:
 
 def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
+
+
+def texts_of(values: Any) -> NDArray[Any]:
+    """A fetched text column as (rows,) of str or None, equal texts stored once.
+
+    Masked cells are found by the mask: numpy's `filled(None)` would write its default, a question mark.
+    """
+    missing = np.ma.getmaskarray(values) if isinstance(values, np.ma.MaskedArray) else np.zeros(len(values), dtype=bool)
+    seen: dict[Any, Any] = {}
+    out = np.empty(len(values), dtype=object)
+    cells = np.ma.getdata(values).tolist()
+    out[:] = [None if gone else seen.setdefault(cell, cell) for cell, gone in zip(cells, missing.tolist(), strict=True)]
+    return out
 
 
 def check_names(names: Sequence[str], where: str) -> None:

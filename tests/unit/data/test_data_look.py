@@ -1,0 +1,298 @@
+"""What a look finds, and what it leaves alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from flyball.data import look, read_source
+from flyball.data.look.arithmetic import exact_combination
+from flyball.data.look.looking import ColumnUnknown
+from flyball.data.look.quick import area_under_curve
+
+ROWS = 600
+
+
+def clean(seed: int, rows: int = ROWS, *, number_target: bool = False) -> tuple[dict[str, Any], np.ndarray]:
+    """Independent columns of every kind; the target depends on some of them. Returns the columns and the signal."""
+    rng = np.random.default_rng(seed)
+    columns: dict[str, Any] = {
+        "a": rng.normal(size=rows),
+        "b": rng.gamma(2, 10, rows).round(1),
+        "count": rng.integers(0, 30, rows),
+        "flag": rng.integers(0, 2, rows),
+        "kind": rng.choice(["low", "mid", "high", "other"], rows),
+        "customer_id": rng.integers(0, rows // 8, rows),
+        "holes": np.where(rng.random(rows) < 0.1, np.nan, rng.normal(size=rows)),
+        "visited": np.datetime64("2021-01-01") + rng.integers(0, 700, rows).astype("timedelta64[D]"),
+    }
+    signal = columns["a"] + columns["flag"] - 0.03 * columns["b"]
+    noisy = signal + rng.logistic(size=rows)
+    columns["y"] = noisy if number_target else np.where(noisy > 0, "yes", "no")
+    return columns, signal
+
+
+def seen(columns: dict[str, Any], **given: Any):
+    return look(read_source(columns).table, "y", **given)
+
+
+def leaked(columns: dict[str, Any]) -> set[str]:
+    return {str(finding.column) for finding in seen(columns).leaks}
+
+
+def kinds(columns: dict[str, Any]) -> dict[str | None, str]:
+    return {finding.column: finding.kind for finding in seen(columns).columns}
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_clean_table_gives_no_findings_and_no_structure(seed):
+    columns, _ = clean(seed, rows=(80, 300, 1500)[seed % 3], number_target=seed % 2 == 0)
+    found = seen(columns)
+    assert (found.leaks, found.columns, found.structure.kind) == ([], [], "random")
+
+
+def test_the_same_seed_gives_the_same_look():
+    columns, _ = clean(1)
+    columns["copy"] = columns["y"]
+    assert seen(columns, seed=3).to_dict() == seen(columns, seed=3).to_dict()
+
+
+def planted(name: str, rng: np.random.Generator, y: np.ndarray) -> Any:
+    """A column that knows the target `y` (0 or 1), in one of the ways that happen."""
+    if name == "text copy":
+        return np.where(y == 1, "won", "lost")
+    if name == "copy with errors":
+        return np.where(rng.random(len(y)) < 0.02, 1 - y, y)
+    if name == "flag set by a part of the events":
+        return ((y == 1) & (rng.random(len(y)) < 0.3)).astype(int)
+    if name == "filled in only afterwards":
+        return np.where(y == 1, rng.normal(size=len(y)), np.nan)
+    return 5 * y + rng.normal(size=len(y))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "text copy",
+        "copy with errors",
+        "flag set by a part of the events",
+        "filled in only afterwards",
+        "measured after the event",
+    ],
+)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_column_that_knows_a_class_is_named_and_no_other(name, seed):
+    columns, _ = clean(seed)
+    columns["planted"] = planted(name, np.random.default_rng(seed), (columns["y"] == "yes").astype(int))
+    assert leaked(columns) == {"planted"}
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        lambda p, q: p + q,
+        lambda p, q: p - 2 * q,
+        lambda p, q: p * q,
+        lambda p, q: p / q,
+        lambda p, q: (p * q).round(2),
+    ],
+)
+def test_columns_that_make_up_a_number_are_both_named(formula):
+    columns, _ = clean(3)
+    rng = np.random.default_rng(3)
+    columns["p"], columns["q"] = rng.gamma(2, 10, ROWS), rng.gamma(2, 10, ROWS)
+    columns["y"] = formula(columns["p"], columns["q"])
+    assert leaked(columns) == {"p", "q"}
+
+
+def test_another_scale_of_the_target_is_named():
+    columns, _ = clean(4, number_target=True)
+    assert leaked(columns | {"fahrenheit": 32 + 1.8 * columns["y"]}) == {"fahrenheit"}
+    assert leaked(columns | {"squashed": np.arctan(columns["y"])}) == {"squashed"}
+
+
+def test_two_dates_whose_comparison_is_the_target_are_named():
+    columns, _ = clean(5)
+    rng = np.random.default_rng(5)
+    day = np.datetime64("2020-01-01")
+    columns["required"] = day + rng.integers(0, 300, ROWS).astype("timedelta64[D]")
+    columns["shipped"] = columns["required"] + rng.integers(-20, 9, ROWS).astype("timedelta64[D]")
+    columns["y"] = columns["shipped"] > columns["required"]
+    assert leaked(columns) == {"required", "shipped"}
+
+
+def test_a_strong_column_known_only_afterwards_is_marked_by_its_name():
+    columns, _ = clean(6)
+    strong = 1.7 * (columns["y"] == "yes") + np.random.default_rng(6).normal(size=ROWS)
+    assert leaked(columns | {"duration": strong}) == {"duration"}
+    assert leaked(columns | {"weight": strong}) == set()
+    assert leaked(columns | {"duration": np.random.default_rng(7).normal(size=ROWS)}) == set()
+
+
+def test_a_flag_that_seldom_goes_with_the_event_is_no_leak():
+    columns, _ = clean(8)
+    columns["rare"] = (np.random.default_rng(8).random(ROWS) < 0.03).astype(int)
+    assert leaked(columns) == set()
+
+
+def drifting(seed: int, rows: int = 1500) -> tuple[dict[str, Any], np.ndarray]:
+    """A table whose target wanders slowly through the rows."""
+    rng = np.random.default_rng(seed)
+    columns, signal = clean(seed, rows)
+    del columns["visited"]
+    place = np.arange(rows) / rows
+    wander = 4 * np.sin(2 * np.pi * 1.5 * place) + 2 * place
+    columns["y"] = np.where(signal - signal.mean() + wander + rng.logistic(size=rows) > 0, "yes", "no")
+    return columns, place
+
+
+def shuffled(columns: dict[str, Any]) -> dict[str, Any]:
+    order = np.random.default_rng(0).permutation(len(columns["y"]))
+    return {name: np.asarray(values)[order] for name, values in columns.items()}
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_row_order_is_found_by_drift_and_lost_by_shuffling(seed):
+    columns, place = drifting(seed)
+    columns["hour"] = np.arange(len(place)) % 24
+    found = seen(columns).structure
+    assert (found.kind, found.by) == ("time", "row_order")
+    assert '"hour"' in found.why
+    assert seen(shuffled(columns)).structure.kind == "random"
+
+
+def test_month_names_run_like_a_clock():
+    columns, place = drifting(4, rows=2400)
+    names = np.array(["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"])
+    columns["month"] = names[(np.arange(len(place)) // 50) % 12]
+    found = seen(columns).structure
+    assert (found.by, '"month"' in found.why) == ("row_order", True)
+
+
+def test_a_date_gives_time_order_whether_or_not_it_sorts_the_rows():
+    columns, place = drifting(5)
+    columns["seen_at"] = np.datetime64("2021-01-01T00") + np.arange(len(place)).astype("timedelta64[h]")
+    for rows in (columns, shuffled(columns)):
+        found = seen(rows).structure
+        assert (found.kind, found.by) == ("time", "seen_at")
+
+
+def test_rows_sorted_by_the_target_are_not_a_time_order():
+    columns, _ = clean(7, rows=1500)
+    order = np.argsort(columns["y"], kind="stable")
+    assert seen({name: np.asarray(values)[order] for name, values in columns.items()}).structure.kind == "random"
+
+
+@pytest.mark.parametrize("name", ["machine_id", "patient", "grp"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_rows_of_one_entity_are_found_as_groups(name, seed):
+    rng = np.random.default_rng(seed)
+    rows, number = 1500, 60
+    group = rng.integers(0, number, rows)
+    columns: dict[str, Any] = {f"x{i}": 0.4 * rng.normal(size=rows) + rng.normal(size=number)[group] for i in range(5)}
+    effect = 1.5 * rng.normal(size=number)[group]
+    columns[name] = group
+    columns["y"] = np.where(effect + 0.5 * rng.logistic(size=rows) > 0, "yes", "no")
+    found = seen(columns)
+    assert (found.structure.kind, found.structure.by) == ("group", name)
+    assert name in found.left_out
+
+
+def test_a_panel_is_found_in_any_order_of_rows():
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(15, 40, 30)
+    columns: dict[str, Any] = {
+        "unit": np.repeat(np.arange(30), lengths),
+        "cycle": np.concatenate([np.arange(1, n + 1) for n in lengths]),
+        "sensor": rng.normal(size=lengths.sum()),
+        "y": np.concatenate([np.arange(n)[::-1] for n in lengths]),
+    }
+    for rows in (columns, shuffled(columns)):
+        assert (seen(rows).structure.kind, seen(rows).structure.by) == ("group", "unit")
+
+
+def test_what_is_declared_wins():
+    columns, _ = clean(9)
+    assert seen(columns, group="kind").structure.by == "kind"
+    assert seen(columns, time="visited").structure.confidence == 1.0
+    assert seen(columns, time="visited", group="customer_id").structure.kind == "time"
+    assert seen(columns, time="count", group="customer_id").structure.kind == "group"
+    with pytest.raises(ColumnUnknown, match="customer_id"):
+        seen(columns, group="custmer_id")
+
+
+def test_useless_columns_are_left_out():
+    columns, _ = clean(10)
+    rng = np.random.default_rng(10)
+    columns |= {
+        "empty": [None] * ROWS,
+        "same": ["x"] * ROWS,
+        "twin": columns["a"],
+        "row": np.arange(ROWS) * 2 + 5,
+        "order_id": rng.permutation(ROWS) + 10_000,
+        "code": [f"c{number}" for number in rng.permutation(ROWS)],
+        "remark": [f"the {number}th remark" for number in range(ROWS)],
+    }
+    found = seen(columns)
+    assert {finding.column: finding.kind for finding in found.columns} == {
+        "empty": "all missing",
+        "same": "constant",
+        "twin": "duplicate column",
+        "row": "identifier",
+        "order_id": "identifier",
+        "code": "identifier",
+        "remark": "free text",
+    }
+    assert set(found.left_out) == {"empty", "same", "twin", "row", "order_id", "code", "remark"}
+
+
+def test_disguised_missing_values_are_marked():
+    columns, _ = clean(11)
+    gone = np.random.default_rng(11).random(ROWS) < 0.05
+    columns["kind"] = np.where(gone, "unknown", columns["kind"])
+    columns["b"] = np.where(gone, -200.0, columns["b"])
+    columns["kelvin"] = np.where(gone, 0.0, 280 + 5 * np.random.default_rng(1).normal(size=ROWS))
+    assert kinds(columns) == dict.fromkeys(["kind", "b", "kelvin"], "disguised missing")
+
+
+def test_personal_data_is_known_by_name_and_by_value():
+    columns, _ = clean(12)
+    columns["contact"] = [f"p{number % 90}@example.org" for number in range(ROWS)]
+    columns["HomePhone"] = [f"555-{number % 90:04d}" for number in range(ROWS)]
+    columns["telephone"] = np.arange(ROWS) % 2
+    columns["version"] = [f"{number % 9}.{number % 7}.0" for number in range(ROWS)]
+    assert seen(columns).personal == ["contact", "HomePhone"]
+
+
+def test_repeated_rows_are_counted_but_coarse_tables_may_repeat():
+    columns, _ = clean(13)
+    doubled = {name: np.concatenate([values, np.asarray(values)[:60]]) for name, values in columns.items()}
+    found = [finding for finding in seen(doubled).columns if finding.kind == "duplicate rows"]
+    assert [finding.evidence for finding in found] == [{"rows": 60.0}]
+    coarse = {name: columns[name] for name in ("flag", "kind", "y")}
+    assert kinds(coarse) == {}
+
+
+def test_trouble_in_the_target_is_said():
+    columns, _ = clean(14, number_target=True, rows=3000)
+    capped = columns | {"y": np.minimum(columns["y"], np.quantile(columns["y"], 0.9))}
+    assert kinds(capped) == {"y": "capped target"}
+    missing = columns | {"y": np.where(columns["a"] > 2, np.nan, columns["y"])}
+    assert kinds(missing) == {"y": "target missing"}
+
+
+def test_an_exact_sum_is_spelled_out():
+    rng = np.random.default_rng(0)
+    a, b = rng.normal(size=100), rng.normal(size=100)
+    found = exact_combination({"a": a, "b": b, "c": rng.normal(size=100)}, a - 0.5 * b)
+    assert found is not None
+    assert (found.columns, found.formula) == (("a", "b"), '"a" + -0.5·"b"')
+    assert exact_combination({"a": a, "b": b}, a - b + 0.01 * rng.normal(size=100)) is None
+
+
+def test_the_area_counts_ties_by_half():
+    positive = np.array([False, False, True, True])
+    assert area_under_curve(np.array([1.0, 2.0, 2.0, 3.0]), positive) == pytest.approx(0.875)
+    assert area_under_curve(np.zeros(4), positive) == 0.5
