@@ -1,11 +1,11 @@
 """Flyball, the governor for machine-learning models.
 
-    import flyball as fb
+import flyball as fb
 
-    project = fb.open(".")
-    model = project.learn(project.dataset("adult.parquet", target="income"), budget="2m")
-    version = project.propose(model, reason="first version")
-    version.promote("production", reason="quarterly refresh")
+project = fb.open(".")
+model = project.learn(project.dataset("adult.parquet", target="income"), budget="2m")
+version = project.propose(model, reason="first version")
+version.promote("production", reason="quarterly refresh")
 """
 
 from __future__ import annotations

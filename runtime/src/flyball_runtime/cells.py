@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -50,7 +51,8 @@ def to_numbers(values: NDArray[Any], field: Field) -> NDArray[np.float64]:
 def to_times(values: NDArray[Any], field: Field) -> NDArray[np.int64]:
     """int64 (rows,) microseconds since 1970 in UTC, MISSING_TIME where missing.
 
-    Takes datetime64, integers (already microseconds), datetimes (UTC unless they say otherwise), dates and ISO text.
+    Takes datetime64, integers (already microseconds), datetimes (UTC unless they say otherwise), dates, ISO text, and
+    text in the strptime forms that `field.unit` lists, separated by "|".
     """
     kind = values.dtype.kind
     if values.dtype == np.int64:
@@ -156,7 +158,7 @@ def time_of(cell: Any, field: Field) -> int:
         text = cell.strip()
         if not text:
             return MISSING_TIME
-        cell = datetime.fromisoformat(text)
+        cell = _written_moment(text, field)
     if isinstance(cell, datetime):
         return _microseconds(cell)
     if isinstance(cell, date):
@@ -168,6 +170,21 @@ def time_of(cell: Any, field: Field) -> int:
     if cell != int(cell) or not -_LARGEST_TIME <= cell <= _LARGEST_TIME:
         raise ValueError("not a whole number of microseconds")
     return int(cell)
+
+
+def _written_moment(text: str, field: Field) -> datetime:
+    """ISO 8601 text; else text in one of the forms that the training data had, which the field's unit keeps.
+
+    Raises ValueError, with the ISO complaint, when neither fits.
+    """
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        for form in (field.unit or "").split("|"):
+            if "%" in form:
+                with suppress(ValueError):
+                    return datetime.strptime(text, form)  # noqa: DTZ007 - without a zone it is UTC, as everywhere here
+        raise
 
 
 def _microseconds(moment: datetime) -> int:

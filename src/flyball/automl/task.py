@@ -112,7 +112,9 @@ def _find(positive: Any, levels: list[Any], class_type: ClassType) -> int:
         if level == positive or name == str(positive).casefold():
             return index
     raise TargetUnfit(
-        f"the positive class {positive!r} does not occur in the target", fix=near_miss(str(positive), names)
+        f"the positive class {positive!r} does not occur in the target",
+        why=near_miss(str(positive), names),
+        fix="choose one of its classes: " + ", ".join(names[:10]),
     )
 
 

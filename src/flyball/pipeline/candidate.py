@@ -9,6 +9,7 @@ from typing import Any
 
 from flyball.automl import FittedPipeline, bundle_files
 from flyball.governance import Verdict, sbom
+from flyball.pipeline.personal import contract_without_values
 from flyball.pipeline.prove import Proved
 from flyball.pipeline.read import DatasetVersion
 from flyball.pipeline.settings import LoopSettings
@@ -43,6 +44,10 @@ class Candidate:
     @property
     def pipeline(self) -> FittedPipeline:
         return self.trained.pipeline
+
+    def contract(self) -> dict[str, Any]:
+        """What the data promises, without a value of a personal column."""
+        return contract_without_values(self.dataset.contract, self.evidence["data"]["personal"])
 
     def digests(self) -> dict[str, str]:
         """What a registered version binds beside its bundle: evidence, pipeline, graph, profile and golden rows."""

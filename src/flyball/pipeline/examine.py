@@ -12,12 +12,16 @@ from numpy.typing import NDArray
 from flyball.automl import infer_task
 from flyball.data import Table, Target, look, prepare_target
 from flyball.evaluation import SplitPlan, Task, default_metric, metric, plan_split
+from flyball.pipeline.personal import finding_without_values, personal_columns
 from flyball.pipeline.read import DatasetVersion, check_columns
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
 from flyball_runtime.errors import BadInput
 
 __all__ = ["Examined", "NothingToLearnFrom", "RoleTaken", "TaskUnfit", "WeightInvalid", "examine"]
+
+
+_FINDINGS = ("leaks", "columns")
 
 
 class NothingToLearnFrom(BadInput):
@@ -79,6 +83,8 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
         ).to_dict(),
         note=lambda made: f"split by {made['structure']['kind']}, {len(made['leaks'])} leaks",
     )
+    personal = personal_columns(found, settings.personal)
+    found = {**found, **{part: [finding_without_values(item, personal) for item in found[part]] for part in _FINDINGS}}
     used, left_out = _columns(table, settings, found)
     if not used:
         raise NothingToLearnFrom(
@@ -87,9 +93,6 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
             facts={item["column"]: item["why"] for item in left_out[:8]},
             fix="give the table columns that say something about the target, or keep one on purpose: keep = [COLUMN]",
         )
-    personal = {
-        item["column"] for item in found["columns"] if item["kind"] == "personal data" and item["column"]
-    } | set(settings.personal)
     return Examined(
         table=table,
         target=target,
@@ -99,7 +102,7 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
         positive=settings.positive,
         used=used,
         left_out=tuple(left_out),
-        personal=tuple(sorted(personal)),
+        personal=personal,
         leaks=tuple(found["leaks"]),
         findings=tuple(found["columns"]),
         plan=_plan(table, target, task, settings, found["structure"]),

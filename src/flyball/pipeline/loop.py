@@ -92,6 +92,7 @@ class Loop:
         verdicts = tuple(self.judge(gate, model, candidate.evidence) for gate in gates)
         standing = self._standing(candidate)
         if standing is not None:
+            self.registry.restore_bundle(standing)
             return Registration(standing, verdicts, unchanged=True)
         refused = [verdict for verdict in verdicts if verdict.gate == CANDIDATE_GATE and not verdict.passed]
         if refused:
@@ -114,7 +115,7 @@ class Loop:
 
         self.registry.record_dataset(
             candidate.dataset.name, candidate.dataset.version, candidate.dataset.artifact,
-            meta={"contract": candidate.dataset.contract, "rows": candidate.dataset.table.rows}, actor=actor,
+            meta={"contract": candidate.contract(), "rows": candidate.dataset.table.rows}, actor=actor,
         )  # fmt: skip
         version = self.registry.register_version(
             model, task=candidate.evidence["task"], build=build, evidence=dict(candidate.evidence),

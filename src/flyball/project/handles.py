@@ -77,7 +77,8 @@ class _Scores(ABC):
         from flyball.data import read_source
         from flyball.explain import explain
 
-        return explain(self._pipeline, read_source(table).table, hide=tuple(self.evidence["data"]["personal"]))
+        known = read_source(table, schema=self._pipeline.schema).table
+        return explain(self._pipeline, known, hide=tuple(self.evidence["data"]["personal"]))
 
 
 class LearnedModel(_Scores):

@@ -272,7 +272,8 @@ class Project:
     # -- use
 
     def bundle(self, version: ModelVersion) -> Bundle:
-        """A version's bundle, verified against the project's keys."""
+        """A version's bundle, verified against the project's keys; a lost folder is restored from the artifacts."""
+        self.registry.restore_bundle(version)
         return open_bundle(version.bundle_path, trust=self.keys.trust())
 
     def pipeline_of(self, version: ModelVersion) -> FittedPipeline:

@@ -50,7 +50,7 @@ def predict_file(project: Project, ref: str, source: Path, destination: Path) ->
     _check_destination(destination)
     version = project.registry.resolve(ref)
     bundle = project.bundle(version)
-    read = read_source(source)
+    read = read_source(source, schema=bundle.inputs)
     outputs = bundle.score(read.table.columns)
     table = _with_outputs(read.table, outputs, bundle.classes)
     data = to_parquet_bytes(table) if destination.suffix.lower() == ".parquet" else to_csv_bytes(table)
@@ -77,7 +77,11 @@ def explain_row(project: Project, ref: str, row: int, *, source: Path | None) ->
     version = project.registry.resolve(ref)
     evidence = project.registry.evidence(version)
     lineage = project.registry.lineage(version)
-    table = read_source(source).table if source else load_table(project.artifacts, lineage["dataset"]["artifact"])
+    pipeline = project.pipeline_of(version)
+    if source:
+        table = read_source(source, schema=pipeline.schema).table
+    else:
+        table = load_table(project.artifacts, lineage["dataset"]["artifact"])
     if not 0 <= row < table.rows:
         raise RowUnknown(
             f"there is no row {row}",
@@ -85,7 +89,7 @@ def explain_row(project: Project, ref: str, row: int, *, source: Path | None) ->
             fix="give a smaller --row",
         )
     personal = tuple(evidence["data"]["personal"])
-    explanation = explain(project.pipeline_of(version), table.take(np.array([row])), hide=personal)
+    explanation = explain(pipeline, table.take(np.array([row])), hide=personal)
     data = {"model": version.model, "version": version.number, "row": row, **explanation.row_dict(0)}
     return ExplainedRow(data, f"{version.ref}, row {row}\n{explanation.to_text(0)}")
 

@@ -12,6 +12,7 @@ from sqlalchemy import func, select
 
 from flyball.core.clock import Clock
 from flyball.core.failpoints import failpoint
+from flyball.core.files import replace_directory
 from flyball.ledger import Actor, Draft, Ledger, Verification
 from flyball.ledger.entries import record_json
 from flyball.registry.audit import with_runs
@@ -288,6 +289,18 @@ class Registry:
                 return []
             known = tx.execute(select(model_versions.c.model, model_versions.c.number)).all()
             return clean_bundles(self.bundles, [(row.model, row.number) for row in known])
+
+    def restore_bundle(self, version: ModelVersion) -> bool:
+        """Write a version's bundle folder anew from its artifacts if it is gone; whether it was.
+
+        A folder that is there is left as it is, also a damaged one: that is for the audit to name. Raises
+        ArtifactMissing, ArtifactCorrupt.
+        """
+        if version.bundle_path.exists():
+            return False
+        files = {name: self.artifacts.read(digest) for name, digest in version.files.items()}
+        replace_directory(version.bundle_path, files, label="registry.restore")
+        return True
 
     def verify(self, *, checkpoints: Iterable[object] = (), accepted_keys: Iterable[str] = ()) -> Verification:
         """The whole audit: ledger, tables, runs, artifacts and bundles. Damage never raises."""

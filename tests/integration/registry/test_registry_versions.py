@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -292,3 +293,25 @@ def test_records_become_json(registry: Registry) -> None:
     ):
         assert json.loads(json.dumps(record.to_dict())) == record.to_dict()
     assert json.dumps(registry.lineage(version))
+
+
+def test_a_lost_bundle_folder_comes_back_from_the_artifacts_and_a_damaged_one_stays_as_evidence(
+    registry: Registry,
+) -> None:
+    version = register(registry)
+    before = {path.name: path.read_bytes() for path in version.bundle_path.iterdir()}
+    assert registry.restore_bundle(version) is False
+    shutil.rmtree(version.bundle_path)
+    assert registry.restore_bundle(version) is True
+    assert {path.name: path.read_bytes() for path in version.bundle_path.iterdir()} == before
+    (version.bundle_path / "manifest.json").write_bytes(b"changed")
+    assert registry.restore_bundle(version) is False
+    assert not registry.verify().ok
+
+
+def test_further_artifacts_of_a_version_are_looked_after_by_the_audit(registry: Registry) -> None:
+    digest = registry.artifacts.put(b"the fitted pipeline")
+    register(registry, attachments={"pipeline": digest})
+    assert registry.verify().ok
+    registry.artifacts.delete(digest)
+    assert not registry.verify().ok

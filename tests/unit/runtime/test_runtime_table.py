@@ -195,3 +195,12 @@ def test_what_is_no_table_is_refused_with_what_would_be(table: object) -> None:
     with pytest.raises(UnreadableTable) as caught:
         read_columns(table)
     assert "data frame" in (caught.value.fix or "")
+
+
+def test_dates_are_read_in_the_forms_that_training_had_and_in_no_others() -> None:
+    schema = Schema((Field("seen", "time", "date", unit="%m/%d/%Y|%d.%m.%y"),))
+    given = {"seen": ["1/31/2011", "31.01.11", "2011-01-31", None]}
+    expected = np.datetime64("2011-01-31", "us").astype(np.int64)
+    assert normalise(given, schema)["seen"].tolist() == [expected, expected, expected, MISSING_TIME]
+    with pytest.raises(WrongType, match="seen"):
+        normalise({"seen": ["31/1/2011"]}, schema)

@@ -50,7 +50,7 @@ def test_a_command_says_what_it_does_shows_an_example_and_takes_json(command: st
     assert re.search(rf"^Usage: flyball {command}\b", page, re.MULTILINE)
     examples = re.findall(r"^ {4}(flyball .+)$", page, re.MULTILINE)
     assert examples, f"flyball {command} --help shows no example"
-    assert re.search(r"^Examples?:$", page, re.MULTILINE)
+    assert "\nFor example:\n" in page
     assert all(example.startswith(f"flyball {command}") for example in examples)
     assert "--json" in page
     assert "--dir" in page
@@ -134,6 +134,40 @@ def test_the_metrics_that_a_gate_may_name_are_those_that_are_measured_and_docume
 
     assert set(KNOWN_METRICS) == set(METRICS)
     assert set(re.findall(r"^\| `(\w+)` \|", generate.metrics_page(), re.MULTILINE)) == set(METRICS)
+
+
+# -- Python
+
+
+@pytest.fixture(scope="module")
+def python_page(repository: Path) -> str:
+    return (repository / "docs" / "reference" / "python.md").read_text(encoding="utf-8")
+
+
+def test_every_public_name_is_in_the_reference(python_page: str) -> None:
+    import flyball
+
+    assert [name for name in flyball.__all__ if name not in python_page and name != "__version__"] == []
+
+
+def test_every_call_in_the_reference_exists_with_the_arguments_that_it_shows(python_page: str) -> None:
+    import flyball
+    from flyball.project import LearnedModel, Project, Version
+
+    owners: dict[str, Any] = {"fb": flyball, "project": Project, "version": Version, "model": LearnedModel}
+    calls = re.findall(r"`(fb|project|version|model)\.(\w+)(?:\(([^`]*)\))?`", python_page)
+    assert len(calls) > 15
+    for owner, name, arguments in calls:
+        found = getattr(owners[owner], name)
+        for argument in re.findall(r"(\w+)=", arguments):
+            assert argument in inspect.signature(found).parameters, f"{owner}.{name}({argument}=…)"
+
+
+def test_what_is_said_of_learned_models_holds_of_registered_ones(python_page: str) -> None:
+    from flyball.project import Version
+
+    said = re.findall(r"`model\.(\w+)", python_page)
+    assert [name for name in said if not hasattr(Version, name)] == []
 
 
 # -- HTTP

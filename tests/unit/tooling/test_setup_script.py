@@ -78,6 +78,7 @@ def test_an_old_python_is_told_which_one_to_use(setup: Any, monkeypatch: pytest.
 @pytest.mark.parametrize("installed", ["demo", "dev"])
 def test_what_is_in_place_is_left_alone(setup: Any, monkeypatch: pytest.MonkeyPatch, installed: str) -> None:
     """The developers' environment covers the demo's."""
+    monkeypatch.setattr(setup, "Installer", lambda: None)
     program(setup.VENV / "bin", "python", "exit 0")
     setup.stamp_of(installed).write_text(setup.fingerprint(installed))
     monkeypatch.setattr(setup, "install", lambda *_: pytest.fail("installed again"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flyball.cli.answer import Answer
+from flyball.cli.options import AsJson, ProjectFolder
 
 __all__ = ["explain"]
 
@@ -14,12 +15,12 @@ def explain(
     *,
     row: int,
     source: Path | None = None,
-    dir: Path | None = None,  # noqa: A002 - the option's name
-    json: bool = False,
+    folder: ProjectFolder = None,
+    as_json: AsJson = False,
 ) -> Answer:
     """Show what moved the score of one row: contributions of the columns that sum to the score.
 
-    Example:
+    For example:
         flyball explain machines@production --row 17
 
     Parameters
@@ -30,14 +31,10 @@ def explain(
         Which row, counted from 0.
     source
         The table that holds the row. Default: the data that the version was made from.
-    dir
-        The project's folder. Default: this folder or the nearest one above it with a flyball.toml.
-    json
-        Print one JSON object.
     """
     from rich.text import Text
 
     from flyball.project import open as open_project
 
-    explained = open_project(dir).explain_row(ref, row, source=source)
+    explained = open_project(folder).explain_row(ref, row, source=source)
     return Answer(explained.data, Text(explained.text))

@@ -8,6 +8,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from flyball.cli.answer import Answer
+from flyball.cli.options import AsJson
 
 __all__ = ["init"]
 
@@ -17,12 +18,14 @@ def init(
     *,
     from_: Annotated[str, Parameter(name="--from")],
     target: str,
-    dir: Path | None = None,  # noqa: A002 - the option's name
-    json: bool = False,
+    folder: Annotated[
+        Path | None, Parameter(name="--dir", help="Where to make the project; made when missing. Default: this folder.")
+    ] = None,
+    as_json: AsJson = False,
 ) -> Answer:
     """Make a project from a table: read it, look at it, write flyball.toml.
 
-    Example:
+    For example:
         flyball init machines --from ai4i2020.csv --target "Machine failure"
 
     Parameters
@@ -33,10 +36,6 @@ def init(
         The table: a CSV or Parquet file, or a folder of them.
     target
         The column to predict.
-    dir
-        Where to make the project; made when missing. Default: this folder.
-    json
-        Print one JSON object.
     """
     from flyball.cli.answer import bullet_list
     from flyball.cli.progress import console_progress
@@ -44,7 +43,7 @@ def init(
 
     progress = console_progress()
     try:
-        made = make(name, source=from_, target=target, directory=dir or Path(), progress=progress)
+        made = make(name, source=from_, target=target, directory=folder or Path(), progress=progress)
     finally:
         progress.close()
     data = made.to_dict()
@@ -54,6 +53,6 @@ def init(
         *bullet_list("left out", [f"{item['column']}: {item['why']}" for item in data["left_out"]]),
         *bullet_list("noticed", data["notes"]),
         f"wrote     {data['project_file']}",
-        f"next      {'cd ' + str(dir) + ' && ' if dir else ''}flyball run",
+        f"next      {'cd ' + str(folder) + ' && ' if folder else ''}flyball run",
     ]
     return Answer(data, "\n".join(lines))

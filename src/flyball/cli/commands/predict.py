@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from flyball.cli.answer import Answer
+from flyball.cli.options import AsJson, ProjectFolder
 
 __all__ = ["predict"]
 
@@ -14,15 +15,15 @@ def predict(
     source: Path,
     destination: Path,
     *,
-    dir: Path | None = None,  # noqa: A002 - the option's name
-    json: bool = False,
+    folder: ProjectFolder = None,
+    as_json: AsJson = False,
 ) -> Answer:
     """Score every row of a table and write the answers as CSV (or Parquet, by the ending).
 
     The columns written are those of the input followed by "prediction", one "probability_CLASS" per class, and "low"
     and "high" (the 90 % interval) for a number.
 
-    Example:
+    For example:
         flyball predict machines@production new.csv scored.csv
 
     Parameters
@@ -33,14 +34,10 @@ def predict(
         The table to score.
     destination
         The file to write; it appears whole or not at all.
-    dir
-        The project's folder. Default: this folder or the nearest one above it with a flyball.toml.
-    json
-        Print one JSON object.
     """
     from flyball.project import open as open_project
 
-    data = open_project(dir).predict_file(ref, source, destination)
+    data = open_project(folder).predict_file(ref, source, destination)
     return Answer(
         data,
         f"[green]✓[/] {data['rows']:,} rows scored by {data['version_ref']} in {data['seconds']:.1f} s: {destination}",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flyball.cli.answer import Answer
+from flyball.cli.options import AsJson, ProjectFolder
 
 __all__ = ["promote"]
 
@@ -14,12 +13,12 @@ def promote(
     alias: str,
     *,
     reason: str,
-    dir: Path | None = None,  # noqa: A002 - the option's name
-    json: bool = False,
+    folder: ProjectFolder = None,
+    as_json: AsJson = False,
 ) -> Answer:
     """Let an alias point to a version, if the rules of its gate are met.
 
-    Example:
+    For example:
         flyball promote machines@3 production --reason "quarterly refresh"
 
     Parameters
@@ -30,15 +29,11 @@ def promote(
         The alias to move, such as production; rules for it stand under [gate.ALIAS] in the project file.
     reason
         Why; it goes into the ledger.
-    dir
-        The project's folder. Default: this folder or the nearest one above it with a flyball.toml.
-    json
-        Print one JSON object.
     """
     from flyball.cli.summary import gate_table
     from flyball.project import open as open_project
 
-    data = open_project(dir).promote(ref, alias, reason=reason).to_dict()
+    data = open_project(folder).promote(ref, alias, reason=reason).to_dict()
     if not data["moved"]:
         return Answer(data, f"{alias} already points to {data['version_ref']}; nothing changed")
     was = f" (was version {data['previous']})" if data["previous"] else ""

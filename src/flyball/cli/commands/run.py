@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flyball.cli.answer import Answer
+from flyball.cli.options import AsJson, ProjectFolder
 
 __all__ = ["run"]
 
@@ -14,12 +13,12 @@ def run(
     *,
     budget: str | None = None,
     reason: str = "",
-    dir: Path | None = None,  # noqa: A002 - the option's name
-    json: bool = False,
+    folder: ProjectFolder = None,
+    as_json: AsJson = False,
 ) -> Answer:
     """Make, prove, gate and register a version of the project's model; steps that did not change are reused.
 
-    Examples:
+    For example:
         flyball run
         flyball run machines --budget 60s --json
 
@@ -31,16 +30,12 @@ def run(
         Time for the search, from its start to the verified export: 90s, 10m, 1h. Default: the project file's.
     reason
         Why this version is made; it goes into the ledger.
-    dir
-        The project's folder. Default: this folder or the nearest one above it with a flyball.toml.
-    json
-        Print one JSON object.
     """
     from flyball.cli.progress import console_progress
     from flyball.cli.summary import run_summary
     from flyball.project import open as open_project
 
-    project = open_project(dir)
+    project = open_project(folder)
     progress = console_progress()
     try:
         outcome = project.run(model, budget=budget, reason=reason, progress=progress)

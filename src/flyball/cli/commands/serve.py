@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from flyball.cli.answer import Answer
+from flyball.cli.options import AsJson, ProjectFolder
 
 __all__ = ["serve"]
 
@@ -14,15 +13,15 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
-    dir: Path | None = None,  # noqa: A002 - the option's name
-    json: bool = False,
+    folder: ProjectFolder = None,
+    as_json: AsJson = False,
 ) -> Answer | None:
     """Serve a version: the Open Inference Protocol V2 over REST, and a simple POST /predict with named columns.
 
     Every prediction is logged under an id; POST /outcomes brings the truth later by that id. Stops on Ctrl-C or SIGTERM
     after answering what is under way. Beyond loopback a bearer token is required in FLYBALL_TOKEN.
 
-    Example:
+    For example:
         flyball serve machines@production --port 8080
 
     Parameters
@@ -33,14 +32,10 @@ def serve(
         The address to listen on.
     port
         The port to listen on; 0 takes a free one, which the first line names.
-    dir
-        The project's folder. Default: this folder or the nearest one above it with a flyball.toml.
-    json
-        Print one JSON object when ready.
     """
     from flyball.project import open as open_project
 
-    open_project(dir).serve(ref, host=host, port=port, on_ready=lambda url: _announce(ref, url, as_json=json))
+    open_project(folder).serve(ref, host=host, port=port, on_ready=lambda url: _announce(ref, url, as_json=as_json))
     return None
 
 
