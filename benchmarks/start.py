@@ -36,7 +36,8 @@ def main() -> dict[str, Any]:
     bare, peer = seconds["python"], seconds["import sklearn"]
     ratios = {
         name: statistics.median(
-            (mine - nothing) / (theirs - nothing) for mine, theirs, nothing in zip(seconds[name], peer, bare, strict=True)
+            (mine - nothing) / (theirs - nothing)
+            for mine, theirs, nothing in zip(seconds[name], peer, bare, strict=True)
         )
         for name in TARGETS
     }
@@ -44,7 +45,9 @@ def main() -> dict[str, Any]:
     for name in COMMANDS:
         print(f"{name:<16} {statistics.median(seconds[name]) * 1000:8.0f} ms")
     for name, target in TARGETS.items():
-        print(f"{name:<16} {ratios[name]:.3f} of import sklearn ({whole[name]:.3f} with Python's start), target {target}")
+        print(
+            f"{name:<16} {ratios[name]:.3f} of import sklearn ({whole[name]:.3f} with Python's start), target {target}"
+        )
     met = all(ratios[name] <= target for name, target in TARGETS.items())
     medians = {name: statistics.median(values) for name, values in seconds.items()}
     return {"median_s": medians, "ratio": ratios, "ratio_whole_process": whole, "targets": TARGETS, "met": met}

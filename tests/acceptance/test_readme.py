@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,9 @@ def test_the_first_commands_are_make_demo_and_make_test_and_exist(repository: Pa
 def test_every_block_of_the_readme_runs(repository: Path, tmp_path: Path) -> None:
     """Shell blocks share one shell, as a reader's terminal would; Python blocks run where that shell stands."""
     shutil.copytree(repository / "examples", tmp_path / "examples")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        free = str(probe.getsockname()[1])
     script = ["set -euo pipefail"]
     for number, (language, text) in enumerate(blocks(repository / "README.md")[1:]):
         if language == "python":
@@ -40,7 +44,7 @@ def test_every_block_of_the_readme_runs(repository: Path, tmp_path: Path) -> Non
             script.append(f"python -W error::DeprecationWarning {file}")
         else:
             assert language == "bash", f"a block in {language!r} would not be run"
-            script.append(text)
+            script.append(text.replace("8321", free))
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["bash", "-c", "\n".join(script)],

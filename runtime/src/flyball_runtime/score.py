@@ -13,7 +13,7 @@ from flyball_runtime.errors import BadInput, InternalError
 from flyball_runtime.schema import Schema
 from flyball_runtime.table import normalise, read_columns
 
-__all__ = ["MISSING_TEXT", "GraphMismatch", "NotEncodable", "Scorer", "ScoringFailed", "class_values"]
+__all__ = ["MISSING_TEXT", "GraphMismatch", "NotEncodable", "Scorer", "ScoringFailed", "class_label", "class_values"]
 
 MISSING_TEXT = "\ue000"  # ONNX text has no null; this private character stands for it, by the bundle's definition
 _CHUNK = 65_536  # rows a run: bounds the memory of a batch without slowing it
@@ -170,6 +170,19 @@ class Scorer:
         outputs = {item.name: item.type for item in self._session.get_outputs()}
         if any(outputs.get(name) != kind for name, kind in self._outputs.items()):
             raise GraphMismatch("the graph's outputs do not fit its task", why=f"{outputs}, not {self._outputs}")
+
+
+def class_label(value: Any) -> str:
+    """A class as text, the same everywhere: the key of its probability, and what an outcome may name it by.
+
+    >>> class_label(True), class_label(3), class_label(3.0), class_label("yes")
+    ('true', '3', '3', 'yes')
+    """
+    if isinstance(value, bool | np.bool_):
+        return "true" if value else "false"
+    if isinstance(value, float | np.floating) and value.is_integer():
+        return str(int(value))
+    return str(value)
 
 
 def class_values(classes: list[Any], class_type: str) -> NDArray[Any]:

@@ -159,7 +159,7 @@ def _find_signer(payload: bytes, signature: bytes, keys: tuple[TrustedKey, ...])
             raise KeyRevoked(
                 "the files are signed by a revoked key",
                 where=f"key {key.id}",
-                fix="sign the version again with a key in force, or fetch a bundle that was",
+                fix="sign the version again with a key in force, or fetch a bundle that is signed with one",
             )
         return key
     raise KeyNotTrusted(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, ParamSpec, TypeVar
@@ -24,6 +23,7 @@ from flyball.api.documents import (
 from flyball.api.headers import REPORT_POLICY, SecureHeaders
 from flyball.api.static import CONSOLE_FOLDER, Console
 from flyball.api.view import ProjectView
+from flyball.ledger import Actor
 from flyball.serving import asgi
 from flyball.serving.guard import Guard
 from flyball_runtime.errors import BadInput, FlyballError, InternalError, near_miss
@@ -106,7 +106,7 @@ def control_app(
     Without `token` it answers for loopback hosts only; with one, each request must carry it. `actor_id` is who
     promotions are recorded under (default: the account that runs the server); `console` is the built page's folder.
     """
-    actor = {"kind": "user", "id": actor_id or getpass.getuser(), "auth": "token" if token else "loopback"}
+    actor = {"kind": "user", "id": actor_id or Actor.local().id, "auth": "token" if token else "loopback"}
     app = FastAPI(
         title="Flyball",
         version="1",

@@ -13,7 +13,7 @@ from flyball.automl.gbm import BoostingSettings, boost, boosted_margin
 from flyball.automl.losses import loss_for
 from flyball.automl.pipeline import Calibration, FittedPipeline, Task
 from flyball.automl.problem import Fold, Problem, View
-from flyball.automl.task import encode_target
+from flyball.automl.task import encode_target, row_weights, standard_score
 from flyball.core.executor import usable_cores
 from flyball.data import Table
 from flyball.evaluation import METRICS, Interval, evaluate
@@ -38,16 +38,25 @@ def random_gap(
     seed: int,
     field: Field | None = None,
     honest_units: NDArray[Any] | None = None,
+    positive: Any | None = None,
+    weights: NDArray[np.float64] | None = None,
 ) -> dict[str, Any] | None:
     """One quick LightGBM on both splits, on equally many rows, so that only the way of splitting differs.
 
     Returns {"metric", "random", "honest", "value", "low", "high"}; `value` is how much better the random split makes
     the model look, in units of the metric: positive means that it flatters. honest_units: (rows,) labels of rows that
-    belong together, resampled as one. None where the metric is undefined on these rows.
+    belong together, resampled as one; positive: the class that a binary metric is about; weights: (rows,), for
+    learning and for judging. None where the metric is undefined on these rows. An end that is not finite: the data
+    cannot tell.
     """
-    labels = encode_target(target, task, field=field)
+    labels = encode_target(target, task, field=field, positive=positive)
     values = labels.values
-    mean, spread = (float(values.mean()), float(values.std()) or 1.0) if task == "regression" else (0.0, 1.0)
+    mean, spread = standard_score(labels, weights)
+    weight = row_weights(weights, table.rows)
+    # rows that weigh nothing neither teach nor judge
+    folds = [(fit[weight[fit] > 0], validate[weight[validate] > 0]) for fit, validate in [*honest_folds, *random_folds]]
+    if any(len(fit) == 0 or len(validate) == 0 for fit, validate in folds):
+        return None
     frame = fit_frame(table)
     problem = Problem(
         frame=frame,
@@ -55,19 +64,18 @@ def random_gap(
         loss=loss_for(task, metric, labels.outputs),
         matrix=frame.apply(table.columns),
         target=(values - mean) / spread,
-        weight=np.ones(table.rows),
-        weighted=False,
-        folds=list(honest_folds),
+        weight=weight,
+        weighted=weights is not None,
+        folds=folds[: len(honest_folds)],
         seed=seed,
         threads=usable_cores(),
         all_threads=usable_cores(),
     )
     bias = np.array([mean]) if task == "regression" else np.zeros(labels.outputs)
     pipeline = FittedPipeline(frame, task, (), Calibration(spread, bias), labels.classes, labels.class_type)
-    sizes = [len(fit) for fit, _ in honest_folds]
+    sizes = [len(fit) for fit, _ in problem.folds]
     # the random models learn from as many rows as the honest ones: fewer rows would look like a gap
     sizes += [sizes[position % len(sizes)] for position in range(len(random_folds))]
-    folds = [*honest_folds, *random_folds]
     rng = np.random.default_rng([seed, 3])
     scores = []
     for number, ((fit, validate), size) in enumerate(zip(folds, sizes, strict=True)):
@@ -78,7 +86,11 @@ def random_gap(
         if score is None:
             return None
         scores.append(score)
-    honest, shuffled = _pooled(scores[: len(honest_folds)]), _pooled(scores[len(honest_folds) :])
+    return _difference(metric, _pooled(scores[: len(honest_folds)]), _pooled(scores[len(honest_folds) :]))
+
+
+def _difference(metric: str, honest: Interval, shuffled: Interval) -> dict[str, Any]:
+    """How much better the random split looks, and from where to where."""
     sign = 1.0 if METRICS[metric].better == "higher" else -1.0
     value = sign * (shuffled.value - honest.value)
     # independent errors add up in squares
@@ -125,7 +137,11 @@ def _score(
         outcome = {"prediction": outcome["prediction"]}
     truth = target[validate] if classes is None else classes[problem.target[validate].astype(np.intp)]
     groups = None if units is None else units[validate]
-    found = evaluate(problem.task, truth, outcome, classes=classes, groups=groups, seed=problem.seed, replicates=200)
+    weights = problem.weight[validate] if problem.weighted else None
+    found = evaluate(
+        problem.task, truth, outcome,
+        classes=classes, groups=groups, weights=weights, seed=problem.seed, replicates=200,
+    )  # fmt: skip
     return found.get(metric)
 
 

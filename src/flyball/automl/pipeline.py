@@ -135,16 +135,6 @@ class FittedPipeline:
     def outputs(self) -> int:
         return len(self.calibration.bias)
 
-    @property
-    def target_mean(self) -> float:
-        """Regression: the target's mean in training, in target units; 0 otherwise."""
-        return float(self.calibration.bias[0]) if self.task == "regression" else 0.0
-
-    @property
-    def target_scale(self) -> float:
-        """Regression: target units per unit of margin; 1 otherwise."""
-        return self.calibration.slope if self.task == "regression" else 1.0
-
     @cached_property
     def class_values(self) -> NDArray[Any] | None:
         """The classes as an array of their own type; None for regression."""

@@ -17,7 +17,7 @@ from flyball.automl.losses import loss_for
 from flyball.automl.pipeline import Calibration, FittedPipeline, Member, Task
 from flyball.automl.portfolio import boosting_portfolio, leaf_allowance, measure_pace
 from flyball.automl.problem import Fold, Problem, View
-from flyball.automl.task import Labels, TargetUnfit, encode_target, infer_task
+from flyball.automl.task import Labels, TargetUnfit, encode_target, infer_task, row_weights, standard_score
 from flyball.automl.weights import choose_weights
 from flyball.core.executor import Executor, LocalExecutor, usable_cores
 from flyball.core.progress import Cancellation, NoProgress, Progress
@@ -91,7 +91,7 @@ def learn(
     budget = Budget(budget_seconds, monotonic)
     choice = task or infer_task(target, field).task
     labels = encode_target(target, choice, field=field, positive=positive)
-    mean, spread = _standard(labels, sample_weight)
+    mean, spread = standard_score(labels, sample_weight)
     problem = _problem(
         table,
         labels,
@@ -129,9 +129,17 @@ def _problem(
 ) -> Problem:
     rows = len(labels.values)
     if table.rows != rows:
-        raise TargetUnfit(f"the table has {table.rows:,} rows and the target {rows:,}")
+        raise TargetUnfit(
+            f"the table has {table.rows:,} rows and the target {rows:,}",
+            why="each row is learned with its own answer",
+            fix="give one target value for each row",
+        )
     if not folds or any(len(fit) == 0 or len(validate) == 0 for fit, validate in folds):
-        raise TargetUnfit("learning needs folds with rows to fit on and rows to validate on")
+        raise TargetUnfit(
+            "learning needs folds with rows to fit on and rows to validate on",
+            why="there are no folds" if not folds else "a fold has no rows on one side",
+            fix="give more rows, or fewer folds",
+        )
     frame = fit_frame(table)
     mean, spread = standard
     values = (labels.values - mean) / spread
@@ -143,35 +151,13 @@ def _problem(
         loss=loss_for(task, metric, labels.outputs),
         matrix=frame.apply(table.columns),
         target=values,
-        weight=_weights(sample_weight, rows),
+        weight=row_weights(sample_weight, rows),
         weighted=sample_weight is not None,
         folds=[(np.asarray(fit, dtype=np.intp), np.asarray(validate, dtype=np.intp)) for fit, validate in folds],
         seed=seed,
         threads=max(1, cores // max(1, min(workers, len(folds)))),
         all_threads=cores,
     )
-
-
-def _weights(sample_weight: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64]:
-    if sample_weight is None:
-        return np.ones(rows)
-    weight = np.asarray(sample_weight, dtype=np.float64)
-    if weight.shape != (rows,) or not np.isfinite(weight).all() or (weight < 0).any() or weight.sum() <= 0:
-        raise TargetUnfit(
-            "the sample weights cannot be used",
-            why=f"they must be {rows:,} finite numbers >= 0, of which some are positive",
-        )
-    return np.asarray(weight * (rows / weight.sum()))
-
-
-def _standard(labels: Labels, sample_weight: NDArray[np.float64] | None) -> tuple[float, float]:
-    """Mean and standard deviation of a numeric target; 0 and 1 for classes."""
-    if labels.classes is not None:
-        return 0.0, 1.0
-    weight = _weights(sample_weight, len(labels.values))
-    mean = float(np.average(labels.values, weights=weight))
-    spread = float(np.sqrt(np.average((labels.values - mean) ** 2, weights=weight)))
-    return mean, spread if np.isfinite(spread) and spread > 0 else 1.0
 
 
 class _Search:

@@ -13,7 +13,7 @@ from flyball.automl.pipeline import ClassType, Task
 from flyball_runtime.errors import BadInput, near_miss
 from flyball_runtime.schema import Field
 
-__all__ = ["Labels", "TargetUnfit", "TaskChoice", "encode_target", "infer_task"]
+__all__ = ["Labels", "TargetUnfit", "TaskChoice", "encode_target", "infer_task", "row_weights", "standard_score"]
 
 _FEW_LEVELS = 10  # an integer with more values than this counts or measures something
 _MOST_CLASSES = 200
@@ -57,7 +57,11 @@ def infer_task(target: NDArray[Any], field: Field | None = None) -> TaskChoice:
     levels = _levels(target)
     count = len(levels)
     if count < 2:
-        raise TargetUnfit("the target holds a single value", why="there is nothing to tell apart")
+        raise TargetUnfit(
+            "the target holds a single value",
+            why="there is nothing to tell apart",
+            fix="choose another target, or give rows in which it differs",
+        )
     if count == 2:
         return TaskChoice("binary", "the target has two values")
     if class_type == "text":
@@ -84,17 +88,31 @@ def encode_target(
     class_type = _class_type(target, field)
     if task == "regression":
         if class_type == "text":
-            raise TargetUnfit("a text target cannot be predicted as a number", fix="ask for a classification task")
+            raise TargetUnfit(
+                "a text target cannot be predicted as a number",
+                why="texts have neither a mean nor a distance",
+                fix="ask for a classification task",
+            )
         values = target.astype(np.float64)
         if not np.isfinite(values).all():
-            raise TargetUnfit("the target holds missing or infinite values", fix="leave these rows out")
+            count = int(np.count_nonzero(~np.isfinite(values)))
+            raise TargetUnfit(
+                "the target holds missing or infinite values",
+                why=f"{count:,} of {len(values):,} rows have no finite value to learn from",
+                fix="leave these rows out",
+            )
         return Labels(values, None, None)
     levels = _levels(target)
     if task == "binary" and len(levels) != 2:
-        raise TargetUnfit(f"a binary task needs two classes; the target has {len(levels)}")
+        raise TargetUnfit(
+            f"a binary task needs two classes; the target has {len(levels)}",
+            why="one class is told from one other: " + _shown(levels),
+            fix="leave the task to the data, or choose a target with two values",
+        )
     if not 2 <= len(levels) <= max(_MOST_CLASSES, 2):
         raise TargetUnfit(
             f"the target has {len(levels):,} classes; between 2 and {_MOST_CLASSES} can be learned",
+            why="its values: " + _shown(levels),
             fix="group the classes first, or ask for regression if the target is a quantity",
         )
     position = {level: index for index, level in enumerate(levels)}
@@ -105,6 +123,30 @@ def encode_target(
     return Labels(values, tuple(_as_class(level, class_type) for level in levels), class_type)
 
 
+def row_weights(sample_weight: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64]:
+    """Row weights with mean 1, (rows,); ones where none are given. Raises TargetUnfit for weights that cannot be used."""
+    if sample_weight is None:
+        return np.ones(rows)
+    weight = np.asarray(sample_weight, dtype=np.float64)
+    if weight.shape != (rows,) or not np.isfinite(weight).all() or (weight < 0).any() or weight.sum() <= 0:
+        raise TargetUnfit(
+            "the sample weights cannot be used",
+            why=f"they must be {rows:,} finite numbers >= 0, of which some are positive",
+            fix="give one such weight for each row, or none at all",
+        )
+    return np.asarray(weight * (rows / weight.sum()))
+
+
+def standard_score(labels: Labels, sample_weight: NDArray[np.float64] | None) -> tuple[float, float]:
+    """Mean and standard deviation of a numeric target; 0 and 1 for classes."""
+    if labels.classes is not None:
+        return 0.0, 1.0
+    weight = row_weights(sample_weight, len(labels.values))
+    mean = float(np.average(labels.values, weights=weight))
+    spread = float(np.sqrt(np.average((labels.values - mean) ** 2, weights=weight)))
+    return mean, spread if np.isfinite(spread) and spread > 0 else 1.0
+
+
 def _find(positive: Any, levels: list[Any], class_type: ClassType) -> int:
     """Position of the class that was named, by value or by its text: a project file may say "1" or "true"."""
     names = [str(_as_class(level, class_type)).casefold() for level in levels]
@@ -113,14 +155,18 @@ def _find(positive: Any, levels: list[Any], class_type: ClassType) -> int:
             return index
     raise TargetUnfit(
         f"the positive class {positive!r} does not occur in the target",
-        why=near_miss(str(positive), names),
+        why=near_miss(str(positive), names) or f"it holds {len(names)} other classes",
         fix="choose one of its classes: " + ", ".join(names[:10]),
     )
 
 
 def _class_type(target: NDArray[Any], field: Field | None) -> ClassType:
     if field is not None and field.kind == "time":
-        raise TargetUnfit(f"the target {field.name!r} is a time", fix="predict a duration in days or seconds instead")
+        raise TargetUnfit(
+            f"the target {field.name!r} is a time",
+            why="a moment is neither a class nor a quantity",
+            fix="predict a duration in days or seconds instead",
+        )
     if target.dtype.kind in "OUS":
         return "text"
     if target.dtype.kind == "b" or (field is not None and field.logical == "boolean"):
@@ -134,8 +180,16 @@ def _class_type(target: NDArray[Any], field: Field | None) -> ClassType:
 def _levels(target: NDArray[Any]) -> list[Any]:
     levels = set(target.tolist())
     if None in levels or any(isinstance(level, float) and math.isnan(level) for level in levels):
-        raise TargetUnfit("the target has missing values", fix="leave rows without a target out")
+        raise TargetUnfit(
+            "the target has missing values",
+            why="a row without an answer teaches nothing",
+            fix="leave rows without a target out",
+        )
     return sorted(levels)
+
+
+def _shown(levels: list[Any]) -> str:
+    return ", ".join(str(level) for level in levels[:5]) + (", …" if len(levels) > 5 else "")
 
 
 def _as_class(level: Any, class_type: ClassType) -> Any:

@@ -13,6 +13,7 @@ from cyclopts import App, CycloptsError, Parameter
 from flyball.cli.answer import Answer, show, show_error
 from flyball.cli.commands import audit, console, explain, init, keys, predict, promote, serve, status
 from flyball.cli.commands import run as run_command
+from flyball.core.progress import Cancelled
 from flyball.core.version import __version__
 from flyball_runtime.errors import BadInput, FlyballError, InternalError
 
@@ -37,7 +38,7 @@ app = App(
     help="The governor for machine-learning models: make, prove, gate, ship, watch and audit them in one loop.\n\n"
     "Begin with: flyball init NAME --from TABLE --target COLUMN, then: flyball run",
     help_epilogue="Every command takes --json (one object on standard output) and --help, which shows examples. "
-    "Exit codes: 0 done, 1 refused by a gate or check, 2 bad input or usage, 3 internal error.",
+    "Exit codes: 0 done, 1 refused by a gate or check, 2 bad input or usage, 3 internal error, 130 interrupted.",
     help_format="plaintext",
     default_parameter=Parameter(negative=()),
     result_action="return_value",
@@ -87,7 +88,8 @@ def run(arguments: list[str]) -> int:
         show_error(error, as_json=as_json)
         return error.exit_code
     except KeyboardInterrupt:
-        print("interrupted; finished steps are kept and will be reused", file=sys.stderr)  # noqa: T201
+        interrupted = Cancelled("interrupted", fix="run the command again: finished steps are kept and reused")
+        show_error(interrupted, as_json=as_json)
         return 130
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,10 +18,10 @@ Result = TypeVar("Result")
 class Executor(Protocol):
     """Runs a function over items, several at a time.
 
-    `map_unordered` yields `(index, result)` as each piece finishes, in no fixed order. The first exception of a piece
-    is raised at once; pieces that have not begun are then dropped, pieces under way run to their end unseen. The
-    function is called from other threads (or processes): it must not share mutable state. When `cancellation` is
-    raised, no further piece begins and Cancelled is raised after those under way.
+    `map_unordered` yields `(index, result)` as each piece finishes, in no fixed order. When a piece raises, no further
+    piece begins, those under way run to their end unseen, and then the exception is raised. The function is called from
+    other threads (or processes): it must not share mutable state. When `cancellation` is raised, no further piece
+    begins and Cancelled is raised after those under way.
     """
 
     @property

@@ -43,9 +43,11 @@ def write_atomic(path: Path, data: bytes, *, label: str, mode: int = 0o644) -> N
 
 
 def replace_directory(path: Path, files: Mapping[str, bytes], *, label: str) -> None:
-    """Write a whole directory at once: `path` appears complete, and an older one of that name is gone.
+    """Write a whole directory: `path` appears complete; an older one of that name is moved aside first, then removed.
 
-    File names may not contain a separator. Raises StoreFull or CannotWrite.
+    A directory cannot be exchanged in one step: between moving the old one aside and the new one into its place there is
+    none, and a crash at that moment leaves both under hidden names beside it (`.NAME.….old`, `.NAME.….tmp`). When the
+    second move fails, the old directory is put back. File names may not contain a separator. Raises StoreFull or CannotWrite.
     """
     failpoint(f"{label}:before")
     staging = path.with_name(f".{path.name}.{secrets.token_hex(6)}.tmp")
@@ -57,14 +59,15 @@ def replace_directory(path: Path, files: Mapping[str, bytes], *, label: str) -> 
                 raise ValueError(f"not a plain file name: {name!r}")
             _write_synced(staging / name, data, 0o644)
         sync_directory(staging)
+        failpoint(f"{label}:written")
+        doomed = path.with_name(f".{path.name}.{secrets.token_hex(6)}.old")
         if path.exists():
-            doomed = path.with_name(f".{path.name}.{secrets.token_hex(6)}.old")
             path.rename(doomed)
-            staging.rename(path)
-            shutil.rmtree(doomed, ignore_errors=True)
-        else:
-            staging.rename(path)
+            failpoint(f"{label}:aside")
+        _move_in(staging, path, doomed)
+        failpoint(f"{label}:moved")
         sync_directory(path.parent)
+        shutil.rmtree(doomed, ignore_errors=True)
     except OSError as error:
         shutil.rmtree(staging, ignore_errors=True)
         raise _explain(error, path) from error
@@ -78,6 +81,15 @@ def sync_directory(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _move_in(staging: Path, path: Path, old: Path) -> None:
+    try:
+        staging.rename(path)
+    except OSError:
+        if old.exists():
+            old.rename(path)
+        raise
 
 
 def _write_beside(path: Path, data: bytes, mode: int) -> None:

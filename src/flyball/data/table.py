@@ -90,17 +90,6 @@ class Table:
             fields.append(field)
         return Table(Schema(tuple(fields)), {**self.columns, field.name: values})
 
-    @property
-    def memory_bytes(self) -> int:
-        """Bytes that the columns hold, texts counted by their characters once per cell."""
-        total = 0
-        for field in self.schema:
-            values = self.columns[field.name]
-            total += values.nbytes
-            if field.kind == "text":
-                total += sum(len(value) for value in values if value is not None)
-        return total
-
     def __repr__(self) -> str:
         return f"Table({self.rows:,} rows × {len(self.schema)} columns)"
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.evaluation.interval import Interval, wilson
+from flyball.evaluation.resampling import label_codes
 from flyball_runtime.errors import BadInput
 
 __all__ = ["NotEnoughData", "auc_interval", "macro_auc_interval"]
@@ -60,8 +61,12 @@ def macro_auc_interval(
 ) -> Interval:
     """Mean of one-versus-rest areas, with the interval of that mean; classes with less than two rows are passed over.
 
-    Raises NotEnoughData when no class is left.
+    Rows of weight 0 are as if they were not there. Raises NotEnoughData when no class is left.
     """
+    if weights is not None and not (weights > 0).all():
+        weighty = weights > 0
+        scores, positives = [score[weighty] for score in scores], [truth[weighty] for truth in positives]
+        units, weights = None if units is None else label_codes(units[weighty]), weights[weighty]
     usable = [place for place, truth in enumerate(positives) if min(truth.sum(), (~truth).sum()) >= 2]
     if not usable:
         raise NotEnoughData(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -74,14 +75,12 @@ def evaluate(
         )
         for name in known
     }
-    if any(min(truth.sum(), (~truth).sum()) >= 2 for truth in measured.truths):
-        intervals["roc_auc"] = macro_auc_interval(
-            measured.scores,
-            measured.truths,
-            level=level,
-            units=units,
-            weights=weights if weights is None else row_weights,
-        )
+    if measured.truths:
+        with contextlib.suppress(NotEnoughData):
+            intervals["roc_auc"] = macro_auc_interval(
+                measured.scores, measured.truths,
+                level=level, units=units, weights=weights if weights is None else row_weights,
+            )  # fmt: skip
     return {name: intervals[name] for name in METRICS if name in intervals}
 
 
@@ -95,20 +94,27 @@ def baseline(
     groups: NDArray[Any] | None = None,
     blocks: NDArray[Any] | None = None,
     weights: Floats | None = None,
+    train_weights: Floats | None = None,
     level: float = 0.90,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """Metrics on the test rows of a model that looks at no column: the training rows' class shares, or their mean."""
+    """Metrics on the test rows of a model that looks at no column: the training rows' class shares, or their mean.
+
+    weights: (test rows,); train_weights: (training rows,), as a model that learns from them would take them.
+    """
     rows = len(target_test)
+    learned = np.ones(len(target_train)) if train_weights is None else np.asarray(train_weights, dtype=np.float64)
     outputs: dict[str, NDArray[Any]]
     if task == "regression":
         known = np.asarray(target_train, dtype=np.float64)
-        low, high = np.quantile(known, [(1 - level) / 2, (1 + level) / 2])
-        outputs = {"prediction": np.full(rows, known.mean()), "low": np.full(rows, low), "high": np.full(rows, high)}
+        ends = [(1 - level) / 2, (1 + level) / 2]
+        low, high = np.quantile(known, ends, weights=learned, method="inverted_cdf")
+        mean = np.average(known, weights=learned)
+        outputs = {"prediction": np.full(rows, mean), "low": np.full(rows, low), "high": np.full(rows, high)}
     else:
         names = np.unique(np.asarray(target_train)) if classes is None else np.asarray(classes)
         codes = class_codes(np.asarray(target_train), names)
-        shares = np.bincount(codes[codes < len(names)], minlength=len(names)) / max(1, len(codes))
+        shares = np.bincount(codes, learned, minlength=len(names) + 1)[: len(names)] / learned.sum()
         outputs = {"probability": np.tile(shares, (rows, 1)), "prediction": np.repeat(names[[shares.argmax()]], rows)}
         classes = names
     return evaluate(

@@ -174,12 +174,16 @@ def _time_units(moments: NDArray[Any], test: Indices) -> NDArray[np.int64]:
 
 
 def _sortable(order: NDArray[Any]) -> NDArray[Any]:
-    """Rows without a moment come first, so that they are never judged as the future."""
+    """Rows without a moment come first, so that they are never judged as the future. Raises SplitImpossible for text."""
     values = np.asarray(order)
     if values.dtype.kind == "f":
         return np.where(np.isnan(values), -np.inf, values)
-    if values.dtype == object:
-        return np.asarray(["" if value is None else str(value) for value in values])
+    if values.dtype.kind in "OUS":
+        raise SplitImpossible(
+            "text has no order in time",
+            why="sorted by its letters, 10. March comes before 9. March",
+            fix="give times or numbers, or choose another split",
+        )
     return values
 
 

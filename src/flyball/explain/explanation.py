@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flyball.explain.cells import json_cell, shown_cell
 from flyball_runtime.schema import Schema
+from flyball_runtime.score import class_label
 
 if TYPE_CHECKING:
     from flyball.explain.summary import ColumnImportance
@@ -87,7 +88,7 @@ class Explanation:
         reasons = self.row(at, output)
         chances = None
         if self.probability is not None and self.classes is not None:
-            labels = [str(label) for label in self.classes.tolist()]
+            labels = [class_label(label) for label in self.classes.tolist()]
             chances = dict(zip(labels, self.probability[at].tolist(), strict=True))
         return {
             "prediction": self.prediction[at : at + 1].tolist()[0],

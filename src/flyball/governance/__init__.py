@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flyball.governance.materials import SbomInvalid, sbom
     from flyball.governance.origin import environment, git_commit
-    from flyball.governance.promotion import judge_version, promote
+    from flyball.governance.promotion import judge_evidence, judge_version, promote
     from flyball.governance.rules import BeatsBaseline, Bound, NoWorseThan, Rule, RuleInvalid, parse_rules
     from flyball.governance.sign import SigningKeys, sign_bundle
     from flyball.governance.verdict import GateRefused, RuleResult, Verdict, judge
@@ -24,6 +24,7 @@ __all__ = [
     "environment",
     "git_commit",
     "judge",
+    "judge_evidence",
     "judge_version",
     "parse_rules",
     "promote",
@@ -34,7 +35,7 @@ __all__ = [
 _HOMES = {
     "origin": ("environment", "git_commit"),
     "verdict": ("GateRefused", "RuleResult", "Verdict", "judge"),
-    "promotion": ("judge_version", "promote"),
+    "promotion": ("judge_evidence", "judge_version", "promote"),
     "rules": ("BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "parse_rules"),
     "materials": ("SbomInvalid", "sbom"),
     "sign": ("SigningKeys", "sign_bundle"),

@@ -124,7 +124,7 @@ def _model_card(evidence: Mapping[str, Any]) -> dict[str, Any]:
 
 def _metric(name: str, found: Mapping[str, Any]) -> dict[str, Any]:
     entry: dict[str, Any] = {"type": name, "value": repr(float(found["value"])), "slice": "test"}
-    ends = {f"{end}erBound" if end == "low" else "upperBound": found.get(end) for end in ("low", "high")}
+    ends = {"lowerBound": found.get("low"), "upperBound": found.get("high")}
     if all(value is not None for value in ends.values()):
         entry["confidenceInterval"] = {side: repr(float(value)) for side, value in ends.items() if value is not None}
     return entry

@@ -13,25 +13,39 @@ from flyball.ledger import Actor, Draft
 if TYPE_CHECKING:
     from flyball.registry import AliasMove, ModelVersion, Registry
 
-__all__ = ["judge_version", "promote"]
+__all__ = ["judge_evidence", "judge_version", "promote"]
 
 
 def judge_version(
     registry: Registry, version: ModelVersion, alias: str, rules: Mapping[str, Any], *, where: Where | None = None
 ) -> Verdict:
-    """What the gate of `alias` says of a version now; changes nothing.
+    """What the gate of `alias` says of a version now; changes nothing. Raises what `judge_evidence` raises."""
+    evidence = registry.evidence(version)
+    return judge_evidence(registry, version.model, evidence, alias, rules, number=version.number, where=where)
 
-    `no_worse_than` is held against the version that its alias names; against none, or the version itself, it passes.
+
+def judge_evidence(
+    registry: Registry,
+    model: str,
+    evidence: Mapping[str, Any],
+    gate: str,
+    rules: Mapping[str, Any],
+    *,
+    number: int | None = None,
+    where: Where | None = None,
+) -> Verdict:
+    """What a gate says now of a model's evidence; changes nothing.
+
+    number: the version that the evidence is of, None when it is not registered. `no_worse_than` is held against the
+    version that its alias names; against none, or the version itself, it passes. Raises RuleInvalid or UnknownMetric.
     """
-    parsed = parse_rules(alias, rules, where)
-    named = {now.alias: now.number for now in registry.aliases(version.model)}
+    parsed = parse_rules(gate, rules, where)
     wanted = next((rule.alias for rule in parsed if isinstance(rule, NoWorseThan)), None)
-    holder = named.get(wanted) if wanted else None
-    reference = None
-    if holder is not None and holder != version.number:
-        reference = registry.evidence(registry.version(version.model, holder))
-    name = f"{version.model}@{holder}" if holder is not None else None
-    return judge(alias, parsed, registry.evidence(version), reference=reference, reference_name=name)
+    held = {now.alias: now.number for now in registry.aliases(model)} if wanted else {}
+    holder = registry.version(model, held[wanted]) if wanted in held else None
+    reference = registry.evidence(holder) if holder is not None and holder.number != number else None
+    name = holder.ref if holder is not None else None
+    return judge(gate, parsed, evidence, reference=reference, reference_name=name)
 
 
 def promote(
@@ -48,8 +62,9 @@ def promote(
 
     rules: the `[gate.ALIAS]` section, empty when the project has no such gate. The verdict and the move become durable
     together; a refusal enters the ledger too (`gate.refused`), and nothing else changes. Raises GateRefused,
-    RuleInvalid, and what `Registry.move_alias` raises for a bad name.
+    RuleInvalid, and what `Registry.move_alias` raises for a bad name or an alias that moved meanwhile.
     """
+    holder = next((now.number for now in registry.aliases(version.model) if now.alias == alias), None)
     verdict = judge_version(registry, version, alias, rules, where=where)
     subject = f"{version.model}@{version.number}"
     binds = {"version": version.entry, "evidence": version.evidence_digest, "rules": digest_json(dict(rules))}
@@ -60,4 +75,13 @@ def promote(
         raise GateRefused(subject, verdict)
     before = [Draft("gate.passed", subject, actor, reason, binds, payload)] if rules else []
     details = {"gate": verdict.to_dict()} if rules else None
-    return registry.move_alias(version.model, alias, version.number, actor, reason, payload=details, before=before)
+    return registry.move_alias(
+        version.model,
+        alias,
+        version.number,
+        actor,
+        reason,
+        payload=details,
+        before=before,
+        expected_holder=holder,
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -89,8 +90,9 @@ def judge(
 ) -> Verdict:
     """Judge an evidence document by a gate's rules.
 
-    reference: the evidence of the version that `no_worse_than` means (None: no version holds that alias, which
-    passes). reference_name: how to call it. Raises RuleInvalid or UnknownMetric for rules that cannot be read.
+    reference: the evidence of the version that `no_worse_than` means (None: no version holds that alias, or the judged
+    one does, which passes). reference_name: how to call the holder, if there is one. Raises RuleInvalid or
+    UnknownMetric for rules that cannot be read.
     """
     parsed = parse_rules(gate, rules, where) if isinstance(rules, Mapping) else list(rules)
     results = []
@@ -110,7 +112,7 @@ def _judge_bound(rule: Bound, evidence: Mapping[str, Any]) -> RuleResult:
     compared = found.get(rule.of) if found else None
     if found is None or compared is None:
         return RuleResult(rule.text, _unmeasured(rule.metric, rule.of, evidence, found), False, wanted, rule.where)
-    above = rule.min is None or compared > rule.min or (compared == rule.min and not rule.exclusive)
+    above = _reaches(compared, rule)
     below = rule.max is None or compared < rule.max or (compared == rule.max and not rule.exclusive)
     more = "" if above else _hits_missing(rule, evidence, compared)
     return RuleResult(rule.text, _measured(found, evidence), above and below, wanted + more, rule.where)
@@ -149,6 +151,8 @@ def _judge_reference(
     name = str(evidence.get("metric"))
     holder = called or rule.alias
     if reference is None:
+        if called is not None:
+            return RuleResult(rule.text, f"{called} itself holds {rule.alias}", True, "always", rule.where)
         return RuleResult(rule.text, f"no version holds {rule.alias} yet", True, "always, the first time", rule.where)
     found, theirs = _test(evidence, name), _test(reference, name)
     if found is None or theirs is None or name not in METRICS:
@@ -190,7 +194,7 @@ def _unmeasured(name: str, of: str, evidence: Mapping[str, Any], found: Mapping[
 
 
 def _hits_missing(rule: Bound, evidence: Mapping[str, Any], compared: float) -> str:
-    """For recall: how many more positives must be found, which is easier to picture than a share."""
+    """For recall of rows that count alike: how many more positives must be found, easier to picture than a share."""
     counts = (evidence.get("confusion") or {}).get("counts")
     classes, positive = evidence.get("classes"), evidence.get("positive_class")
     if (
@@ -198,9 +202,19 @@ def _hits_missing(rule: Bound, evidence: Mapping[str, Any], compared: float) -> 
         or rule.of != "value"
         or rule.min is None
         or not counts
-        or positive not in (classes or [])
+        or not classes
+        or positive not in classes
+        or (evidence.get("data") or {}).get("weight") is not None
     ):
         return ""
-    positives = sum(counts[classes.index(positive)]) if classes else 0
-    short = -int(-(rule.min - compared) * positives // 1)
-    return f": {max(1, short):,} more of its {positives:,} positive rows found" if positives else ""
+    place = classes.index(positive)
+    hits, positives = counts[place][place], sum(counts[place])
+    if not positives or not math.isclose(hits / positives, compared, abs_tol=1e-9):  # recall of weighted rows
+        return ""
+    enough = (count for count in range(hits + 1, positives + 1) if _reaches(count / positives, rule))
+    fewest = next(enough, None)
+    return f": {fewest - hits:,} more of its {positives:,} positive rows found" if fewest is not None else ""
+
+
+def _reaches(share: float, rule: Bound) -> bool:
+    return rule.min is None or share > rule.min or (share == rule.min and not rule.exclusive)

@@ -32,6 +32,12 @@ class KeyRing:
         keys = self.list()
         found = [key for key in keys if key.id == identity or (len(identity) >= 8 and key.id.startswith(identity))]
         if len(found) != 1:
+            if len(identity) < 8 and any(key.id.startswith(identity) for key in keys):
+                raise KeyUnknown(
+                    f"{identity!r} is too short to name a signing key",
+                    why="a key is named by at least 8 digits of its id",
+                    fix="keys of this project: " + ", ".join(f"{key.id[:12]} ({key.status})" for key in keys),
+                )
             raise KeyUnknown(
                 f"no signing key {identity}",
                 why=near_miss(identity, [key.id for key in keys] + [key.id[:12] for key in keys]),
@@ -73,6 +79,7 @@ class KeyRing:
         """
         key = self.get(identity)
         if key.status == "revoked":
+            self._ledger.keys.destroy(key.id)  # a crash may have kept it from happening the first time
             return self.get(self.current_id)
         return self._replace(actor, reason, revoked=key.id)
 

@@ -86,6 +86,7 @@ class KeyFiles:
     def settle(self, identity: str) -> None:
         """Give the file of a key that the ledger now knows its final name."""
         pending = self.folder / (identity + _PENDING)
+        failpoint("ledger.key-file:settle")
         if pending.exists():
             pending.rename(self.folder / f"{identity}.pem")
             sync_directory(self.folder)
@@ -104,6 +105,7 @@ class KeyFiles:
         """Remove a private key for ever."""
         with self._guard:
             self._loaded.pop(identity, None)
+        failpoint("ledger.key-file:destroy")
         for suffix in (".pem", _PENDING):
             (self.folder / (identity + suffix)).unlink(missing_ok=True)
         failpoint("ledger.key-file:destroyed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -17,7 +18,7 @@ from flyball.core.files import CannotWrite, StoreFull, write_atomic
 from flyball.ledger import merkle, tables
 from flyball.ledger.checkpoints import Checkpoint
 from flyball.ledger.entries import GENESIS, Actor, Draft, Entry, payload_hash, record_json, seal
-from flyball.ledger.keys import KEYS, KeyFiles
+from flyball.ledger.keys import KEYS, KeyFiles, key_rows
 from flyball.ledger.merkle import Frontier
 from flyball.ledger.projection import Handler, Projection
 from flyball.store import Database, Reader, StoreDamaged, Transaction, file_lock
@@ -90,15 +91,18 @@ class Ledger:
     def begin(self, project: str, actor: Actor) -> None:
         """Write the first entries of a new ledger, with the project's first key.
 
-        An older ledger is left as it is; only its head.json is brought up to date, in case a crash left it behind. One
-        that is damaged, or emptied (head.json still knows it), is left for the audit to name: `append` refuses it.
+        An older ledger is left as it is; only what a crash left behind is made good: head.json is brought up to date,
+        and the private halves of revoked keys are removed. One that is damaged, or emptied (head.json still knows it),
+        is left for the audit to name: `append` refuses it.
         """
         try:
             with self.database.read() as connection:
                 newest = self.newest_checkpoint(connection)
                 begun = connection.execute(select(tables.entries.c.seq).limit(1)).first() is not None
+                revoked = [key.id for key in key_rows(connection) if key.status == "revoked"]
             if newest is not None:
                 self._publish(newest)
+            self._destroy_revoked([identity for identity in revoked if self.keys.has(identity)])
         except (LedgerDamaged, StoreDamaged):
             return
         if begun or newest is not None or self._kept() is not None:
@@ -260,14 +264,15 @@ class Ledger:
         for entry, payload in self.walk(tx):
             self.project(tx, entry, payload)
 
-    def rebuild(self) -> dict[str, int]:
+    def rebuild(self, *, accepted_keys: Collection[str] = ()) -> dict[str, int]:
         """Restore the governed tables from the ledger alone, missing tables too; return rows by table.
 
+        `accepted_keys`: ids of signing keys to take without the word of the key before them, as in `verify`.
         Raises LedgerDamaged when entries, payloads or checkpoints are damaged: a replay would pass that on.
         """
         from flyball.ledger.audit import rebuild
 
-        return rebuild(self)
+        return rebuild(self, accepted_keys=accepted_keys)
 
     def walk(self, reader: Reader, *, newest: bool = False, payloads: bool = True) -> Iterator[tuple[Entry, Any]]:
         """Every entry with its payload (or None), in pages, so that the reader may be used meanwhile."""
@@ -301,6 +306,13 @@ class Ledger:
         return kept is not None and not self._knows(reader, kept)
 
     # -- inside
+
+    def _destroy_revoked(self, doomed: Collection[str]) -> None:
+        """Finish what a crash kept a revocation from; the table of keys alone is not believed, as it can be edited."""
+        said = {entry.binds.get("key", "") for entry in self.entries(what="key.revoked")} if doomed else set()
+        for identity in said.intersection(doomed):
+            with contextlib.suppress(OSError):  # opening a project must not depend on it
+                self.keys.destroy(identity)
 
     def _head(self, tx: Transaction) -> _Head:
         row = tx.execute(select(tables.head)).first()

@@ -13,12 +13,13 @@ from flyball.automl import infer_task
 from flyball.data import Table, Target, look, prepare_target
 from flyball.evaluation import SplitPlan, Task, default_metric, metric, plan_split
 from flyball.pipeline.personal import finding_without_values, personal_columns
+from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion, check_columns
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
 from flyball_runtime.errors import BadInput
 
-__all__ = ["Examined", "NothingToLearnFrom", "RoleTaken", "TaskUnfit", "WeightInvalid", "examine"]
+__all__ = ["Examined", "NothingToLearnFrom", "RoleTaken", "TaskUnfit", "TimeUnordered", "WeightInvalid", "examine"]
 
 
 _FINDINGS = ("leaks", "columns")
@@ -48,6 +49,12 @@ class TaskUnfit(BadInput):
     code = "FB-PIPE-005"
 
 
+class TimeUnordered(BadInput):
+    """The column declared as the time holds text, which has no order in time: only times and numbers have."""
+
+    code = "FB-PIPE-006"
+
+
 @dataclass(frozen=True, slots=True)
 class Examined:
     """What is learned, from which columns, and how it is tested. `table` holds the rows with a target."""
@@ -73,15 +80,22 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
     _check_names(dataset.table, settings)
     target = prepare_target(dataset.table, settings.target)
     table = dataset.table.take(target.rows_kept)
+    if len(table.names) == 1:
+        raise NothingToLearnFrom(
+            f'the table holds nothing but "{settings.target}"', where=dataset.name, fix="give it columns to learn from"
+        )
     choice = infer_task(target.values, target.field)
     task: Task = choice.task if settings.task == "auto" else _declared(settings.task, target)
     found = runner.run(
         "look",
         {"dataset": dataset.version, **settings.key("target", "time", "group", "seed"), "task": task},
-        lambda: look(
-            table, settings.target, task=task, time=settings.time, group=settings.group, seed=settings.seed
-        ).to_dict(),
+        lambda: plain(
+            look(
+                table, settings.target, task=task, time=settings.time, group=settings.group, seed=settings.seed
+            ).to_dict()
+        ),
         note=lambda made: f"split by {made['structure']['kind']}, {len(made['leaks'])} leaks",
+        usable=lambda made: all(part in made for part in ("structure", "notes", *_FINDINGS)),
     )
     personal = personal_columns(found, settings.personal)
     found = {**found, **{part: [finding_without_values(item, personal) for item in found[part]] for part in _FINDINGS}}
@@ -187,6 +201,14 @@ def _check_names(table: Table, settings: LoopSettings) -> None:
                 f'{key} names the target "{name}"', why="what is predicted cannot be known beforehand",
                 fix=f"name another column under {key}, or none",
             )  # fmt: skip
+    if settings.time is not None and table.schema[settings.time].kind == "text":
+        sample = next((value for value in table[settings.time] if value is not None), None)
+        shown = "" if sample is None or settings.time in settings.personal else f' such as "{sample[:40]}"'
+        raise TimeUnordered(
+            f'"{settings.time}" cannot order the rows in time',
+            why=f"it holds text{shown}, and sorting that by its letters is not the order of time",
+            fix="write its times as 2024-03-09 or 2024-03-09T14:00:00, or as numbers; or name another column under time",
+        )
     check_columns("drop", settings.drop, table)
     check_columns("keep", settings.keep, table)
     check_columns("personal", settings.personal, table)

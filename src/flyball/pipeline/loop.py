@@ -11,7 +11,7 @@ from flyball.core.clock import Clock
 from flyball.core.executor import Executor
 from flyball.core.progress import Cancellation, Progress
 from flyball.core.version import __version__
-from flyball.governance import Verdict, git_commit, judge, sign_bundle
+from flyball.governance import Verdict, git_commit, judge_evidence, sign_bundle
 from flyball.ledger import Actor, KeyRing, Ledger
 from flyball.pipeline.candidate import Candidate
 from flyball.pipeline.examine import examine
@@ -22,6 +22,8 @@ from flyball.pipeline.steps import StepRunner
 from flyball.pipeline.train import train
 from flyball.registry import ModelVersion, Registry
 from flyball.store import ArtifactStore, StepCache
+from flyball_runtime.manifest import SIGNATURE_NAME
+from flyball_runtime.signature import KeyRevoked, verify_files
 
 __all__ = ["CANDIDATE_GATE", "Gate", "Loop", "Registration"]
 
@@ -40,11 +42,24 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What became of a candidate: its version (None when the candidate gate refused it) and every gate's verdict."""
+    """What became of a candidate: its version, None when it has none, and every gate's verdict.
+
+    A candidate that stands registered already keeps its version even when its gate refuses it now.
+    """
 
     version: ModelVersion | None
     verdicts: tuple[Verdict, ...]
     unchanged: bool
+
+    @property
+    def refusal(self) -> Verdict | None:
+        """The candidate gate's verdict, when it refuses."""
+        return next((it for it in self.verdicts if it.gate == CANDIDATE_GATE and not it.passed), None)
+
+    @property
+    def refused(self) -> bool:
+        """Whether the candidate gate refuses now."""
+        return self.refusal is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +104,20 @@ class Loop:
     ) -> Registration:
         """Judge the candidate by every gate and register it, unless its own gate refuses or it stands there already."""
         model = candidate.settings.name
-        verdicts = tuple(self.judge(gate, model, candidate.evidence) for gate in gates)
         standing = self._standing(candidate)
+        number = standing.number if standing is not None else None
+        verdicts = tuple(
+            judge_evidence(
+                self.registry, model, candidate.evidence, gate.name, gate.rules, number=number, where=gate.where
+            )
+            for gate in gates
+        )
         if standing is not None:
             self.registry.restore_bundle(standing)
             return Registration(standing, verdicts, unchanged=True)
-        refused = [verdict for verdict in verdicts if verdict.gate == CANDIDATE_GATE and not verdict.passed]
-        if refused:
-            return Registration(None, verdicts, unchanged=False)
+        unregistered = Registration(None, verdicts, unchanged=False)
+        if unregistered.refused:
+            return unregistered
 
         # The store is locked while `build` runs, so what takes time is made before, for the number to be expected.
         expected = self._next_number(model)
@@ -125,30 +146,23 @@ class Loop:
         )  # fmt: skip
         return Registration(version, verdicts, unchanged=False)
 
-    def judge(self, gate: Gate, model: str, evidence: Mapping[str, Any]) -> Verdict:
-        """One gate's verdict over evidence; `no_worse_than` is read against the version that the alias holds now."""
-        named = gate.rules.get("no_worse_than")
-        holder = self._holder(model, named) if named else None
-        return judge(
-            gate.name,
-            gate.rules,
-            evidence,
-            reference=self.registry.evidence(holder) if holder else None,
-            reference_name=holder.ref if holder else None,
-            where=gate.where,
-        )
-
-    def _holder(self, model: str, alias: str) -> ModelVersion | None:
-        held = {now.alias: now.number for now in self.registry.aliases(model)}
-        return self.registry.version(model, held[alias]) if alias in held else None
-
     def _next_number(self, model: str) -> int:
         return next((known.latest for known in self.registry.models() if known.name == model), 0) + 1
 
     def _standing(self, candidate: Candidate) -> ModelVersion | None:
-        """The newest version, if this candidate is it."""
+        """The newest version, if this candidate is it and its signature still counts."""
         model = candidate.settings.name
         if model not in [known.name for known in self.registry.models()]:
             return None
         newest = self.registry.resolve(model)
-        return newest if newest.evidence_digest == candidate.proved.digests["evidence"] else None
+        same = newest.evidence_digest == candidate.proved.digests["evidence"]
+        return newest if same and self._in_force(newest) else None
+
+    def _in_force(self, version: ModelVersion) -> bool:
+        """Whether the key that signed a version is not revoked; after a revocation the next run signs a new version."""
+        files = {name: self.artifacts.read(digest) for name, digest in version.files.items()}
+        try:
+            verify_files(files, files[SIGNATURE_NAME], self.keys.trust())
+        except KeyRevoked:
+            return False
+        return True

@@ -37,7 +37,7 @@ from flyball.store import ArtifactStore
 from flyball_runtime import golden
 from flyball_runtime.profile import Profile
 from flyball_runtime.schema import MISSING_TIME
-from flyball_runtime.score import Scorer
+from flyball_runtime.score import Scorer, class_label
 
 __all__ = ["Proved", "prove"]
 
@@ -84,7 +84,10 @@ def prove(
             "value": evidence["metrics"]["test"].get(examined.metric, {}).get("value"),
         }
 
-    depends_on = {"trained": dict(trained.digests), "dataset": dataset.version, **settings.key()}
+    depends_on = {
+        "trained": dict(trained.digests), "dataset": dataset.version, "dataset_name": dataset.name,
+        "model": settings.name, "budget_seconds": settings.budget_seconds, **settings.key(),
+    }  # fmt: skip
     outputs = runner.run(
         _STEP, depends_on, work, note=_note,
         usable=lambda made: present(artifacts, [made["evidence"], made["reference"], made["golden"]]),
@@ -119,14 +122,15 @@ class _Prover:
             "task_why": examined.task_why,
             "target": self._settings.target,
             "metric": examined.metric,
-            "classes": None if classes is None else [_label(value) for value in classes],
-            "positive_class": None if pipeline.positive is None else _label(pipeline.positive),
+            "classes": None if classes is None else [class_label(value) for value in classes],
+            "positive_class": None if pipeline.positive is None else class_label(pipeline.positive),
             "threshold": pipeline.threshold,
             "data": {
                 "dataset": self._dataset.name,
                 "version": self._dataset.version,
                 "rows": examined.table.rows,
                 "columns": len(self._dataset.table.schema),
+                "weight": self._settings.weight,
                 "used": list(examined.used),
                 "left_out": [dict(item) for item in examined.left_out],
                 "personal": list(examined.personal),
@@ -138,7 +142,7 @@ class _Prover:
             },
             "metrics": self._measured,
             "random_gap": self._gap(),
-            "leaks": [{**leak, "why": leak["why"], "action": leak["action"]} for leak in examined.leaks],
+            "leaks": [dict(leak) for leak in examined.leaks],
             "findings": [dict(finding) for finding in examined.findings],
             **self._diagnostics(),
             **self._reasons(),
@@ -167,7 +171,13 @@ class _Prover:
         train_truth = self._typed(examined.target.values[plan.train])
         measured = {
             "test": evaluate(examined.task, self._truth, self._outputs, **test),
-            "baseline": baseline(examined.task, train_truth, self._truth, **test),
+            "baseline": baseline(
+                examined.task,
+                train_truth,
+                self._truth,
+                train_weights=None if weights is None else weights[plan.train],
+                **test,
+            ),
         }
         validated = np.flatnonzero(np.isfinite(self._trained.out_of_fold).all(axis=1))
         if len(validated):
@@ -218,6 +228,7 @@ class _Prover:
         return random_gap(
             examined.table.select(examined.used), target, task=examined.task, metric=examined.metric, seed=seed,
             honest_folds=[(plan.train, plan.test)], random_folds=[(shuffled.train, shuffled.test)],
+            field=examined.target.field, honest_units=plan.units, positive=examined.positive, weights=examined.weights,
         )  # fmt: skip
 
     def _diagnostics(self) -> dict[str, Any]:
@@ -229,7 +240,7 @@ class _Prover:
             parts["residuals"] = residual_bins(truth, self._outputs["prediction"])
             return parts
         counts = confusion(self._truth, self._outputs["prediction"], values)
-        parts["confusion"] = {"classes": [_label(value) for value in values], "counts": counts}
+        parts["confusion"] = {"classes": [class_label(value) for value in values], "counts": counts}
         if len(values) == 2:
             positive = class_codes(self._truth, values) == 1
             probability = self._outputs["probability"][:, 1]
@@ -316,10 +327,6 @@ def _missing(rows: int, kind: str) -> NDArray[Any]:
     fill: dict[str, Any] = {"number": np.nan, "time": MISSING_TIME, "text": None}
     dtype: dict[str, Any] = {"number": np.float64, "time": np.int64, "text": object}
     return np.full(rows, fill[kind], dtype=dtype[kind])
-
-
-def _label(value: Any) -> str:
-    return str(value)
 
 
 def _median_ms(call: Any, *, rounds: int = 200) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 
 from flyball.data import Table, content_digest, from_parquet, infer_contract, read_source, to_parquet_bytes
 from flyball.pipeline.blobs import get_bytes, present, put_bytes
+from flyball.pipeline.plain import plain
 from flyball.pipeline.steps import StepRunner
 from flyball.store import ArtifactStore
 from flyball_runtime.errors import BadInput, near_miss
@@ -52,7 +53,7 @@ def read_dataset(
         return {
             "version": content_digest(table),
             "artifact": put_bytes(artifacts, to_parquet_bytes(table)),
-            "contract": infer_contract(table).to_dict(),
+            "contract": plain(infer_contract(table).to_dict()),
             "notes": list(read.notes),
             "rows": table.rows,
             "columns": len(table.schema),

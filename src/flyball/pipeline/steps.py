@@ -49,11 +49,20 @@ class StepRunner:
         key = digest_json({"step": name, "code": self._code_version, "depends_on": dict(depends_on)})
         self._progress.start(name)
         earlier = self._memory.get(key)
-        if earlier is not None and usable(earlier):
+        said = None if earlier is None else _said(earlier, usable, note)
+        if earlier is not None and said is not None:
             self.reused.append(name)
-            self._progress.finish(name, note(earlier), reused=True)
+            self._progress.finish(name, said, reused=True)
             return earlier
         outputs = work()
         self._memory.put(key, name, outputs)
         self._progress.finish(name, note(outputs))
         return outputs
+
+
+def _said(outputs: Outputs, usable: Callable[[Outputs], bool], note: Callable[[Outputs], str]) -> str | None:
+    """What to say of earlier outputs; None when they cannot be used, also because a damaged row lacks their keys."""
+    try:
+        return note(outputs) if usable(outputs) else None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        return None

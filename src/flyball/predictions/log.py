@@ -32,7 +32,7 @@ class UnknownPrediction(BadInput):
 
 
 class BadOutcome(BadInput):
-    """An outcome's value is not one that the prediction could have had."""
+    """An outcome's value is not one that the prediction could have had, or its time is none that can be kept."""
 
     code = "FB-PREDICT-004"
 
@@ -73,11 +73,11 @@ class PredictionLog:
         return self.record([Told(prediction_id, value, time, source)])[0]
 
     def record(self, told: Sequence[Told]) -> list[Outcome]:
-        """Tell what was true of several predictions: all are written, or none. Raises UnknownPrediction."""
+        """Tell what was true of several predictions: all are written, or none. Raises UnknownPrediction, BadOutcome."""
         if not told:
             return []
         recorded = self._clock.now()
-        made = [Outcome(t.prediction_id, t.value, t.time or recorded, t.source, recorded) for t in told]
+        made = [_outcome(one, recorded) for one in told]
         with self._database.write("predictions.outcome") as transaction:
             known = _stored(transaction, [outcome.prediction_id for outcome in made])
             _refuse_unknown([outcome.prediction_id for outcome in made if outcome.prediction_id not in known])
@@ -168,6 +168,27 @@ def _stored(reader: Reader, ids: list[str]) -> set[str]:
         query = select(predictions.c.id).where(predictions.c.id.in_(ids[start : start + _LOOK_UP]))
         known.update(reader.execute(query).scalars())
     return known
+
+
+def _outcome(told: Told, recorded: datetime) -> Outcome:
+    """The outcome as it will be read back. Raises BadOutcome for what could be written, but not read."""
+    time = told.time or recorded
+    if time.tzinfo is None:
+        raise BadOutcome("an outcome's time needs a time zone", where=told.prediction_id, why=f"it is {time}")
+    try:
+        time = time.astimezone(UTC)
+    except OverflowError:
+        raise BadOutcome(
+            "an outcome's time lies outside the years 1 to 9999 in UTC", where=told.prediction_id, why=f"it is {time}"
+        ) from None
+    try:
+        told.source.encode()
+        value = json.loads(_json(told.value))
+    except (TypeError, ValueError) as error:
+        raise BadOutcome("an outcome cannot be kept", where=told.prediction_id, why=str(error)) from error
+    if value is not None and not isinstance(value, str | int | float):
+        raise BadOutcome("an outcome must be a single value", where=told.prediction_id, why=f"it is {told.value!r}")
+    return Outcome(told.prediction_id, told.value, time, told.source, recorded)
 
 
 def _refuse_unknown(unknown: list[str]) -> None:

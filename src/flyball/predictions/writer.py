@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Generic, TypeVar
 
-from flyball_runtime.errors import InternalError
+from flyball_runtime.errors import BadInput, InternalError
 
-__all__ = ["GroupWriter", "WriterBusy", "WriterClosed"]
+__all__ = ["BatchTooLarge", "GroupWriter", "WriterBusy", "WriterClosed"]
 
 Item = TypeVar("Item")
 _Part = tuple[Sequence[Item], Future[None]]
@@ -22,6 +22,13 @@ class WriterBusy(InternalError):
 
     code = "FB-PREDICT-001"
     status = 503
+
+
+class BatchTooLarge(BadInput):
+    """More rows were given at once than the prediction log holds in memory."""
+
+    code = "FB-PREDICT-005"
+    status = 413
 
 
 class WriterClosed(InternalError):
@@ -48,7 +55,7 @@ class GroupWriter(Generic[Item]):
         self._thread: threading.Thread | None = None
 
     def submit(self, items: Sequence[Item]) -> Future[None]:
-        """Raises WriterBusy when `capacity` items wait already, WriterClosed after `close`."""
+        """Raises BatchTooLarge for more than `capacity` items, WriterBusy when too many wait, WriterClosed after `close`."""
         future: Future[None] = Future()
         if not items:
             future.set_result(None)
@@ -56,7 +63,13 @@ class GroupWriter(Generic[Item]):
         with self._changed:
             if self._closed:
                 raise WriterClosed("the prediction log is closed", why="its server is shutting down", fix="ask again")
-            if self._items and self._items + len(items) > self._capacity:
+            if len(items) > self._capacity:
+                raise BatchTooLarge(
+                    f"{len(items):,} rows cannot be logged at once",
+                    why=f"the prediction log holds at most {self._capacity:,} rows in memory",
+                    fix="give them in smaller groups",
+                )
+            if self._items + len(items) > self._capacity:
                 raise WriterBusy(
                     "the prediction log cannot keep up",
                     why=f"{self._items:,} rows wait to be written",

@@ -8,17 +8,24 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from flyball.project.opening import find_project
 from flyball.project.opening import open as open_project
 from flyball.project.project import Project
 from flyball_runtime.errors import BadInput, FlyballError, InternalError
 
-__all__ = ["AuditTarget", "CheckpointUnreadable", "open_for_audit", "verify_project"]
+__all__ = ["AuditTarget", "CheckpointUnreadable", "StoreGone", "open_for_audit", "verify_project"]
 
 
 class CheckpointUnreadable(BadInput):
     """A checkpoint given to `flyball audit verify` is not the JSON that `flyball audit anchor` prints."""
 
     code = "FB-PROJECT-006"
+
+
+class StoreGone(InternalError):
+    """The project file names a store that is not there: nothing can be verified, and nothing is made in its place."""
+
+    code = "FB-PROJECT-009"
 
 
 class AuditTarget:
@@ -44,8 +51,19 @@ class AuditTarget:
 
 
 def open_for_audit(path: str | os.PathLike[str] | None = None) -> AuditTarget:
-    """A project to verify; damage that keeps it from opening becomes a finding. Raises BadInput as `open` does."""
+    """A project to verify; damage that keeps it from opening becomes a finding. Raises BadInput as `open` does.
+
+    An audit makes nothing: a store that is gone is a finding, not a reason to begin a new one.
+    """
     try:
+        store = Path(find_project(path).store_url.removeprefix("sqlite:///"))
+        if not store.exists():
+            raise StoreGone(
+                "the project's store is gone",
+                where=str(store),
+                why="its ledger, and with it every proof, was kept there",
+                fix="restore it from a backup; checkpoints kept elsewhere tell whether the backup is whole",
+            )
         return AuditTarget(open_project(path), None)
     except InternalError as damage:
         return AuditTarget(None, damage)
@@ -64,7 +82,10 @@ def verify_project(
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_bytes())
+        checkpoint = json.loads(path.read_bytes())
+        if not checkpoint:
+            raise ValueError("it holds nothing")
+        return checkpoint
     except (OSError, ValueError) as error:
         raise CheckpointUnreadable(
             "the checkpoint cannot be read", where=str(path), why=str(error),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,28 +58,37 @@ class _Scores(ABC):
 
     def predict(self, table: Any) -> NDArray[Any]:
         """One prediction per row: class values, or float64."""
-        return self._bundle.score(table)["prediction"]
+        return self._score(table)["prediction"]
 
     def predict_proba(self, table: Any) -> NDArray[Any]:
         """Probabilities (rows, classes). Raises AttributeError for a regression."""
         if self._bundle.classes is None:
             raise AttributeError("a regression has no probabilities; predict_interval gives low and high")
-        return self._bundle.score(table)["probability"]
+        return self._score(table)["probability"]
 
     def predict_interval(self, table: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Ends of the 90 % interval of a regression, (rows,) each. Raises AttributeError for a classifier."""
         if self._bundle.classes is not None:
             raise AttributeError("a classifier has probabilities, not an interval: see predict_proba")
-        scored = self._bundle.score(table)
+        scored = self._score(table)
         return scored["low"], scored["high"]
 
     def explain(self, table: Any) -> Explanation:
         """Contributions of the columns to each row's score; with the base they add up to it."""
-        from flyball.data import read_source
         from flyball.explain import explain
 
-        known = read_source(table, schema=self._pipeline.schema).table
-        return explain(self._pipeline, known, hide=tuple(self.evidence["data"]["personal"]))
+        return explain(self._pipeline, self._rows(table), hide=tuple(self.evidence["data"]["personal"]))
+
+    def _score(self, table: Any) -> dict[str, NDArray[Any]]:
+        return self._bundle.score(self._rows(table))
+
+    def _rows(self, table: Any) -> Any:
+        """A table in memory as it is; a file read with the model's own types."""
+        if not isinstance(table, str | os.PathLike):
+            return table
+        from flyball.data import read_source
+
+        return read_source(table, schema=self._bundle.inputs).table.columns
 
 
 class LearnedModel(_Scores):

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from flyball.config import PROJECT_FILE, load_project, parse_project, write_project
+from flyball.config import PROJECT_FILE, ProjectConfig, load_project, parse_project, write_project
 from flyball.core.clock import Clock, SystemClock
 from flyball.core.files import CannotWrite, write_atomic
 from flyball.core.progress import NoProgress, Progress
 from flyball.project.project import STATE_FOLDER, Project
 from flyball_runtime.errors import BadInput
 
-__all__ = ["Made", "NameInvalid", "NotAProject", "ProjectExists", "init", "open"]
+__all__ = ["Made", "NameInvalid", "NotAProject", "ProjectExists", "find_project", "init", "open"]
 
 
 class NotAProject(BadInput):
@@ -53,6 +53,11 @@ def open(path: str | os.PathLike[str] | None = None, *, clock: Clock | None = No
 
     Raises NotAProject, and what is wrong with the project file or the store.
     """
+    return Project(find_project(path), clock or SystemClock())
+
+
+def find_project(path: str | os.PathLike[str] | None = None) -> ProjectConfig:
+    """The project file of a folder, or of the nearest one above this, checked; the store is not touched."""
     folder = _nearest() if path is None else Path(path)
     if not (folder / PROJECT_FILE).is_file():
         raise NotAProject(
@@ -63,7 +68,7 @@ def open(path: str | os.PathLike[str] | None = None, *, clock: Clock | None = No
             else f"no {PROJECT_FILE} in it",
             fix="flyball init NAME --from TABLE --target COLUMN",
         )
-    return Project(load_project(folder), clock or SystemClock())
+    return load_project(folder)
 
 
 def init(
@@ -151,7 +156,10 @@ def _look(name: str, source: Path, target: str, folder: Path, progress: Progress
 
 
 def _seen_from(folder: Path, source: Path) -> str:
-    """The source as the project file writes it: relative when it lies in the project's folder, else absolute."""
+    """The source as the project file writes it: relative when it lies in the project's folder, else absolute.
+
+    So a project that is moved or copied as a whole goes on finding its data.
+    """
     absolute, home = source.resolve(), folder.resolve()
     return absolute.relative_to(home).as_posix() if absolute.is_relative_to(home) else str(absolute)
 

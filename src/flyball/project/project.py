@@ -20,8 +20,10 @@ from flyball.pipeline.blobs import get_bytes
 from flyball.project.handles import Dataset, LearnedModel, Version
 from flyball.registry import REGISTRY, ModelVersion, Registry
 from flyball.store import Database, FileArtifacts, StepCache
-from flyball_runtime.bundle import Bundle, open_bundle
-from flyball_runtime.errors import BadInput, near_miss
+from flyball_runtime.bundle import Bundle, open_bundle, read_files
+from flyball_runtime.errors import BadInput, InternalError, near_miss
+from flyball_runtime.manifest import SIGNATURE_NAME
+from flyball_runtime.signature import verify_files
 
 if TYPE_CHECKING:
     from flyball.automl import FittedPipeline
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from flyball.project.view import ProjectDocuments
     from flyball.reports import Report
 
-__all__ = ["STATE_FOLDER", "ModelNotDeclared", "Outcome", "Project", "Promotion", "TargetMissing"]
+__all__ = ["STATE_FOLDER", "LedgerRolledBack", "ModelNotDeclared", "Outcome", "Project", "Promotion", "TargetMissing"]
 
 STATE_FOLDER = ".flyball"
 
@@ -39,6 +41,12 @@ class ModelNotDeclared(BadInput):
     """The project file declares no such model, or several and none was named."""
 
     code = "FB-PROJECT-004"
+
+
+class LedgerRolledBack(InternalError):
+    """The ledger lacks entries that it once had, so nothing is added: the history would fork."""
+
+    code = "FB-PROJECT-010"
 
 
 class TargetMissing(BadInput):
@@ -58,7 +66,8 @@ class Outcome:
 
     @property
     def registered(self) -> bool:
-        return self.registration.version is not None
+        """Whether it stands as a version that its own gate lets in; a version of before may stand although refused."""
+        return self.registration.version is not None and not self.registration.refused
 
     def to_dict(self) -> dict[str, Any]:
         """What `flyball run --json` prints."""
@@ -196,9 +205,9 @@ class Project:
         from flyball.governance import GateRefused
 
         registration = self._register(model, reason, None)
-        if registration.version is None:
-            refused = next(verdict for verdict in registration.verdicts if not verdict.passed)
-            raise GateRefused(model.evidence["model"], refused)
+        if registration.refusal is not None:
+            raise GateRefused(model.evidence["model"], registration.refusal)
+        assert registration.version is not None
         self.write_report(registration.version)
         return Version(self, registration.version)
 
@@ -214,6 +223,7 @@ class Project:
         """The whole loop for a model of the project file: make, prove, gate, register."""
         settings, source = self._declared(model)
         settings = settings.with_budget(_seconds(budget))
+        self._check_writable()  # else the whole budget would be spent before a missing key is found
         self.registry.clean_leftovers()
         run_id = self.registry.start_run("loop", dict(settings.key()), self.actor)
         status = "failed"
@@ -244,7 +254,9 @@ class Project:
         """Let `alias` point to a version, if its gate's rules are met. Raises GateRefused; the ledger tells either way."""
         from flyball.governance import promote
 
+        self._check_writable()
         version = self.registry.resolve(ref)
+        self.check_signature(version)
         held = {now.alias: now.number for now in self.registry.aliases(version.model)}.get(alias)
         if held == version.number:
             return Promotion(version, alias, held, False, None, None)
@@ -352,9 +364,9 @@ class Project:
         """The newest signed checkpoint, to keep elsewhere."""
         return self.ledger.anchor()
 
-    def rebuild(self) -> dict[str, Any]:
-        """Write the governed tables anew from the ledger alone."""
-        rows = self.ledger.rebuild()
+    def rebuild(self, accepted_keys: Collection[str] = ()) -> dict[str, Any]:
+        """Write the governed tables anew from the ledger alone; `accepted_keys` as in `audit verify`."""
+        rows = self.ledger.rebuild(accepted_keys=accepted_keys)
         return {"entries": self.ledger.anchor()["size"], "tables": len(rows), "rows": rows}
 
     def key_list(self) -> list[dict[str, Any]]:
@@ -383,6 +395,25 @@ class Project:
         return f"<Project {self.name} in {self.path}>"
 
     # -- inside
+
+    def check_signature(self, version: ModelVersion) -> None:
+        """Raises what `verify_files` raises when no key in force signed the bundle: a revoked one, say."""
+        self.registry.restore_bundle(version)
+        files = read_files(version.bundle_path)
+        verify_files(files, files.get(SIGNATURE_NAME, b""), self.keys.trust())
+
+    def _check_writable(self) -> None:
+        """Raises LedgerRolledBack, or KeyMissing, before anything is added to a ledger that cannot or must not grow."""
+        with self.database.read() as reader:
+            rolled_back = self.ledger.rolled_back(reader)
+        if rolled_back:
+            raise LedgerRolledBack(
+                "the store is older than its own last checkpoint",
+                where=str(self.database.path),
+                why="head.json beside it holds a signed checkpoint that this ledger does not: it was rolled back",
+                fix="put the newest store back; for a deliberate return to a backup, move head.json away first",
+            )
+        self.keys.sign(b"the signing key is at hand")
 
     def _learn(
         self, source: Any, settings: LoopSettings, progress: Progress | None, cancellation: Cancellation | None

@@ -15,6 +15,7 @@ from flyball.pipeline.read import load_table
 from flyball.registry import ModelVersion
 from flyball_runtime.errors import BadInput
 from flyball_runtime.schema import Field
+from flyball_runtime.score import class_label
 
 if TYPE_CHECKING:
     from flyball.project.project import Project
@@ -104,7 +105,7 @@ def _with_outputs(table: Table, outputs: dict[str, NDArray[Any]], classes: NDArr
     answers.append((kind, prediction if text else prediction.astype(np.float64)))
     if classes is not None:
         for place, value in enumerate(classes.tolist()):
-            answers.append((Field(f"probability_{value}", "number"), outputs["probability"][:, place]))
+            answers.append((Field(f"probability_{class_label(value)}", "number"), outputs["probability"][:, place]))
     else:
         answers += [(Field(name, "number"), outputs[name]) for name in ("low", "high")]
     table = table.drop([field.name for field, _ in answers])

@@ -26,7 +26,7 @@ class ProjectDocuments:
     def __init__(self, project: Project) -> None:
         self._project = project
         # A page asks every few seconds; verifying every byte each time is the audit's work, not its.
-        self._bundles: dict[str, dict[str, Any]] = {}
+        self._bundles: dict[tuple[str, ...], dict[str, Any]] = {}
 
     def project(self) -> dict[str, Any]:
         """Name, product version, and the names of the models."""
@@ -95,9 +95,11 @@ class ProjectDocuments:
         }
 
     def _bundle(self, version: ModelVersion) -> dict[str, Any]:
-        if version.entry not in self._bundles:
-            self._bundles[version.entry] = bundle_document(self._project, version)
-        return self._bundles[version.entry]
+        revoked = [key.id for key in self._project.keys.list() if key.status == "revoked"]
+        known = (version.entry, *revoked)
+        if known not in self._bundles:
+            self._bundles[known] = bundle_document(self._project, version)
+        return self._bundles[known]
 
 
 def bundle_document(project: Project, version: ModelVersion) -> dict[str, Any]:

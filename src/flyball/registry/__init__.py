@@ -4,15 +4,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flyball.registry.bundles import BundleRefused
-    from flyball.registry.names import AliasUnknown, ModelUnknown, NameRefused, VersionUnknown
+    from flyball.registry.names import AliasMoved, AliasUnknown, ModelUnknown, NameRefused, VersionUnknown
     from flyball.registry.projection import REGISTRY
     from flyball.registry.records import AliasMove, AliasNow, DatasetVersion, Model, ModelVersion, Run
-    from flyball.registry.registry import Registry
+    from flyball.registry.registry import UNSET, Registry
     from flyball.registry.runs import RunRefused
 
 __all__ = [
     "REGISTRY",
+    "UNSET",
     "AliasMove",
+    "AliasMoved",
     "AliasNow",
     "AliasUnknown",
     "BundleRefused",
@@ -29,10 +31,10 @@ __all__ = [
 
 _HOMES = {
     "bundles": ("BundleRefused",),
-    "names": ("AliasUnknown", "ModelUnknown", "NameRefused", "VersionUnknown"),
+    "names": ("AliasMoved", "AliasUnknown", "ModelUnknown", "NameRefused", "VersionUnknown"),
     "projection": ("REGISTRY",),
     "records": ("AliasMove", "AliasNow", "DatasetVersion", "Model", "ModelVersion", "Run"),
-    "registry": ("Registry",),
+    "registry": ("UNSET", "Registry"),
     "runs": ("RunRefused",),
 }
 

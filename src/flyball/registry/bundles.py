@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from flyball.core.canonical import sha256_hex
+from flyball.core.failpoints import failpoint
 from flyball.core.files import replace_directory
 from flyball.ledger.entries import is_digest
 from flyball.store import ArtifactStore
@@ -55,9 +56,12 @@ def clean_bundles(bundles: Path, known: Collection[tuple[str, int]]) -> list[Pat
     """Remove the folders that belong to no version in `known`, and half-written ones; return what was removed."""
     wanted = {(model, str(number)) for model, number in known}
     doomed = [path for path in bundles.glob("*/*") if path.is_dir() and (path.parent.name, path.name) not in wanted]
+    failpoint("registry.clean-bundles:before")
     for path in doomed:
         shutil.rmtree(path, ignore_errors=True)
+        failpoint("registry.clean-bundles:removed")
     for parent in bundles.glob("*"):
         if parent.is_dir() and not any(parent.iterdir()):
             parent.rmdir()
+    failpoint("registry.clean-bundles:after")
     return sorted(doomed)

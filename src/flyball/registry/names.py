@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 
-from flyball_runtime.errors import BadInput
+from flyball_runtime.errors import BadInput, Refused
 
 __all__ = [
+    "AliasMoved",
     "AliasUnknown",
     "ModelUnknown",
     "NameRefused",
@@ -18,7 +19,6 @@ __all__ = [
 
 LATEST = "latest"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_ALIAS = re.compile(r"[A-Za-z][A-Za-z0-9._-]{0,99}")
 
 
 class NameRefused(BadInput):
@@ -45,6 +45,12 @@ class AliasUnknown(BadInput):
     code = "FB-REG-004"
 
 
+class AliasMoved(Refused):
+    """The alias moved meanwhile: what was judged is no longer what would be replaced. Judge again."""
+
+    code = "FB-REG-012"
+
+
 def check_name(name: str, of: str = "model") -> str:
     """The name itself. Raises NameRefused unless it is letters, digits, `.`, `_`, `-`, and begins with the former."""
     if not _NAME.fullmatch(name):
@@ -57,11 +63,17 @@ def check_name(name: str, of: str = "model") -> str:
 
 
 def check_alias(alias: str) -> str:
-    """The alias itself. Raises NameRefused when it could be taken for a number or for `latest`."""
-    if alias == LATEST or not _ALIAS.fullmatch(alias):
+    """The alias itself: what the project file takes as the name of a gate, but no number and not `latest`.
+
+    Raises NameRefused.
+    """
+    from flyball.config.model import is_name
+
+    if alias == LATEST or alias.isdigit() or not is_name(alias):
         raise NameRefused(
             f"{alias!r} cannot be an alias",
-            why=f"an alias begins with a letter, has only letters, digits, '.', '_', '-', and is not {LATEST!r}",
+            why="an alias has 1 to 64 letters (a-z), digits, '-' or '_', begins with a letter or digit, "
+            f"and is neither a number nor {LATEST!r}",
             fix="choose another alias, such as production",
         )
     return alias

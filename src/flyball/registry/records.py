@@ -44,7 +44,8 @@ class DatasetVersion:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One execution. `status` is "running" until it is finished: then "done", "failed" or what the caller said."""
+    """One execution. `status` is "running" until it is finished: then "done", "failed", "interrupted" or what the
+    caller said."""
 
     id: str
     kind: str

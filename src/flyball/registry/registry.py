@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from flyball.registry.audit import with_runs
 from flyball.registry.bundles import clean_bundles, content_hash_of, store_bundle
 from flyball.registry.names import (
     LATEST,
+    AliasMoved,
     AliasUnknown,
     ModelUnknown,
     VersionUnknown,
@@ -29,12 +31,21 @@ from flyball.registry.names import (
 from flyball.registry.records import AliasMove, AliasNow, DatasetVersion, Model, ModelVersion, Run, moment_text
 from flyball.registry.runs import Runs
 from flyball.registry.tables import alias_history, aliases, dataset_versions, model_versions, models
-from flyball.store import ArtifactStore, Database, Reader, Transaction
+from flyball.store import ArtifactStore, Database, FileArtifacts, Reader, Transaction
 from flyball_runtime.errors import near_miss
 
-__all__ = ["Build", "Registry"]
+__all__ = ["UNSET", "Build", "Registry", "Unset"]
 
 Build = Callable[[int, dict[str, Any]], Mapping[str, bytes]]
+
+
+class Unset(Enum):
+    """The one value that says "not given" where None means something."""
+
+    UNSET = "unset"
+
+
+UNSET = Unset.UNSET
 
 
 class Registry:
@@ -235,14 +246,18 @@ class Registry:
         *,
         payload: Mapping[str, Any] | None = None,
         before: Iterable[Draft] = (),
+        expected_holder: int | Unset | None = UNSET,
     ) -> AliasMove:
         """Point an alias at a version. `before` are entries (a gate's verdict, say) that become durable together with it.
 
-        Raises NameRefused, ModelUnknown, VersionUnknown.
+        `expected_holder` is the version that the alias named (None: none) when the move was judged: with it, the move is
+        refused once that is no longer so. Raises NameRefused, ModelUnknown, VersionUnknown, AliasMoved.
         """
         check_alias(alias)
         with self.database.write("registry.alias") as tx:
             version = self._version(tx, model, number)
+            if not isinstance(expected_holder, Unset):
+                self._still(tx, model, alias, expected_holder)
             binds, details = {"version": version.entry}, dict(payload) if payload else None
             moved = Draft("alias.moved", f"{model}@{alias}", actor, reason, binds, details)
             entry = self.ledger.append(tx, *before, moved)[-1]
@@ -280,15 +295,20 @@ class Registry:
     # -- upkeep
 
     def clean_leftovers(self) -> list[Path]:
-        """Remove bundle folders that an interrupted registration left; return what was removed.
+        """Tidy up after processes that died: close their runs as "interrupted", remove bundle folders that belong to no
+        version, and what is left of half-written artifacts; return the folders that were removed.
 
-        In a store that was rolled back nothing is removed: there the folders are all that is left of what was lost.
+        In a store that was rolled back nothing is touched: there the folders are all that is left of what was lost.
         """
         with self.database.write("registry.clean") as tx:
             if self.ledger.rolled_back(tx):
                 return []
             known = tx.execute(select(model_versions.c.model, model_versions.c.number)).all()
-            return clean_bundles(self.bundles, [(row.model, row.number) for row in known])
+            removed = clean_bundles(self.bundles, [(row.model, row.number) for row in known])
+            self._runs.close_interrupted(tx)
+        if isinstance(self.artifacts, FileArtifacts):
+            self.artifacts.clean()
+        return removed
 
     def restore_bundle(self, version: ModelVersion) -> bool:
         """Write a version's bundle folder anew from its artifacts if it is gone; whether it was.
@@ -301,6 +321,10 @@ class Registry:
         files = {name: self.artifacts.read(digest) for name, digest in version.files.items()}
         replace_directory(version.bundle_path, files, label="registry.restore")
         return True
+
+    def rebuild(self, *, accepted_keys: Iterable[str] = ()) -> dict[str, int]:
+        """Restore the governed tables from the ledger alone; return rows by table. Raises LedgerDamaged."""
+        return self.ledger.rebuild(accepted_keys=frozenset(accepted_keys))
 
     def verify(self, *, checkpoints: Iterable[object] = (), accepted_keys: Iterable[str] = ()) -> Verification:
         """The whole audit: ledger, tables, runs, artifacts and bundles. Damage never raises."""
@@ -351,6 +375,16 @@ class Registry:
     def _aliases(self, reader: Reader, model: str) -> list[AliasNow]:
         query = select(aliases).where(aliases.c.model == model).order_by(aliases.c.alias)
         return [AliasNow(row.model, row.alias, row.number, row.since) for row in reader.execute(query)]
+
+    def _still(self, tx: Transaction, model: str, alias: str, expected: int | None) -> None:
+        holder = next((now.number for now in self._aliases(tx, model) if now.alias == alias), None)
+        if holder != expected:
+            seen, found = (f"version {number}" if number is not None else "no version" for number in (expected, holder))
+            raise AliasMoved(
+                f"{model}@{alias} moved meanwhile, so it was not moved again",
+                why=f"it named {seen} when the move was judged, and names {found} now",
+                fix="judge again: run the same command once more",
+            )
 
     def _move(self, reader: Reader, seq: int) -> AliasMove:
         return AliasMove.from_row(reader.execute(select(alias_history).where(alias_history.c.seq == seq)).one())

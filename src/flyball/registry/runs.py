@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import fcntl
+import os
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
 
 from flyball.core.canonical import sha256_hex
 from flyball.core.clock import Clock, rfc3339
+from flyball.core.files import CannotWrite
 from flyball.core.ids import new_id
 from flyball.ledger import Actor, Draft, Ledger
 from flyball.ledger.entries import record_json
 from flyball.registry.records import Run
 from flyball.registry.tables import runs
-from flyball.store import Database
+from flyball.store import Database, Transaction
 from flyball_runtime.errors import BadInput, near_miss
 
-__all__ = ["RunRefused", "Runs", "run_digest"]
+__all__ = ["INTERRUPTED", "RunRefused", "Runs", "run_digest"]
+
+INTERRUPTED = "interrupted"
 
 
 class RunRefused(BadInput):
@@ -27,12 +35,18 @@ class RunRefused(BadInput):
 
 
 class Runs:
-    """The table of runs. Safe to share between threads and processes."""
+    """The table of runs. Safe to share between threads and processes.
+
+    The process of a running run holds a lock on `runs/ID.lock` beside the database; the kernel releases it when the
+    process dies, however it dies. So a run that is not finished and whose lock is free was interrupted.
+    """
 
     def __init__(self, database: Database, ledger: Ledger, clock: Clock) -> None:
         self._database = database
         self._ledger = ledger
         self._clock = clock
+        self._folder = database.path.with_name("runs")
+        self._held: dict[str, int] = {}
 
     def start(self, kind: str, params: Mapping[str, Any], actor: Actor) -> str:
         """Note that a run began; return its id."""
@@ -48,8 +62,14 @@ class Runs:
             "started": rfc3339(self._clock.now()),
             "finished": None,
         }
-        with self._database.write("registry.start-run") as tx:
-            tx.execute(insert(runs), row)
+        try:
+            # Inside the transaction, so that nobody who looks for dead runs finds the file without its lock.
+            with self._database.write("registry.start-run") as tx:
+                self._hold(run_id)
+                tx.execute(insert(runs), row)
+        except BaseException:
+            self._release(run_id)
+            raise
         return run_id
 
     def finish(self, run_id: str, status: str, metrics: Mapping[str, Any], outputs: Mapping[str, Any]) -> Run:
@@ -66,15 +86,21 @@ class Runs:
             row = tx.execute(select(runs).where(runs.c.id == run_id)).first()
             if row is None:
                 raise self._unknown(run_id)
+            tx.after_commit(lambda: self._release(run_id))
             if row.finished is not None:
                 if any(getattr(row, name) != value for name, value in values.items()):
                     raise RunRefused(f"run {run_id} was finished before, as {row.status}", where=row.finished)
                 return Run.from_row(row)
-            tx.execute(update(runs).where(runs.c.id == run_id).values(**values, finished=rfc3339(self._clock.now())))
-            closed = tx.execute(select(runs).where(runs.c.id == run_id)).one()
-            actor = Run.from_row(closed).actor
-            self._ledger.append(tx, Draft("run.finished", run_id, actor, status, {"run": run_digest(closed)}))
-            return Run.from_row(closed)
+            return self._close(tx, run_id, values)
+
+    def close_interrupted(self, tx: Transaction) -> Sequence[Run]:
+        """Close every run whose process died before it finished it, as "interrupted"; in the caller's transaction."""
+        query = select(runs.c.id).where(runs.c.finished.is_(None)).order_by(runs.c.started, runs.c.id)
+        dead = [run_id for run_id in tx.execute(query).scalars().all() if not self._alive(run_id)]
+        closed = [self._close(tx, run_id, {"status": INTERRUPTED}) for run_id in dead]
+        for run in closed:
+            tx.after_commit(partial(self._release, run.id))
+        return closed
 
     def list(self, *, kind: str | None = None, limit: int | None = None) -> list[Run]:
         """Runs, newest first."""
@@ -91,6 +117,53 @@ class Runs:
         if row is None:
             raise self._unknown(run_id)
         return Run.from_row(row)
+
+    def _close(self, tx: Transaction, run_id: str, values: Mapping[str, str]) -> Run:
+        tx.execute(update(runs).where(runs.c.id == run_id).values(**values, finished=rfc3339(self._clock.now())))
+        row = tx.execute(select(runs).where(runs.c.id == run_id)).one()
+        closed = Run.from_row(row)
+        self._ledger.append(tx, Draft("run.finished", run_id, closed.actor, closed.status, {"run": run_digest(row)}))
+        return closed
+
+    def _hold(self, run_id: str) -> None:
+        path = self._lock_file(run_id)
+        try:
+            path.parent.mkdir(exist_ok=True)
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise CannotWrite(
+                f"cannot write {path.name}",
+                where=str(path),
+                why=error.strerror or str(error),
+                fix="check that the folder exists and is writable",
+            ) from error
+        self._held[run_id] = handle
+        fcntl.flock(handle, fcntl.LOCK_EX)
+
+    def _release(self, run_id: str) -> None:
+        handle = self._held.pop(run_id, None)
+        with contextlib.suppress(OSError):  # an empty file that stays does no harm
+            self._lock_file(run_id).unlink(missing_ok=True)
+        if handle is not None:
+            os.close(handle)
+
+    def _alive(self, run_id: str) -> bool:
+        try:
+            handle = os.open(self._lock_file(run_id), os.O_RDWR | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True  # nobody can tell: better a run that stays open than one that is closed under its process
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+        return False
+
+    def _lock_file(self, run_id: str) -> Path:
+        return self._folder / f"{run_id}.lock"
 
     def _unknown(self, run_id: str) -> RunRefused:
         with self._database.read() as connection:

@@ -190,7 +190,7 @@ class _Server:
             )
 
         def work(body: Any) -> tuple[Answer, Callable[[], Any]]:
-            asked = read_request(body, served)
+            asked = read_request(body, served, limits=self._limits)
             answer = served.answer(asked.columns, self._clock, request=asked.id)
 
             def document() -> dict[str, Any]:
@@ -208,7 +208,7 @@ class _Server:
         served = self._only() if name is None else self._find(name, None)
 
         def work(body: Any) -> tuple[Answer, Callable[[], Any]]:
-            answer = served.answer(read_rows(body, served.schema), self._clock)
+            answer = served.answer(read_rows(body, served.schema, limits=self._limits), self._clock)
             return answer, lambda: write_answer(answer, served)
 
         return await self._scored(request, work)
@@ -234,7 +234,8 @@ class _Server:
 
     async def _outcomes(self, request: Request) -> Response:
         body = parse_json(await request.body())
-        return json_response(200, await asyncio.to_thread(tell_outcomes, body, self._log, self._bundles))
+        told = await asyncio.to_thread(tell_outcomes, body, self._log, self._bundles, limits=self._limits)
+        return json_response(200, told)
 
     def _find(self, name: str, version: str | None) -> Served:
         served = self._bundles.get(name)

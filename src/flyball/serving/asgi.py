@@ -27,7 +27,9 @@ __all__ = [
     "Response",
     "Scope",
     "Send",
+    "TooManyRows",
     "UnsupportedEncoding",
+    "check_rows",
     "error_response",
     "json_bytes",
     "json_response",
@@ -69,16 +71,24 @@ class UnsupportedEncoding(BadInput):
     status: ClassVar[int] = 415
 
 
+class TooManyRows(BadInput):
+    """A request holds more rows, or more outcomes, than the server answers at a time."""
+
+    code = "FB-SERVE-020"
+    status: ClassVar[int] = 413
+
+
 class ClientGone(Exception):
     """The client hung up before its request was complete; nobody waits for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one request may cost: its body in bytes (after decompression) and the seconds until it has arrived."""
+    """What one request may cost: its body in bytes (after decompression), the seconds until it has arrived, its rows."""
 
     body_bytes: int = 16 * 2**20
     body_seconds: float = 30.0
+    rows: int = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,16 @@ class Request:
         if size > self._limits.body_bytes:
             raise _too_large(self._limits.body_bytes)
         return b"".join(parts)
+
+
+def check_rows(rows: int, limit: int, of: str = "rows") -> None:
+    """Before anything is built of them: a few bytes of body per row become kilobytes of memory. Raises TooManyRows."""
+    if rows > limit:
+        raise TooManyRows(
+            f"the request holds {rows:,} {of}",
+            why=f"this server takes at most {limit:,} {of} at a time",
+            fix="send them in several requests" + ("; `flyball predict` scores whole files" if of == "rows" else ""),
+        )
 
 
 def parse_json(body: bytes) -> Any:

@@ -137,7 +137,12 @@ def _is_cross_site(headers: Mapping[str, str], host: str) -> bool:
     if headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc.lower() != host.lower()
+    if origin is None:
+        return False
+    try:
+        return urlsplit(origin).netloc.lower() != host.lower()
+    except ValueError:  # no browser sends such an origin
+        return True
 
 
 def _host_name(host: str) -> str:

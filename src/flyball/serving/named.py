@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from flyball.serving.asgi import Limits, check_rows
 from flyball.serving.cells import column_array
 from flyball.serving.served import Answer, Served
 from flyball_runtime.errors import BadInput, near_miss
@@ -20,21 +21,22 @@ class BadRows(BadInput):
     code = "FB-SERVE-009"
 
 
-def read_rows(body: Any, schema: Schema) -> dict[str, NDArray[Any]]:
+def read_rows(body: Any, schema: Schema, *, limits: Limits | None = None) -> dict[str, NDArray[Any]]:
     """`{"rows": [{...}]}`, `{"columns": {...}}`, a list of rows, or one bare row, as columns (rows,).
 
     Values under names that the model does not take are ignored; one that it takes must be there, if only as null.
-    Raises BadRows, BadValue.
+    Raises BadRows, BadValue, TooManyRows.
     """
+    most = (limits or Limits()).rows
     if isinstance(body, list):
-        return _from_rows(body, schema)
+        return _from_rows(body, schema, most)
     if not isinstance(body, dict):
         raise BadRows("the body must be a row, or rows, or columns", fix=_example(schema))
     if isinstance(body.get("columns"), dict) and "columns" not in schema:
-        return _from_columns(body["columns"], schema)
+        return _from_columns(body["columns"], schema, most)
     if isinstance(body.get("rows"), list) and "rows" not in schema:
-        return _from_rows(body["rows"], schema)
-    return _from_rows([body], schema)
+        return _from_rows(body["rows"], schema, most)
+    return _from_rows([body], schema, most)
 
 
 def write_answer(answer: Answer, served: Served) -> dict[str, Any]:
@@ -51,9 +53,10 @@ def write_answer(answer: Answer, served: Served) -> dict[str, Any]:
     return {"model": served.model, "version": served.version, "alias": served.alias, "predictions": predictions}
 
 
-def _from_rows(rows: list[Any], schema: Schema) -> dict[str, NDArray[Any]]:
+def _from_rows(rows: list[Any], schema: Schema, most: int) -> dict[str, NDArray[Any]]:
     if not rows:
         raise BadRows("there are no rows", fix=_example(schema))
+    check_rows(len(rows), most)
     for number, row in enumerate(rows):
         if not isinstance(row, dict):
             raise BadRows(f"row {number} is not an object", fix=_example(schema))
@@ -63,7 +66,7 @@ def _from_rows(rows: list[Any], schema: Schema) -> dict[str, NDArray[Any]]:
     return {field.name: column_array([row[field.name] for row in rows], field) for field in schema}
 
 
-def _from_columns(columns: dict[str, Any], schema: Schema) -> dict[str, NDArray[Any]]:
+def _from_columns(columns: dict[str, Any], schema: Schema, most: int) -> dict[str, NDArray[Any]]:
     for name in schema.names:
         if name not in columns:
             raise _missing(name, columns, '"columns"')
@@ -75,6 +78,7 @@ def _from_columns(columns: dict[str, Any], schema: Schema) -> dict[str, NDArray[
         raise BadRows("the columns differ in length", why=shown, fix="send one value per row in each column")
     if 0 in lengths.values():
         raise BadRows("there are no rows", fix="send at least one value in each column")
+    check_rows(max(lengths.values(), default=0), most)
     return {field.name: column_array(columns[field.name], field) for field in schema}
 
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flyball.core.clock import rfc3339
 from flyball.predictions.log import BadOutcome, PredictionLog, Told
 from flyball.predictions.records import Logged, Value
+from flyball.serving.asgi import Limits, check_rows
 from flyball.serving.served import Served, class_label
 from flyball_runtime.errors import near_miss
 
@@ -19,8 +20,10 @@ _KEYS = ("id", "value", "time", "source")
 _EXAMPLE = 'send {"id": "pred_...", "value": ...} or a list of these'
 
 
-def tell_outcomes(body: Any, log: PredictionLog, served: Mapping[str, Served]) -> dict[str, Any]:
-    """Write one outcome or a list of them, all or none. Raises BadOutcome, UnknownPrediction.
+def tell_outcomes(
+    body: Any, log: PredictionLog, served: Mapping[str, Served], *, limits: Limits | None = None
+) -> dict[str, Any]:
+    """Write one outcome or a list of them, all or none. Raises BadOutcome, TooManyRows, UnknownPrediction.
 
     A value is checked against the model that made the prediction where it is still served: a regression's outcome is
     a finite number, a binary one's is one of the two classes; a multiclass one's may be a class never seen before.
@@ -28,6 +31,7 @@ def tell_outcomes(body: Any, log: PredictionLog, served: Mapping[str, Served]) -
     items = body if isinstance(body, list) else [body]
     if not items:
         raise BadOutcome("there are no outcomes", fix=_EXAMPLE)
+    check_rows(len(items), (limits or Limits()).rows, "outcomes")
     told = [_told(item, position) for position, item in enumerate(items)]
     logged = log.find(item.prediction_id for item in told)
     models = {one.model: one for one in served.values()}
@@ -65,7 +69,12 @@ def _moment(text: Any, where: str) -> datetime | None:
     if moment is None or moment.tzinfo is None:
         fix = 'write it like "2026-01-31T08:15:00Z"'
         raise BadOutcome(f'"time" must be an ISO 8601 moment with its time zone, not {text!r}', where=where, fix=fix)
-    return moment
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise BadOutcome(
+            f'"time" lies outside the years 1 to 9999 in UTC: {text!r}', where=where, fix="send when it became true"
+        ) from None
 
 
 def _checked(told: Told, logged: Logged | None, models: Mapping[str, Served]) -> Told:

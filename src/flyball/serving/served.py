@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from flyball.core.clock import Clock
 from flyball.predictions.records import Prediction, records_of
 from flyball_runtime.schema import Schema
+from flyball_runtime.score import class_label
 
 if TYPE_CHECKING:
     from flyball_runtime.bundle import Bundle
@@ -89,16 +90,3 @@ def tensor_type(values: NDArray[Any]) -> str:
     if np.issubdtype(values.dtype, np.integer):
         return "INT64"
     return "FP64" if values.dtype.kind == "f" else "BYTES"
-
-
-def class_label(value: Any) -> str:
-    """A class as text: the key of its probability, and what an outcome may name it by.
-
-    >>> class_label(True), class_label(3), class_label(3.0), class_label("yes")
-    ('true', '3', '3', 'yes')
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    return str(value)

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.serving.asgi import Limits, check_rows
 from flyball.serving.cells import BadValue, first_other, number_array, text_array
 from flyball.serving.served import Served, tensor_type
 from flyball_runtime.errors import BadInput, near_miss
@@ -60,8 +61,9 @@ class InferRequest:
     outputs: list[str] | None
 
 
-def read_request(body: Any, served: Served) -> InferRequest:
-    """Raises BadTensor, BinaryTensor, BadValue, UnknownOutput."""
+def read_request(body: Any, served: Served, *, limits: Limits | None = None) -> InferRequest:
+    """Raises BadTensor, BinaryTensor, BadValue, TooManyRows, UnknownOutput."""
+    most = (limits or Limits()).rows
     if not isinstance(body, dict) or not isinstance(body.get("inputs"), list):
         raise BadTensor('the body must be an object with a list "inputs"', fix="see /v2/models/MODEL for the inputs")
     identity = body.get("id")
@@ -72,7 +74,7 @@ def read_request(body: Any, served: Served) -> InferRequest:
         field = _field(tensor, position, served.schema)
         if field.name in columns:
             raise BadTensor(f'the input "{field.name}" is given twice')
-        columns[field.name] = _column(tensor, field)
+        columns[field.name] = _column(tensor, field, most)
     for name in served.schema.names:
         if name not in columns:
             raise BadTensor(
@@ -114,13 +116,14 @@ def _field(tensor: Any, position: int, schema: Schema) -> Field:
     return schema[name]
 
 
-def _column(tensor: Mapping[str, Any], field: Field) -> NDArray[Any]:
+def _column(tensor: Mapping[str, Any], field: Field, most: int) -> NDArray[Any]:
     kind, shape, data = tensor.get("datatype"), tensor.get("shape"), tensor.get("data")
     if kind not in _ACCEPTED[field.kind]:
         raise BadTensor(f'the input "{field.name}" has the datatype {kind!r}', fix=f"it is {_MEANS[field.kind]}")
     rows = _rows(shape, field.name)
     if not isinstance(data, list):
         raise BadTensor(f'the input "{field.name}" has no list "data"')
+    check_rows(len(data), most)
     if data and isinstance(data[0], list):  # [N, 1] may be written nested
         if not all(isinstance(row, list) and len(row) == 1 for row in data):
             raise BadTensor(f'the nested data of "{field.name}" does not have the shape {shape}')

@@ -3,13 +3,21 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from flyball.store.artifacts import ArtifactCorrupt, ArtifactMissing, ArtifactStore, FileArtifacts
+    from flyball.store.artifacts import (
+        ArtifactCorrupt,
+        ArtifactMissing,
+        ArtifactStore,
+        ArtifactUnreadable,
+        FileArtifacts,
+    )
     from flyball.store.database import Database, Reader, Transaction
     from flyball.store.errors import (
         StoreBusy,
         StoreDamaged,
         StoreForeign,
+        StoreMissing,
         StoreNewer,
+        StoreOlder,
         StoreUnreachable,
         StoreUnsupported,
     )
@@ -20,6 +28,7 @@ __all__ = [
     "ArtifactCorrupt",
     "ArtifactMissing",
     "ArtifactStore",
+    "ArtifactUnreadable",
     "Database",
     "FileArtifacts",
     "Reader",
@@ -27,7 +36,9 @@ __all__ = [
     "StoreBusy",
     "StoreDamaged",
     "StoreForeign",
+    "StoreMissing",
     "StoreNewer",
+    "StoreOlder",
     "StoreUnreachable",
     "StoreUnsupported",
     "Transaction",
@@ -35,9 +46,18 @@ __all__ = [
 ]
 
 _HOMES = {
-    "artifacts": ("ArtifactCorrupt", "ArtifactMissing", "ArtifactStore", "FileArtifacts"),
+    "artifacts": ("ArtifactCorrupt", "ArtifactMissing", "ArtifactStore", "ArtifactUnreadable", "FileArtifacts"),
     "database": ("Database", "Reader", "Transaction"),
-    "errors": ("StoreBusy", "StoreDamaged", "StoreForeign", "StoreNewer", "StoreUnreachable", "StoreUnsupported"),
+    "errors": (
+        "StoreBusy",
+        "StoreDamaged",
+        "StoreForeign",
+        "StoreMissing",
+        "StoreNewer",
+        "StoreOlder",
+        "StoreUnreachable",
+        "StoreUnsupported",
+    ),
     "lock": ("file_lock",),
     "steps": ("StepCache",),
 }

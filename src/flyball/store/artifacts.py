@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
 import hashlib
 import io
 import os
 import re
 import secrets
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +20,7 @@ from flyball.core.failpoints import failpoint
 from flyball.core.files import CannotWrite, StoreFull, sync_directory
 from flyball_runtime.errors import BadInput, InternalError
 
-__all__ = ["ArtifactCorrupt", "ArtifactMissing", "ArtifactStore", "FileArtifacts"]
+__all__ = ["ArtifactCorrupt", "ArtifactMissing", "ArtifactStore", "ArtifactUnreadable", "FileArtifacts"]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
@@ -37,6 +39,12 @@ class ArtifactCorrupt(InternalError):
     code = "FB-STORE-011"
 
 
+class ArtifactUnreadable(InternalError):
+    """A stored blob, or the folder it lies in, cannot be read now: rights, too many open files, a failing disk."""
+
+    code = "FB-STORE-013"
+
+
 class ArtifactStore(Protocol):
     """Immutable blobs, addressed by the SHA-256 of their content (a digest: 64 lower-case hexadecimal digits).
 
@@ -51,17 +59,18 @@ class ArtifactStore(Protocol):
     def open(self, digest: str) -> BinaryIO:
         """A stream from the first byte on, not seekable.
 
-        Raises ArtifactMissing; ArtifactCorrupt from the read that reaches the end of content that is not the digest's.
+        Raises ArtifactMissing, ArtifactUnreadable; ArtifactCorrupt from the read that
+        reaches the end of content that is not the digest's.
         """
 
     def read(self, digest: str) -> bytes:
-        """The whole content, checked. Raises ArtifactMissing, ArtifactCorrupt."""
+        """The whole content, checked. Raises ArtifactMissing, ArtifactUnreadable, ArtifactCorrupt."""
 
     def has(self, digest: str) -> bool:
-        """Whether a blob of this digest lies here; its content is not looked at."""
+        """Whether a blob of this digest lies here; its content is not looked at. Raises ArtifactUnreadable."""
 
     def size(self, digest: str) -> int:
-        """Bytes of the blob. Raises ArtifactMissing."""
+        """Bytes of the blob. Raises ArtifactMissing, ArtifactUnreadable."""
 
     def digests(self) -> Iterator[str]:
         """Every digest held, in order."""
@@ -98,21 +107,27 @@ class FileArtifacts:
         try:
             return cast("BinaryIO", _Checked(path.open("rb"), digest, path))
         except OSError as error:
-            raise _missing(digest, path) from error
+            raise _unread(digest, path, error) from error
 
     def read(self, digest: str) -> bytes:
         with self.open(digest) as stream:
             return stream.read()
 
     def has(self, digest: str) -> bool:
-        return self.path(digest).is_file()
+        path = self.path(digest)
+        try:
+            return stat.S_ISREG(path.stat().st_mode)
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            raise _unread(digest, path, error) from error
 
     def size(self, digest: str) -> int:
         path = self.path(digest)
         try:
             return path.stat().st_size
         except OSError as error:
-            raise _missing(digest, path) from error
+            raise _unread(digest, path, error) from error
 
     def digests(self) -> Iterator[str]:
         for path in sorted(self.root.glob("[0-9a-f][0-9a-f]/*")):
@@ -133,7 +148,7 @@ class FileArtifacts:
         limit, removed = time.time() - older_than_s, 0
         for path in (self.root / "staging").glob("*"):
             with contextlib.suppress(FileNotFoundError):  # its writer may be alive and done this moment
-                if path.stat().st_mtime <= limit:
+                if path.stat().st_mtime <= limit and not _being_written(path):
                     path.unlink()
                     removed += 1
         return removed
@@ -158,13 +173,13 @@ class _Checked(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._file.read(len(buffer))
+        data = self._next(len(buffer))
         buffer[: len(data)] = data
         self._take(data, wanted=len(buffer))
         return len(data)
 
     def read(self, size: int | None = -1) -> bytes:
-        data = self._file.read(-1 if size is None else size)
+        data = self._next(-1 if size is None else size)
         self._take(data, wanted=-1 if size is None else size)
         return data
 
@@ -174,6 +189,12 @@ class _Checked(io.RawIOBase):
     def close(self) -> None:
         self._file.close()
         super().close()
+
+    def _next(self, size: int) -> bytes:
+        try:
+            return self._file.read(size)
+        except OSError as error:
+            raise _unread(self._digest, self._path, error) from error
 
     def _take(self, data: bytes, *, wanted: int) -> None:
         self._hash.update(data)
@@ -191,6 +212,7 @@ def _spool(stream: BinaryIO, path: Path) -> str:
     digest = hashlib.sha256()
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
     with os.fdopen(handle, "wb") as file:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # says that its writer lives, however long the source takes
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
             file.write(chunk)
@@ -199,7 +221,28 @@ def _spool(stream: BinaryIO, path: Path) -> str:
     return digest.hexdigest()
 
 
-def _missing(digest: str, path: Path) -> ArtifactMissing:
+def _being_written(path: Path) -> bool:
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def _unread(digest: str, path: Path, error: OSError) -> ArtifactMissing | ArtifactUnreadable:
+    if not isinstance(error, FileNotFoundError):
+        return ArtifactUnreadable(
+            f"artifact {digest[:12]} cannot be read",
+            where=str(path),
+            why=error.strerror or str(error),
+            fix="the artifact may be whole: mend what the line above names, then run the command again",
+        )
     return ArtifactMissing(
         f"artifact {digest[:12]} is missing",
         where=str(path),

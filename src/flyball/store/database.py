@@ -15,9 +15,9 @@ from flyball.core.clock import Clock
 from flyball.core.failpoints import failpoint
 from flyball.core.files import CannotWrite
 from flyball.store import sqlite
-from flyball.store.errors import StoreBusy, StoreUnsupported
+from flyball.store.errors import StoreBusy, StoreMissing, StoreUnsupported
 from flyball.store.lock import file_lock
-from flyball.store.migrate import migrate
+from flyball.store.migrate import check_revision, migrate
 
 __all__ = ["Database", "Reader", "Transaction"]
 
@@ -66,18 +66,44 @@ class Database:
         self._mine = threading.local()
 
     @classmethod
-    def open(cls, url: str, clock: Clock, *, folder: Path | None = None, patience_s: float = 30.0) -> Database:
+    def open(
+        cls, url: str, clock: Clock, *, folder: Path | None = None, patience_s: float = 30.0, create: bool = True
+    ) -> Database:
         """Open `sqlite:///FILE`, made or upgraded as needed; a relative FILE is seen from `folder` (or from here).
 
-        Raises StoreUnsupported for other URLs, StoreNewer, StoreForeign, StoreDamaged, StoreUnreachable.
+        Without `create` the store is opened as it is, for reading only, as an audit does: nothing is made, upgraded or
+        written. Raises StoreUnsupported for other URLs, StoreNewer, StoreForeign, StoreDamaged, StoreUnreachable;
+        without `create` also StoreMissing, StoreOlder.
         """
         path = _path(url, folder)
+        if not create:
+            return cls._open_as_is(path, clock, patience_s)
+        _make_folder(path)
         engine = sqlite.file_engine(path, patience_s=patience_s)
         database = cls(engine, path, clock, patience_s=patience_s)
         try:
             with file_lock(path.with_name(path.name + ".lock")), database.explained():
                 sqlite.use_wal(engine)
                 migrate(engine, path, clock)
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @classmethod
+    def _open_as_is(cls, path: Path, clock: Clock, patience_s: float) -> Database:
+        if not path.is_file():
+            raise StoreMissing(
+                "the store is missing",
+                where=str(path),
+                why="there is no such file; nothing was made in its place",
+                fix="put back a backup of this file, or correct `store` in flyball.toml",
+            )
+        engine = sqlite.file_engine(path, patience_s=patience_s, reads_only=True)
+        database = cls(engine, path, clock, patience_s=patience_s)
+        try:
+            with database.explained():
+                check_revision(engine, path)
         except BaseException:
             database.close()
             raise
@@ -161,7 +187,10 @@ def _path(url: str, folder: Path | None) -> Path:
             f"this version keeps its store in an SQLite file, not in {parsed.render_as_string(hide_password=True)}",
             fix='write the store\'s URL like "sqlite:///.flyball/flyball.db"',
         )
-    path = (folder or Path()) / parsed.database
+    return (folder or Path()) / parsed.database
+
+
+def _make_folder(path: Path) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -171,4 +200,3 @@ def _path(url: str, folder: Path | None) -> Path:
             why=error.strerror or str(error),
             fix="check that the folder above it exists and is writable",
         ) from error
-    return path

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from flyball_runtime.errors import BadInput, InternalError, Refused
 
-__all__ = ["StoreBusy", "StoreDamaged", "StoreForeign", "StoreNewer", "StoreUnreachable", "StoreUnsupported"]
+__all__ = [
+    "StoreBusy",
+    "StoreDamaged",
+    "StoreForeign",
+    "StoreMissing",
+    "StoreNewer",
+    "StoreOlder",
+    "StoreUnreachable",
+    "StoreUnsupported",
+]
 
 
 class StoreDamaged(InternalError):
@@ -41,3 +50,15 @@ class StoreForeign(BadInput):
     """The file is a healthy database, but not one that Flyball made."""
 
     code = "FB-STORE-006"
+
+
+class StoreMissing(InternalError):
+    """There is no store where one must be: the database file is gone, or it is empty."""
+
+    code = "FB-STORE-012"
+
+
+class StoreOlder(BadInput):
+    """The store was written by an older Flyball, and it was opened in a way that must not upgrade it."""
+
+    code = "FB-STORE-014"

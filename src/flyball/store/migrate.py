@@ -7,10 +7,10 @@ from pathlib import Path
 from sqlalchemy import Connection, Engine, inspect, text
 
 from flyball.core.clock import Clock
-from flyball.store.errors import StoreForeign, StoreNewer
+from flyball.store.errors import StoreForeign, StoreMissing, StoreNewer, StoreOlder
 from flyball.store.sqlite import WRITES, copy_store
 
-__all__ = ["MIGRATIONS", "known_revisions", "migrate"]
+__all__ = ["MIGRATIONS", "check_revision", "known_revisions", "migrate"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -32,16 +32,41 @@ def migrate(engine: Engine, path: Path, clock: Clock) -> None:
     if current == known[-1]:
         return
     if current is not None and current not in known:
-        raise StoreNewer(
-            "this store was written by a newer Flyball",
-            where=str(path),
-            why=f"it is at revision {current}; this version knows revisions up to {known[-1]}",
-            fix="upgrade flyball, or open a copy of the store that an older version wrote",
-        )
+        raise _newer(current, known[-1], path)
     if current is not None:
         moment = clock.now().strftime("%Y%m%dT%H%M%SZ")
         copy_store(path, path.with_name(f"{path.name}.backup-{current}-{moment}"))
     _upgrade(engine)
+
+
+def check_revision(engine: Engine, path: Path) -> None:
+    """That the store is one of this version, without changing it.
+
+    Raises StoreMissing when it is empty, StoreOlder, StoreNewer, StoreForeign.
+    """
+    newest = known_revisions()[-1]
+    with engine.connect() as connection:
+        current = _current(connection, path)
+    if current is None:
+        raise StoreMissing("the store is empty", where=str(path), fix="put back a backup of this file")
+    if current not in known_revisions():
+        raise _newer(current, newest, path)
+    if current != newest:
+        raise StoreOlder(
+            "this store was written by an older Flyball",
+            where=str(path),
+            why=f"it is at revision {current}, this version needs {newest}; here it is only read, so not upgraded",
+            fix="run `flyball status` once: it makes a backup and upgrades the store",
+        )
+
+
+def _newer(current: str, newest: str, path: Path) -> StoreNewer:
+    return StoreNewer(
+        "this store was written by a newer Flyball",
+        where=str(path),
+        why=f"it is at revision {current}; this version knows revisions up to {newest}",
+        fix="upgrade flyball, or open a copy of the store that an older version wrote",
+    )
 
 
 def _current(connection: Connection, path: Path) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -34,8 +35,11 @@ DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error)
 WRITES = "flyball_writes"
 
 
-def file_engine(path: Path, *, patience_s: float) -> Engine:
-    """An engine on a file. Connections wait `patience_s` seconds for a lock; a commit is on the disk when it returns."""
+def file_engine(path: Path, *, patience_s: float, reads_only: bool = False) -> Engine:
+    """An engine on a file. Connections wait `patience_s` seconds for a lock; a commit is on the disk when it returns.
+
+    With `reads_only`, every statement that would change the store is refused by the database itself.
+    """
     engine = create_engine(URL.create("sqlite", database=str(path)))
 
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
@@ -46,6 +50,8 @@ def file_engine(path: Path, *, patience_s: float) -> Engine:
             cursor.execute("PRAGMA foreign_keys = ON")
             cursor.execute("PRAGMA trusted_schema = OFF")
             cursor.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten, not only forgotten
+            if reads_only:
+                cursor.execute("PRAGMA query_only = ON")
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin)
@@ -110,6 +116,18 @@ def copy_store(path: Path, target: Path) -> None:
     failpoint("store.backup:after")
 
 
+_LEAST_FREE_BYTES = 2**20
+
+
+def _disk_is_full(path: Path) -> bool:
+    """Whether the store's disk has less than a megabyte left: SQLite then also speaks of an input/output error."""
+    try:
+        disk = os.statvfs(path.parent)
+    except OSError:
+        return False
+    return disk.f_bavail * disk.f_frsize < _LEAST_FREE_BYTES
+
+
 def explain(error: Exception, path: Path) -> FlyballError | None:
     """The coded error behind a driver's error, or None when it is a mistake in the program."""
     cause = error.orig if isinstance(error, DBAPIError) else error
@@ -122,7 +140,7 @@ def explain(error: Exception, path: Path) -> FlyballError | None:
             why=text,
             fix="wait for the other `flyball` command to end, then run this one again",
         )
-    if kind == sqlite3.SQLITE_FULL:
+    if kind == sqlite3.SQLITE_FULL or (kind == sqlite3.SQLITE_IOERR and _disk_is_full(path)):
         return StoreFull(
             "the disk is full, so nothing was written", where=where, fix="free some space and run the command again"
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import getpass
 import json
 import threading
 
@@ -272,3 +273,13 @@ def test_the_console_listens_where_it_says_and_stops_when_asked(view, monkeypatc
         stop.set()
         thread.join(20)
     assert not thread.is_alive()
+
+
+def test_a_control_plane_starts_under_an_account_without_a_name(ask, view, monkeypatch):
+    def nameless():
+        raise KeyError("getpwuid(): uid not found: 12345")
+
+    monkeypatch.setattr(getpass, "getuser", nameless)
+    promote = {"number": 1, "alias": "staging", "reason": "nightly"}
+    assert ask("POST", PROMOTE, json=promote, app=control_app(view)).status_code == 200
+    assert view.promoted[0][4]["id"] == "unknown"

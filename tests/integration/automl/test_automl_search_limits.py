@@ -163,3 +163,60 @@ def test_the_gap_of_independent_rows_is_not_distinguishable_from_zero() -> None:
     )
     assert gap is not None
     assert gap["low"] <= 0 <= gap["high"]
+
+
+def gap_of_groups(**options: Any) -> dict[str, Any]:
+    """Twelve groups, of which three are tested, and which say one thing each."""
+    rng = np.random.default_rng(4)
+    group = np.repeat(np.arange(12), 60)
+    level = np.array([0.0, 9, 1, 7, 3, 12, -4, 5, -9, 2, 15, -2])[group]
+    table = Table(Schema((Field("mark", "number"),)), {"mark": group * 7 % 13 + rng.normal(0, 0.05, 720)})
+    held, part = np.isin(group, [2, 5, 8]), rng.permutation(720) % 4
+    gap = random_gap(
+        table, level + rng.normal(0, 0.2, 720), task="regression", metric="rmse", seed=0,
+        honest_folds=[(np.flatnonzero(~held), np.flatnonzero(held))],
+        random_folds=[(np.flatnonzero(part != 0), np.flatnonzero(part == 0))],
+        **({"honest_units": group} if options.pop("grouped", False) else {}), **options,
+    )  # fmt: skip
+    assert gap is not None
+    return gap
+
+
+def test_the_gap_over_few_groups_is_as_uncertain_as_they_are_few() -> None:
+    rows, groups = gap_of_groups(), gap_of_groups(grouped=True)
+    assert groups["value"] == rows["value"]
+    assert groups["high"] - groups["low"] > 4 * (rows["high"] - rows["low"])
+
+
+def test_the_gap_leaves_out_rows_that_weigh_nothing_and_takes_the_positive_class_that_was_named() -> None:
+    table = numbers(900, seed=5)
+    clean = (table["x0"] > 0.8).astype(float)
+    spoilt = np.arange(900) % 3 == 2
+    target = np.where(spoilt, 1 - clean, clean)
+    folds = folds_of(900, 4)
+    known: dict[str, Any] = {"task": "binary", "metric": "recall", "seed": 0, "honest_folds": folds[:1]}
+    found = {
+        (positive, weighed): random_gap(
+            table, target, random_folds=folds[1:2], positive=positive, weights=np.where(spoilt, 0.0, 1.0) if weighed else None,
+            **known,
+        )
+        for positive in (0, 1)
+        for weighed in (False, True)
+    }  # fmt: skip
+    assert all(found.values())
+    honest = {key: (gap or {})["honest"] for key, gap in found.items()}
+    assert honest[0, True] > 0.97
+    assert honest[1, True] > 0.9
+    assert honest[0, False] < 0.9
+    assert honest[0, False] != honest[1, False]
+
+
+@pytest.mark.parametrize("weights", [np.zeros(90), np.full(90, np.nan)])
+def test_what_learning_refuses_says_why_and_what_to_do(weights: np.ndarray) -> None:
+    table = numbers(90)
+    asked: tuple[dict[str, Any], ...] = ({"sample_weight": weights}, {"folds": []}, {"target": table["x0"][:80]})
+    for options in asked:
+        with pytest.raises(TargetUnfit) as caught:
+            fit(table, options.pop("target", table["x0"]), **options)
+        assert caught.value.why
+        assert caught.value.fix

@@ -9,7 +9,15 @@ from typing import Any
 
 import pytest
 
-from flyball.governance import GateRefused, RuleInvalid, git_commit, judge_version, promote, sign_bundle
+from flyball.governance import (
+    GateRefused,
+    RuleInvalid,
+    git_commit,
+    judge_evidence,
+    judge_version,
+    promote,
+    sign_bundle,
+)
 from flyball.ledger import KeyRing
 from flyball.registry import ModelVersion, Registry
 from flyball.testing.registries import TESTER, open_registry, tiny_bundle
@@ -128,3 +136,18 @@ def test_the_commit_says_when_files_differ_from_it(tmp_path: Path) -> None:
     assert len(clean) == 40
     file.write_text("2")
     assert git_commit(tmp_path) == clean + "+changes"
+
+
+def test_evidence_without_a_version_is_held_against_the_same_holder(registry: Registry) -> None:
+    rules = {"no_worse_than": "production"}
+    held = version(registry, 0.8)
+    assert judge_evidence(registry, "machines", evidence(0.1), "candidate", rules).passed
+    promote(registry, held, "production", {}, TESTER, reason="first")
+    worse = judge_evidence(registry, "machines", evidence(0.7), "candidate", rules)
+    assert not worse.passed
+    assert "machines@1 0.80" in worse.results[0].measured
+    assert worse.results == judge_version(registry, version(registry, 0.7), "candidate", rules).results
+    itself = judge_version(registry, held, "candidate", rules)
+    assert itself.passed
+    assert itself.results[0].measured == "machines@1 itself holds production"
+    assert judge_evidence(registry, "new", evidence(0.7), "candidate", rules).passed

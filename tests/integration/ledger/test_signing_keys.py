@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from flyball.ledger import KeyMissing, KeyRing, KeyUnknown
+from flyball.ledger import KeyMissing, KeyRing, KeyUnknown, LedgerDamaged
 from flyball.registry import Registry
 from flyball.testing.registries import TESTER, open_registry, register_tiny
 
@@ -166,3 +166,35 @@ def test_the_anchor_is_one_json_object_to_keep_elsewhere(registry: Registry, tmp
     (tmp_path / "anchor.json").write_text(json.dumps(anchor))
     register_tiny(registry)
     assert registry.verify(checkpoints=[tmp_path / "anchor.json", [anchor][0]]).ok
+
+
+def test_too_few_digits_of_a_key_are_called_too_few(ring: KeyRing) -> None:
+    with pytest.raises(KeyUnknown, match="at least 8 digits"):
+        ring.get(ring.current_id[:7])
+    assert ring.get(ring.current_id[:8]).id == ring.current_id
+
+
+def test_a_ledger_is_rebuilt_over_a_key_that_somebody_accepts(registry: Registry, ring: KeyRing) -> None:
+    (registry.ledger.keys.folder / f"{ring.current_id}.pem").unlink()
+    new = KeyRing(open_registry(registry.database.path.parent, begin=False).ledger).rotate(
+        TESTER, "the old one is lost"
+    )
+    with pytest.raises(LedgerDamaged):
+        registry.ledger.rebuild()
+    assert registry.rebuild(accepted_keys=[new.id])["signing_keys"] == 2
+    assert registry.ledger.rebuild(accepted_keys=[new.id])["signing_keys"] == 2
+    assert registry.verify(accepted_keys=[new.id]).ok
+
+
+def test_a_revocation_that_a_crash_cut_short_is_finished_when_the_project_opens(
+    registry: Registry, ring: KeyRing, tmp_path: Path
+) -> None:
+    old = ring.current_id
+    path = tmp_path / "keys" / f"{old}.pem"
+    secret = path.read_bytes()
+    new = ring.revoke(old, TESTER, "leaked")
+    path.write_bytes(secret)
+    with registry.database.write("test") as tx:  # an edited table is not believed
+        tx.connection.exec_driver_sql("UPDATE signing_keys SET status = 'revoked'")
+    open_registry(tmp_path).database.close()
+    assert [other.name for other in path.parent.iterdir()] == [f"{new.id}.pem"]

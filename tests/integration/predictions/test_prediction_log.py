@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ import sqlalchemy
 
 from flyball.core.clock import SystemClock
 from flyball.predictions import Prediction, PredictionLog, records_of
-from flyball.predictions.log import Told, UnknownPrediction
+from flyball.predictions.log import BadOutcome, Told, UnknownPrediction
 from flyball.predictions.tables import METADATA
 from flyball.predictions.writer import WriterClosed
 from flyball.store.database import Database
@@ -217,3 +217,22 @@ def test_a_kill_at_a_write_loses_nothing_that_was_acknowledged(folder, failpoint
     ):
         assert log.counts("m") == {1: kept}
         assert len(log.read("m", with_outcome=True)) == outcomes
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {"time": datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=14)))},
+        {"time": datetime(9999, 12, 31, 23, tzinfo=timezone(timedelta(hours=-2)))},
+        {"time": datetime(2026, 1, 1)},  # noqa: DTZ001 - without a time zone
+        {"source": "\ud800"},
+        {"value": [1]},
+        {"value": 10**5000},
+    ],
+)
+def test_what_could_not_be_read_back_is_not_written(log: PredictionLog, told: dict[str, object]) -> None:
+    log.append([prediction(1), prediction(2)])
+    one, two = (prediction(number).id for number in (1, 2))
+    with pytest.raises(BadOutcome):
+        log.record([Told(one, 1), Told(**{"prediction_id": two, "value": 1, **told})])
+    assert [logged.outcome for logged in log.find([one, two]).values()] == [None, None]

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from flyball.config.model import is_name
 from flyball.core.canonical import sha256_hex
 from flyball.ledger import Draft, NotRecordable
 from flyball.registry import (
+    AliasMoved,
     AliasUnknown,
     BundleRefused,
     ModelUnknown,
@@ -19,6 +25,7 @@ from flyball.registry import (
     RunRefused,
     VersionUnknown,
 )
+from flyball.registry.names import check_alias
 from flyball.store import ArtifactCorrupt
 from flyball.testing.registries import TESTER, open_registry, register_tiny, tiny_bundle
 
@@ -315,3 +322,70 @@ def test_further_artifacts_of_a_version_are_looked_after_by_the_audit(registry: 
     assert registry.verify().ok
     registry.artifacts.delete(digest)
     assert not registry.verify().ok
+
+
+def test_an_alias_that_moved_meanwhile_is_not_moved_again(registry: Registry) -> None:
+    for content in ("one", "two", "three"):
+        register_tiny(registry, content=content)
+    registry.move_alias("machines", "production", 1, TESTER, "first", expected_holder=None)
+    entries = len(registry.ledger.entries())
+    for seen in (None, 2):
+        with pytest.raises(AliasMoved, match="moved meanwhile") as refused:
+            registry.move_alias("machines", "production", 3, TESTER, "late", expected_holder=seen)
+        assert (refused.value.code, refused.value.exit_code) == ("FB-REG-012", 1)
+    assert len(registry.ledger.entries()) == entries
+    assert registry.move_alias("machines", "production", 2, TESTER, "seen", expected_holder=1).number == 2
+    assert registry.move_alias("machines", "production", 3, TESTER, "blind").number == 3
+
+
+@pytest.mark.parametrize("alias", ["production", "2026-q1", "a", "0x", "under_score", "x" * 64])
+def test_an_alias_may_be_named_as_a_gate_of_the_project_file(alias: str) -> None:
+    assert is_name(alias)
+    assert check_alias(alias) == alias
+
+
+@pytest.mark.parametrize("alias", ["", "v1.2", "-a", "_a", "a b", "x" * 65, "ä", "12", "latest"])
+def test_an_alias_that_no_gate_could_have_or_that_means_something_else_is_refused(alias: str) -> None:
+    with pytest.raises(NameRefused, match="neither a number nor"):
+        check_alias(alias)
+
+
+STARTER = """
+import os, signal, sys
+from pathlib import Path
+from flyball.testing.registries import TESTER, open_registry
+registry = open_registry(Path(sys.argv[1]))
+print(registry.start_run("loop", {}, TESTER), flush=True)
+if sys.argv[2] == "die":
+    os.kill(os.getpid(), signal.SIGKILL)
+sys.stdin.read()
+"""
+
+
+def test_runs_of_dead_processes_are_closed_and_those_of_living_ones_stay(registry: Registry, tmp_path: Path) -> None:
+    mine = registry.start_run("loop", {}, TESTER)
+    command = [sys.executable, "-c", STARTER, str(tmp_path)]
+    dead = subprocess.run([*command, "die"], capture_output=True, text=True, check=False).stdout.strip()
+    with subprocess.Popen([*command, "live"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        living = process.stdout.readline().strip()
+        registry.clean_leftovers()
+        assert [registry.run(one).status for one in (mine, dead, living)] == ["running", "interrupted", "running"]
+        process.stdin.close()
+    registry.clean_leftovers()
+    registry.clean_leftovers()
+    assert registry.run(living).status == "interrupted"
+    assert registry.run(living).finished is not None
+    assert [entry.subject for entry in registry.ledger.entries(what="run.finished")] == [dead, living]
+    assert registry.finish_run(mine, "done").status == "done"
+    assert list((tmp_path / "runs").iterdir()) == []
+    assert registry.verify().ok
+
+
+def test_leftovers_of_half_written_artifacts_are_cleaned_with_the_rest(registry: Registry) -> None:
+    registry.artifacts.put(b"whole")
+    staging = registry.artifacts.root / "staging"
+    for name, age in (("old", 2 * 86_400), ("new", 60)):
+        (staging / name).write_bytes(b"half")
+        os.utime(staging / name, (time.time() - age,) * 2)
+    registry.clean_leftovers()
+    assert [path.name for path in staging.iterdir()] == ["new"]

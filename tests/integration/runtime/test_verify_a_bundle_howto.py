@@ -89,8 +89,9 @@ def link(folder: Path) -> None:
         (link, "card.md is not a plain file"),
         (lambda folder: (folder / "signature").unlink(), "no signature"),
         (lambda folder: (folder / "signature").write_bytes(b"{}"), "cannot be read"),
-        (lambda folder: flip(folder / "signature", 400), "did not make the signature"),
-        (lambda folder: flip(folder / "signature", -30), "did not make the signature"),
+        # A flipped bit may also leave base64's alphabet: then the signature cannot even be read.
+        (lambda folder: flip(folder / "signature", 400), "did not make the signature|cannot be read"),
+        (lambda folder: flip(folder / "signature", -30), "did not make the signature|cannot be read"),
     ],
 )
 def test_a_bundle_that_was_tampered_with_is_refused_with_the_reason(
@@ -100,7 +101,7 @@ def test_a_bundle_that_was_tampered_with_is_refused_with_the_reason(
     done = verify(bundle, key.pem)
     assert done.returncode == 1, done.stdout
     assert "REFUSED" in done.stderr
-    assert said in done.stderr
+    assert any(reason in done.stderr for reason in said.split("|"))
     assert done.stdout == ""
 
 

@@ -9,6 +9,9 @@ import math
 import numpy as np
 import pytest
 
+from flyball.core.clock import SystemClock
+from flyball.serving import Limits, serving_app
+
 MODEL = "/v2/models/machines"
 TABLE = {
     "Air temperature [K]": [298.1, float("nan"), 1e9, float("inf")],
@@ -217,3 +220,12 @@ def test_a_large_batch_is_scored_off_the_event_loop_with_the_same_result(ask, bu
     inputs = [{"name": n, "datatype": TYPES[n], "shape": [rows], "data": v} for n, v in columns.items()]
     answer = post(ask, {"inputs": inputs}, "/v2/models/load/infer").json()
     assert answer["outputs"][0]["data"] == bundles["load"].score(columns)["prediction"].tolist()
+
+
+def test_a_tensor_of_more_rows_than_the_limit_is_refused_before_it_is_read(ask, served, log):
+    app = serving_app(served, log, SystemClock(), limits=Limits(rows=3))
+    sent = {"inputs": [{"name": "flag", "datatype": "FP64", "shape": [4], "data": ["never looked at"] * 4}]}
+    refused = ask("POST", "/v2/models/load/infer", json=sent, app=app)
+    assert (refused.status_code, refused.json()["code"]) == (413, "FB-SERVE-020")
+    sent["inputs"][0] |= {"shape": [3], "data": ["looked at"] * 3}
+    assert ask("POST", "/v2/models/load/infer", json=sent, app=app).json()["code"] == "FB-SERVE-005"

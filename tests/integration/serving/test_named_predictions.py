@@ -245,3 +245,43 @@ def test_a_body_that_trickles_is_408(ask, served, log):
         yield b"}"
 
     assert ask("POST", "/predict/load", content=slow(), app=app).status_code == 408
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/predict/load", lambda rows: {"rows": [ROW] * rows}),
+        ("/predict/load", lambda rows: [ROW] * rows),
+        ("/predict/load", lambda rows: {"columns": table([ROW] * rows)}),
+        ("/outcomes", lambda rows: [{"id": "pred_never", "value": 1}] * rows),
+    ],
+)
+def test_more_rows_than_the_limit_are_refused_before_anything_is_built(ask, served, log, path, body):
+    app = serving_app(served, log, SystemClock(), limits=Limits(rows=3))
+    refused = ask("POST", path, json=body(4), app=app)
+    assert (refused.status_code, refused.json()["code"]) == (413, "FB-SERVE-020")
+    assert "at most 3" in refused.json()["error"]
+    assert ask("POST", path, json=body(3), app=app).status_code == (404 if path == "/outcomes" else 200)
+
+
+def test_ten_thousand_rows_are_the_limit_unless_somebody_says_otherwise(ask):
+    assert Limits().rows == 10_000
+    refused = ask("POST", "/outcomes", json=[{"id": "x", "value": 1}] * 10_001)
+    assert refused.status_code == 413 and "10,000" in refused.json()["error"]
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-01:00"])
+def test_a_time_outside_the_calendar_in_utc_is_refused_and_the_log_stays_readable(ask, log, time):
+    one = ask("POST", "/predict/load", json=ROW).json()["predictions"][0]["id"]
+    refused = ask("POST", "/outcomes", json={"id": one, "value": 3, "time": time})
+    assert (refused.status_code, refused.json()["code"]) == (400, "FB-PREDICT-004")
+    assert log.find([one])[one].outcome is None
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "0001-01-01T14:00:00+14:00"])
+def test_the_first_and_the_last_moment_of_the_calendar_are_kept(ask, log, time):
+    one = ask("POST", "/predict/load", json=ROW).json()["predictions"][0]["id"]
+    told = ask("POST", "/outcomes", json={"id": one, "value": 3, "time": time})
+    assert told.status_code == 200
+    kept = log.find([one])[one].outcome
+    assert kept.time == datetime.fromisoformat(told.json()["outcomes"][0]["time"]) == datetime.fromisoformat(time)

@@ -19,7 +19,9 @@ from flyball.store import (
     StoreBusy,
     StoreDamaged,
     StoreForeign,
+    StoreMissing,
     StoreNewer,
+    StoreOlder,
     StoreUnreachable,
     StoreUnsupported,
 )
@@ -247,3 +249,38 @@ def test_a_damaged_step_counts_as_absent(database: Database) -> None:
         tx.execute(insert(steps), {**ROW, "key": "list", "outputs": "[]"})
     assert StepCache(database).get("k") is None
     assert StepCache(database).get("list") is None
+
+
+def test_a_store_that_is_not_there_is_not_made_for_a_reader(tmp_path: Path) -> None:
+    for url in ("sqlite:///flyball.db", "sqlite:///deep/er/flyball.db"):
+        with pytest.raises(StoreMissing) as missing:
+            Database.open(url, SteppingClock(), folder=tmp_path, create=False)
+        assert missing.value.code == "FB-STORE-012"
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "flyball.db").touch()
+    with pytest.raises(StoreMissing, match="empty"):
+        Database.open("sqlite:///flyball.db", SteppingClock(), folder=tmp_path, create=False)
+    assert (tmp_path / "flyball.db").read_bytes() == b""
+
+
+def test_a_store_opened_for_reading_can_be_read_and_not_written(tmp_path: Path) -> None:
+    with open_in(tmp_path) as database, database.write("test") as tx:
+        tx.execute(insert(steps), ROW)
+    before = (tmp_path / "flyball.db").read_bytes()
+    with Database.open("sqlite:///flyball.db", SteppingClock(), folder=tmp_path, create=False) as database:
+        with database.read() as connection:
+            assert len(connection.execute(select(steps)).all()) == 1
+        with pytest.raises(StoreUnreachable), database.write("test") as tx:
+            tx.execute(insert(steps), {**ROW, "key": "other"})
+    assert (tmp_path / "flyball.db").read_bytes() == before
+
+
+@pytest.mark.parametrize(("revision", "error"), [("0001_spine", StoreOlder), ("9999_later", StoreNewer)])
+def test_a_store_of_another_version_is_not_changed_by_a_reader(tmp_path: Path, revision: str, error: type) -> None:
+    open_in(tmp_path).close()
+    with closing(sqlite3.connect(tmp_path / "flyball.db")) as raw, raw:
+        raw.execute("UPDATE alembic_version SET version_num = ?", (revision,))
+    listed = sorted(path.name for path in tmp_path.iterdir())
+    with pytest.raises(error):
+        Database.open("sqlite:///flyball.db", SteppingClock(), folder=tmp_path, create=False)
+    assert sorted(path.name for path in tmp_path.iterdir()) == listed

@@ -88,3 +88,24 @@ def test_classes_come_back_in_the_targets_own_type(
 def test_infinite_values_are_no_regression_target() -> None:
     with pytest.raises(TargetUnfit, match="infinite"):
         encode_target(np.array([1.0, np.inf, 2.0]), "regression")
+
+
+@pytest.mark.parametrize(
+    ("target", "task", "positive"),
+    [
+        (np.ones(9), None, None),
+        (texts("a", None, "b"), None, None),
+        (texts(*[f"name {i}" for i in range(50)]), None, None),
+        (texts("a", "b"), "regression", None),
+        (np.array([1.0, np.inf]), "regression", None),
+        (np.array([1.0, 2.0, 3.0]), "binary", None),
+        (np.arange(300.0), "multiclass", None),
+        (np.ones(4), "multiclass", None),
+        (texts("no", "yes"), "binary", "zzz"),
+    ],
+)
+def test_a_refused_target_says_why_and_what_to_do(target: np.ndarray, task: str | None, positive: str | None) -> None:
+    with pytest.raises(TargetUnfit) as caught:
+        encode_target(target, task, positive=positive) if task else infer_task(target)  # type: ignore[arg-type]
+    assert caught.value.why
+    assert caught.value.fix

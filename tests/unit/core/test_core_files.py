@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -66,3 +67,32 @@ def test_a_place_that_cannot_be_written_is_a_coded_error_and_leaves_nothing(tmp_
         write_atomic(tmp_path / "file" / "inside", b"data", label="test.write")
     assert refused.value.code == "FB-FILE-001"
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_an_old_directory_comes_back_when_the_new_one_cannot_take_its_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_directory(tmp_path / "bundle", {"old": b"1"}, label="test.write")
+    rename = Path.rename
+
+    def failing(self: Path, target: Path) -> Path:
+        if self.name.endswith(".tmp"):
+            raise OSError(errno.EIO, "a failing disk")
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(CannotWrite, match="a failing disk"):
+        replace_directory(tmp_path / "bundle", {"new": b"2"}, label="test.write")
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    assert [path.name for path in (tmp_path / "bundle").iterdir()] == ["old"]
+
+
+@pytest.mark.parametrize(("moment", "found"), [("written", b"old"), ("aside", None), ("moved", b"new")])
+def test_a_kill_between_the_renames_loses_neither_directory(tmp_path: Path, moment: str, found: bytes | None) -> None:
+    target = tmp_path / "bundle"
+    target.mkdir()
+    (target / "a").write_bytes(b"old")
+    assert write_elsewhere(target, "directory", f"test.write:{moment}") == -9
+    assert (target / "a").read_bytes() == found if found else not target.exists()
+    contents = {path.read_bytes() for path in tmp_path.glob("*/a")}
+    assert contents == {b"old", b"new"}

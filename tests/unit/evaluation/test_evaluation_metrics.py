@@ -155,3 +155,55 @@ def test_a_misspelt_metric_gets_its_nearest_name_and_place() -> None:
     assert "flyball.toml:4" in str(caught.value)
     with pytest.raises(UnknownMetric, match="does not apply"):
         metric("rmse", "binary")
+
+
+@pytest.mark.parametrize("silent", [False, True])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_class_whose_rows_all_weigh_nothing_has_no_roc_curve(silent: bool, grouped: bool) -> None:
+    weights = np.where(silent == TRUTH, 0.0, WEIGHTS)
+    groups = np.arange(ROWS) // 4 if grouped else None
+    found = evaluate(
+        "binary", TRUTH, binary(CHANCE, [False, True]), classes=[False, True], weights=weights, groups=groups
+    )
+    assert "roc_auc" not in found
+    assert found
+    assert not any(np.isnan([item.value, item.low, item.high]).any() for item in found.values())
+
+
+def test_a_row_that_weighs_nothing_is_as_if_it_were_not_there() -> None:
+    heavy = RNG.random(ROWS) < 0.6
+    known = {"classes": [False, True], "replicates": 30}
+    weighed = evaluate("binary", TRUTH, binary(CHANCE, [False, True]), weights=np.where(heavy, WEIGHTS, 0.0), **known)
+    kept = evaluate("binary", TRUTH[heavy], binary(CHANCE[heavy], [False, True]), weights=WEIGHTS[heavy], **known)
+    assert weighed["roc_auc"] == kept["roc_auc"]
+
+
+def test_a_class_of_three_without_weight_is_passed_over_by_the_mean_of_areas() -> None:
+    truth = RNG.integers(0, 3, ROWS)
+    chance = RNG.dirichlet(np.ones(3), ROWS)
+    outputs = {"probability": chance, "prediction": chance.argmax(axis=1)}
+    found = evaluate("multiclass", truth, outputs, classes=[0, 1, 2], weights=np.where(truth == 2, 0.0, WEIGHTS))
+    rest = truth != 2
+    areas = [oracle.roc_auc_score((truth == c)[rest], chance[rest, c], sample_weight=WEIGHTS[rest]) for c in (0, 1)]
+    assert found["roc_auc"].value == pytest.approx(np.mean(areas))
+
+
+def test_the_baseline_learns_from_the_training_rows_as_they_weigh() -> None:
+    heavy = np.where(TRUTH, 9.0, 1.0)
+    share = float(heavy[TRUTH].sum() / heavy.sum())
+    guess = baseline("binary", TRUTH, TRUTH, classes=[False, True], train_weights=heavy)
+    assert guess["brier"].value == pytest.approx(np.mean((TRUTH - share) ** 2))
+    assert guess["recall"].value == 1.0  # the rarer class weighs more, so it is what is guessed
+    numbers = np.array([1.0, 2.0, 30.0, 40.0])
+    weights = np.array([1.0, 1.0, 0.0, 0.0])
+    known = baseline("regression", numbers, numbers[:2], train_weights=weights)
+    assert known["mae"].value == 0.5
+    assert known["interval_coverage"].value == 1.0
+    beyond = baseline("regression", numbers, numbers[2:], train_weights=weights)
+    assert beyond["interval_coverage"].value == 0.0
+
+
+def test_weights_that_are_all_equal_change_nothing_of_the_baseline() -> None:
+    numbers = RNG.normal(size=200)
+    plain = baseline("regression", numbers, numbers)
+    assert baseline("regression", numbers, numbers, train_weights=np.full(200, 2.0)) == plain

@@ -132,3 +132,11 @@ def test_a_class_that_only_the_future_knows_is_refused() -> None:
         plan_split(100, kind="time", by="ts", target=np.arange(100) >= 85, task="binary", seed=0)
     with pytest.raises(SplitImpossible, match="no cross-validation fold learns from two classes"):
         plan_split(100, kind="time", by="ts", target=np.arange(100) >= 79, task="binary", seed=0)
+
+
+def test_text_has_no_order_in_time() -> None:
+    order = np.array([f"{day}. March" for day in range(40)], dtype=object)
+    for moments in (order, order.astype(str)):
+        with pytest.raises(SplitImpossible, match="text") as caught:
+            plan_split(40, kind="time", by="day", order=moments, target=np.arange(40.0), task="regression", seed=0)
+        assert caught.value.fix

@@ -143,3 +143,27 @@ def test_an_unknown_metric_gets_a_near_miss() -> None:
     with pytest.raises(UnknownMetric, match="roc_acu") as caught:
         judge("production", {"roc_acu": ">= 0.5"}, evidence())
     assert '"roc_auc"' in str(caught.value)
+
+
+def counted(hits: int, positives: int, **more: Any) -> dict[str, Any]:
+    document = evidence(hits / positives, 0.0, 1.0, "recall")
+    counts = [[90, 10], [positives - hits, hits]]
+    return document | {"classes": ["no", "yes"], "positive_class": "yes", "confusion": {"counts": counts}} | more
+
+
+@pytest.mark.parametrize(("hits", "positives", "rule", "more"), [
+    (32, 50, ">= 0.66", 1), (56, 100, ">= 0.57", 1), (0, 100, ">= 0.29", 29), (32, 50, "> 0.66", 2), (1, 3, ">= 66 %", 1),
+    (4, 10, {"min": 0.7}, 3), (4, 10, {"min": 0.7, "exclusive": True}, 4),
+])  # fmt: skip
+def test_the_rows_still_to_be_found_are_the_fewest_that_pass(hits: int, positives: int, rule: Any, more: int) -> None:
+    passes_at = judge("p", {"recall": rule}, counted(hits, positives)).results[0].passes_at
+    assert passes_at.endswith(f": {more} more of its {positives} positive rows found")
+    assert judge("p", {"recall": rule}, counted(hits + more, positives)).passed
+    assert not judge("p", {"recall": rule}, counted(hits + more - 1, positives)).passed
+
+
+def test_rows_still_to_be_found_are_not_told_where_no_number_would_do_or_rows_weigh_differently() -> None:
+    weighted = counted(30, 50, data={"version": "d1", "weight": "importance"})
+    older = counted(30, 50) | {"metrics": {"test": {"recall": {"value": 0.55, "low": 0.5, "high": 0.7}}}}
+    for document, rule in ((counted(30, 50), "> 1"), (weighted, ">= 0.75"), (older, ">= 0.75")):
+        assert "more of its" not in judge("p", {"recall": rule}, document).results[0].passes_at

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from flyball.predictions.writer import GroupWriter, WriterBusy, WriterClosed
+from flyball.predictions.writer import BatchTooLarge, GroupWriter, WriterBusy, WriterClosed
 
 
 def test_what_gathers_during_a_write_goes_out_as_one_group_in_order():
@@ -48,9 +48,10 @@ def test_a_full_queue_refuses_and_recovers():
     release.set()
     for future in futures:
         future.result(10)
-    writer.submit([5, 6, 7, 8]).result(10)  # larger than the capacity, but alone
+    with pytest.raises(BatchTooLarge, match="at most 3"):
+        writer.submit([5, 6, 7, 8])  # alone, but larger than the capacity
     writer.close()
-    assert written == [0, 1, 2, 3, 5, 6, 7, 8]
+    assert written == [0, 1, 2, 3]
 
 
 def test_one_failing_group_fails_its_own_callers_only():

@@ -97,13 +97,18 @@ def anchor(*, folder: ProjectFolder = None, as_json: AsJson = False) -> Answer:
 
 
 @app.command
-def rebuild(*, folder: ProjectFolder = None, as_json: AsJson = False) -> Answer:
+def rebuild(*, accept_key: list[str] | None = None, folder: ProjectFolder = None, as_json: AsJson = False) -> Answer:
     """Write the tables of governed facts anew from the ledger alone.
 
     For example:
         flyball audit rebuild
+
+    Parameters
+    ----------
+    accept_key
+        The id of a signing key to believe although no older key endorsed it, after the older one was lost.
     """
     from flyball.project import open as open_project
 
-    data = open_project(folder).rebuild()
+    data = open_project(folder).rebuild(accept_key or [])
     return Answer(data, f"[green]✓[/] {data['entries']:,} entries replayed; {data['tables']} tables written anew")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -37,7 +38,7 @@ def init(
     target
         The column to predict.
     """
-    from flyball.cli.answer import bullet_list
+    from flyball.cli.answer import bullet_list, escape
     from flyball.cli.progress import console_progress
     from flyball.project import init as make
 
@@ -49,10 +50,10 @@ def init(
     data = made.to_dict()
     lines = [
         f"[bold]{name}[/]: {data['rows']:,} rows, {data['columns']} columns, a {data['task']} task ({data['task_why']})",
-        f"split     by {data['split']['kind']}: {data['split']['why']}",
+        f"split     by {data['split']['kind']}: {escape(data['split']['why'])}",
         *bullet_list("left out", [f"{item['column']}: {item['why']}" for item in data["left_out"]]),
         *bullet_list("noticed", data["notes"]),
-        f"wrote     {data['project_file']}",
-        f"next      {'cd ' + str(folder) + ' && ' if folder else ''}flyball run",
+        f"wrote     {escape(data['project_file'])}",
+        f"next      {escape(f'cd {shlex.quote(str(folder))} && ') if folder else ''}flyball run",
     ]
     return Answer(data, "\n".join(lines))

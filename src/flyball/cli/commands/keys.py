@@ -54,12 +54,12 @@ def revoke(key: str, *, reason: str, folder: ProjectFolder = None, as_json: AsJs
     """Revoke a key: bundles signed with it are refused from now on wherever the new trust document is used.
 
     For example:
-        flyball keys revoke 3f9a --reason "laptop stolen"
+        flyball keys revoke 3f9a51c07be2 --reason "laptop stolen"
 
     Parameters
     ----------
     key
-        The key's id, or the beginning of it.
+        The key's id, or at least its first 8 digits.
     reason
         Why; it goes into the ledger.
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flyball.cli.answer import Answer
+from flyball.cli.answer import Answer, escape
 from flyball.cli.options import AsJson, ProjectFolder
 
 __all__ = ["predict"]
@@ -38,7 +38,5 @@ def predict(
     from flyball.project import open as open_project
 
     data = open_project(folder).predict_file(ref, source, destination)
-    return Answer(
-        data,
-        f"[green]✓[/] {data['rows']:,} rows scored by {data['version_ref']} in {data['seconds']:.1f} s: {destination}",
-    )
+    done = f"{data['rows']:,} rows scored by {data['version_ref']} in {data['seconds']:.1f} s"
+    return Answer(data, f"[green]✓[/] {done}: {escape(destination)}")

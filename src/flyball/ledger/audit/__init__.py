@@ -82,10 +82,11 @@ def _judge(
     return history, seals, payloads
 
 
-def rebuild(ledger: Ledger) -> dict[str, int]:
+def rebuild(ledger: Ledger, *, accepted_keys: Collection[str] = ()) -> dict[str, int]:
     """Drop the governed tables and the recorded end, and write them anew from the ledger; return rows by table.
 
-    Raises LedgerDamaged when the ledger itself does not hold.
+    accepted_keys: ids of signing keys to take without the word of the key before them. Raises LedgerDamaged when the
+    ledger itself does not hold.
     """
     from flyball.ledger.ledger import LedgerDamaged
 
@@ -95,7 +96,7 @@ def rebuild(ledger: Ledger) -> dict[str, int]:
     with ledger.database.write("ledger.rebuild") as tx:
         findings = Findings()
         with sqlite.tolerant(tx.connection):
-            history, seals, _ = _judge(tx.connection, findings, [], ())
+            history, seals, _ = _judge(tx.connection, findings, [], accepted_keys)
         if findings.problems:
             first = findings.problems[0]
             raise LedgerDamaged(
