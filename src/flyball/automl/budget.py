@@ -40,6 +40,11 @@ class Budget:
         end = self.seconds - 0.8 * self.reserve
         return lambda: self.used >= end
 
+    def within(self, seconds: float) -> Callable[[], bool]:
+        """A flag that rises `seconds` from now, even if the search has no time left."""
+        end = self.used + seconds
+        return lambda: self.used >= end
+
     def until(self, seconds: float) -> Callable[[], bool]:
         """A flag that rises `seconds` from now, or when the search has no time left, whichever is earlier."""
         end = min(self.used + seconds, self.seconds - self.reserve)

@@ -131,7 +131,8 @@ class Linear:
     def grow(self, result: Result, weight: float, budget: Budget) -> Grown:
         problem = result.views[0].problem
         path = PENALTIES[: PENALTIES.index(result.chosen) + 1]
-        stop = budget.until(max(0.3, 2 * result.seconds))
+        # By its own measure and not the search's end: a refit cut off at its start would be no model at all.
+        stop = budget.within(max(0.5, 2 * result.seconds))
         model = fit_linear(problem, np.arange(problem.rows), stop=stop, penalties=path)[-1]
         return Grown(
             [Member(self.name, "linear", weight, problem.frame.sources, linear=model, candidate=self.name)], {}

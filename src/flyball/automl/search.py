@@ -317,6 +317,7 @@ class _Search:
         return problem.loss.value(result.margin[rows], problem.target[rows], problem.weight[rows])
 
     def _leaderboard(self, weights: dict[str, float]) -> list[dict[str, Any]]:
+        common = {"loss": self.problem.loss.name}
         entries = [
             {
                 "name": result.candidate.name,
@@ -325,10 +326,9 @@ class _Search:
                 "seconds": round(result.seconds, 3),
                 "weight": weights.get(result.candidate.name, 0.0),
                 "status": "stopped by the budget" if result.stopped else "done",
+                **common,
             }
             for result in sorted(self.results, key=lambda result: result.score)
         ]
-        return entries + [
-            {"name": c.name, "family": c.family, "score": None, "seconds": 0.0, "weight": 0.0, "status": "no time left"}
-            for c in self.skipped
-        ]
+        absent = {"score": None, "seconds": 0.0, "weight": 0.0, "status": "no time left", **common}
+        return entries + [{"name": each.name, "family": each.family, **absent} for each in self.skipped]

@@ -53,6 +53,8 @@ def run_summary(data: Data) -> Group:
     parts: list[Any] = ["\n".join(head), _metric_table(data)]
     if data["gates"]:
         parts.append(gate_table("", data["gates"]))
+    if data.get("notes"):
+        parts.append("\n".join(bullet_list("noted", list(data["notes"]))))
     parity = data["parity"]
     foot = [
         f"graph     equals the fitted model on {parity['rows']:,} rows (largest difference {parity['max_abs_diff']:.1e})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from flyball.automl import infer_task
 from flyball.data import Table, Target, look, prepare_target
-from flyball.evaluation import SplitPlan, Task, default_metric, metric, plan_split
+from flyball.evaluation import SplitPlan, Task, default_metric, label_codes, metric, plan_split
 from flyball.pipeline.personal import finding_without_values, personal_columns
 from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion, check_columns
@@ -119,7 +119,7 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
         personal=personal,
         leaks=tuple(found["leaks"]),
         findings=tuple(found["columns"]),
-        plan=_plan(table, target, task, settings, found["structure"]),
+        plan=_plan(table, target, task, settings=settings, found=found, used=used),
         weights=_weights(table, settings),
         notes=(*dataset.notes, *target.notes, *found["notes"]),
     )
@@ -161,8 +161,20 @@ def _columns(
     return used, left_out
 
 
-def _plan(table: Table, target: Target, task: Task, settings: LoopSettings, structure: Mapping[str, Any]) -> SplitPlan:
-    """The split that the project file declares, or else the one that the data shows."""
+def _plan(
+    table: Table,
+    target: Target,
+    task: Task,
+    *,
+    settings: LoopSettings,
+    found: Mapping[str, Any],
+    used: tuple[str, ...],
+) -> SplitPlan:
+    """The split that the project file declares, or else the one that the data shows.
+
+    Where rows stand in the table more than once, copies stay on one side of a random split too.
+    """
+    structure = found["structure"]
     kind, by = structure["kind"], structure["by"]
     confidence, why = structure["confidence"], structure["why"]
     if settings.split not in ("auto", kind):
@@ -172,10 +184,22 @@ def _plan(table: Table, target: Target, task: Task, settings: LoopSettings, stru
         by = "row_order"
     order = table[by] if kind == "time" and by in table else None
     groups = table[by] if kind == "group" and by in table else None
+    if kind == "random" and any(finding["kind"] == "duplicate rows" for finding in found["columns"]):
+        groups = _copies([*(table[name] for name in used), target.values])
+        why += "; rows stand in the table more than once, and copies are kept on one side"
     return plan_split(
         table.rows, kind=kind, by=by, order=order, groups=groups, target=target.values, task=task,
         seed=settings.seed, confidence=confidence, why=why,
     )  # fmt: skip
+
+
+def _copies(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
+    """A code for each row, (rows,): rows that agree in every column share one."""
+    codes = np.zeros(len(columns[0]), dtype=np.int64)
+    for values in columns:
+        levels = label_codes(np.asarray(values))
+        codes = label_codes(codes * (int(levels.max()) + 1) + levels)
+    return codes
 
 
 def _weights(table: Table, settings: LoopSettings) -> NDArray[np.float64] | None:

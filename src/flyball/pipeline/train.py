@@ -129,7 +129,7 @@ def _depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSetti
 
 
 def _note(outputs: Mapping[str, Any]) -> str:
-    tried = len(outputs["leaderboard"])
+    tried = sum(entry["score"] is not None for entry in outputs["leaderboard"])
     return f"{tried} candidates; the graph equals the model on {outputs['parity']['rows']:,} rows"
 
 

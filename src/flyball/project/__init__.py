@@ -8,15 +8,15 @@ if TYPE_CHECKING:
     from flyball.project.audit import open_for_audit
     from flyball.project.handles import Dataset, LearnedModel, Version
     from flyball.project.opening import init, open  # noqa: A004
-    from flyball.project.project import Project
+    from flyball.project.project import Project, ReasonMissing
 
-__all__ = ["Dataset", "LearnedModel", "Project", "Version", "init", "open", "open_for_audit"]
+__all__ = ["Dataset", "LearnedModel", "Project", "ReasonMissing", "Version", "init", "open", "open_for_audit"]
 
 _HOMES = {
     "audit": ("open_for_audit",),
     "handles": ("Dataset", "LearnedModel", "Version"),
     "opening": ("init", "open"),
-    "project": ("Project",),
+    "project": ("Project", "ReasonMissing"),
 }
 
 

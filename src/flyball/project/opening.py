@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -143,7 +143,7 @@ def _look(name: str, source: Path, target: str, folder: Path, progress: Progress
         "leaks": [dict(leak) for leak in examined.leaks],
         "left_out": [dict(item) for item in examined.left_out],
         "personal": list(examined.personal),
-        "notes": list(examined.notes),
+        "notes": [*examined.notes, *_marked(examined.findings)],
     }
     findings = [f"{item['column']} is left out: {item['why']}" for item in facts["left_out"]]
     text = write_project(
@@ -153,6 +153,15 @@ def _look(name: str, source: Path, target: str, folder: Path, progress: Progress
         findings=[f"split by {plan.kind}: {plan.why}", *findings],
     )
     return facts, text
+
+
+def _marked(findings: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What the look found and left in place, for people to judge."""
+    return [
+        f"{item['column'] + ': ' if item['column'] else ''}{item['what']} ({item['why']})"
+        for item in findings
+        if item["action"] == "mark"
+    ]
 
 
 def _seen_from(folder: Path, source: Path) -> str:

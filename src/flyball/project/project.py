@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +19,7 @@ from flyball.ledger import Actor, KeyFiles, KeyRing, Ledger
 from flyball.pipeline import Gate, Loop, LoopSettings, Registration
 from flyball.pipeline.blobs import get_bytes
 from flyball.project.handles import Dataset, LearnedModel, Version
-from flyball.registry import REGISTRY, ModelVersion, Registry
+from flyball.registry import REGISTRY, AliasMoved, ModelVersion, Registry
 from flyball.store import Database, FileArtifacts, StepCache
 from flyball_runtime.bundle import Bundle, open_bundle, read_files
 from flyball_runtime.errors import BadInput, InternalError, near_miss
@@ -32,9 +33,19 @@ if TYPE_CHECKING:
     from flyball.project.view import ProjectDocuments
     from flyball.reports import Report
 
-__all__ = ["STATE_FOLDER", "LedgerRolledBack", "ModelNotDeclared", "Outcome", "Project", "Promotion", "TargetMissing"]
+__all__ = [
+    "STATE_FOLDER",
+    "LedgerRolledBack",
+    "ModelNotDeclared",
+    "Outcome",
+    "Project",
+    "Promotion",
+    "ReasonMissing",
+    "TargetMissing",
+]
 
 STATE_FOLDER = ".flyball"
+_PROMOTION_TRIES = 20
 
 
 class ModelNotDeclared(BadInput):
@@ -47,6 +58,12 @@ class LedgerRolledBack(InternalError):
     """The ledger lacks entries that it once had, so nothing is added: the history would fork."""
 
     code = "FB-PROJECT-010"
+
+
+class ReasonMissing(BadInput):
+    """An action that people answer for was asked without a reason; the ledger keeps the reason."""
+
+    code = "FB-PROJECT-011"
 
 
 class TargetMissing(BadInput):
@@ -252,18 +269,22 @@ class Project:
 
     def promote(self, ref: str, alias: str, *, reason: str = "", actor: Actor | None = None) -> Promotion:
         """Let `alias` point to a version, if its gate's rules are met. Raises GateRefused; the ledger tells either way."""
-        from flyball.governance import promote
-
         self._check_writable()
         version = self.registry.resolve(ref)
         self.check_signature(version)
+        for _ in range(_PROMOTION_TRIES):
+            with suppress(AliasMoved):  # somebody else moved it after it was judged: judge again
+                return self._promote(version, alias, reason, actor or self.actor)
+        return self._promote(version, alias, reason, actor or self.actor)
+
+    def _promote(self, version: ModelVersion, alias: str, reason: str, actor: Actor) -> Promotion:
+        from flyball.governance import promote
+
         held = {now.alias: now.number for now in self.registry.aliases(version.model)}.get(alias)
         if held == version.number:
             return Promotion(version, alias, held, False, None, None)
         rules = self.config.gate[alias].raw if alias in self.config.gate else {}
-        move = promote(
-            self.registry, version, alias, rules, actor or self.actor, reason=reason, where=self.config.where
-        )
+        move = promote(self.registry, version, alias, rules, actor, reason=reason, where=self.config.where)
         return Promotion(version, alias, held, True, move.seq, move.details.get("gate"))
 
     def verdict(self, version: ModelVersion, alias: str) -> dict[str, Any]:

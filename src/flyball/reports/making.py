@@ -43,12 +43,15 @@ def search(evidence: Evidence) -> str:
     spent = f" in {duration(budget['used_seconds'])}" if budget.get("used_seconds") is not None else ""
     allowed = f" of {duration(budget['seconds'])} allowed" if budget.get("seconds") is not None else ""
     chosen = [one for one in found if float(one.get("weight") or 0) > 0]
-    lead = f"{len(found)} candidates were tried{spent}{allowed}; {len(chosen)} make up the model."
+    tried = sum(isinstance(one.get("score"), int | float) for one in found)
+    left = f", {len(found) - tried} had no time left" if tried < len(found) else ""
+    lead = f"{tried} candidates were tried{spent}{allowed}{left}; {len(chosen)} make up the model."
     entries = [
         Entry(str(one.get("name")), float(one["score"]), float(one.get("weight") or 0) > 0)
         for one in found if isinstance(one.get("score"), int | float)
     ]  # fmt: skip
-    label = evidence.label(evidence.metric)
+    # What the search compares is its loss on rows it had not seen, in the units that it learns in; lower is better.
+    label = str(found[0].get("loss") or evidence.label(evidence.metric))
     chart = leaderboard(entries[:15], title=f"Candidates by {label}", metric=label, style=False)
     rows = [
         [f"{e(one.get('name'))}<small>{e(one.get('family'))}</small>", number(one.get("score"), 4),

@@ -126,7 +126,7 @@ def _split(split: Mapping[str, Any]) -> str:
 def _gap(evidence: Evidence) -> str:
     gap = evidence.part("random_gap")
     if not gap or gap.get("random") is None or gap.get("honest") is None:
-        return "The same<small>the rows are independent, so a random split is the honest one</small>"
+        return "The same<small>the honest split is the random one</small>"
     name = str(gap.get("metric") or evidence.metric)
     label = evidence.label(name)
     difference = float(gap["random"]) - float(gap["honest"])

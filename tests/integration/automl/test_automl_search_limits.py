@@ -220,3 +220,26 @@ def test_what_learning_refuses_says_why_and_what_to_do(weights: np.ndarray) -> N
             fit(table, options.pop("target", table["x0"]), **options)
         assert caught.value.why
         assert caught.value.fix
+
+
+def test_a_linear_model_whose_refit_begins_late_is_still_that_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The clock stands at the end of the search when the ensemble is concluded; the answer must not be the prior."""
+    from flyball.automl import search
+
+    clock = [0.0]
+    run = search._Search.run
+
+    def late(self: search._Search) -> None:
+        run(self)
+        clock[0] = 8.7
+
+    monkeypatch.setattr(search._Search, "run", late)
+    rng = np.random.default_rng(0)
+    columns = {f"x{place}": rng.normal(size=1000) for place in range(3)}
+    target = 3 * columns["x0"] + 2 * columns["x1"] + 0.1 * rng.normal(size=1000)
+    table = Table(Schema(tuple(Field(name, "number", "float") for name in columns)), columns)
+    rows = np.arange(1000)
+    folds = [(rows[rows % 5 != k], rows[rows % 5 == k]) for k in range(5)]
+    learned = search.learn(table, target, folds=folds, budget_seconds=10, seed=0, monotonic=lambda: clock[0])
+    error = learned.pipeline.predict(table)["prediction"] - target
+    assert float(np.sqrt(np.mean(error**2))) < 0.5

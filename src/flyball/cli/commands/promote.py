@@ -31,7 +31,11 @@ def promote(
         Why; it goes into the ledger.
     """
     from flyball.cli.summary import gate_table
+    from flyball.project import ReasonMissing
     from flyball.project import open as open_project
+
+    if not reason.strip():
+        raise ReasonMissing("a promotion needs a reason", fix='say why: --reason "quarterly refresh"')
 
     data = open_project(folder).promote(ref, alias, reason=reason).to_dict()
     if not data["moved"]:
