@@ -47,6 +47,7 @@ def init(
         made = make(name, source=from_, target=target, directory=folder or Path(), progress=progress)
     finally:
         progress.close()
+    made.project.close()
     data = made.to_dict()
     lines = [
         f"[bold]{name}[/]: {data['rows']:,} rows, {data['columns']} columns, a {data['task']} task ({data['task_why']})",
