@@ -5,6 +5,7 @@ from flyball.evaluation.diagnostics import calibration_bins, confusion, curves, 
 from flyball.evaluation.evaluate import baseline, class_codes, evaluate
 from flyball.evaluation.interval import Interval, wilson
 from flyball.evaluation.metrics import METRICS, TASKS, Metric, Task, UnknownMetric, UnknownTask, default_metric, metric
+from flyball.evaluation.replication import replication_interval
 from flyball.evaluation.resampling import label_codes, time_blocks
 from flyball.evaluation.splits import SplitImpossible, SplitKind, SplitPlan, plan_split
 
@@ -31,6 +32,7 @@ __all__ = [
     "label_codes",
     "metric",
     "plan_split",
+    "replication_interval",
     "residual_bins",
     "time_blocks",
     "wilson",

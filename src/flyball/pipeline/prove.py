@@ -15,6 +15,8 @@ from flyball.automl import random_gap
 from flyball.core.clock import Clock, rfc3339
 from flyball.core.progress import Progress
 from flyball.evaluation import (
+    METRICS,
+    Interval,
     baseline,
     calibration_bins,
     class_codes,
@@ -22,6 +24,7 @@ from flyball.evaluation import (
     curves,
     evaluate,
     plan_split,
+    replication_interval,
     residual_bins,
 )
 from flyball.explain import explain
@@ -181,17 +184,49 @@ class _Prover:
         }
         validated = np.flatnonzero(np.isfinite(self._trained.out_of_fold).all(axis=1))
         if len(validated):
-            rows = plan.train[validated]
-            cv = {
-                **common, "seed": self._settings.seed, "groups": plan.units_of(rows),
-                "weights": None if weights is None else weights[rows],
-            }  # fmt: skip
-            outputs = self._as_outputs(self._trained.out_of_fold[validated])
-            measured["cv"] = evaluate(examined.task, train_truth[validated], outputs, **cv)
+            measured["cv"] = self._cross_validated(train_truth, validated)
         return {
-            part: {name: interval.to_dict() for name, interval in measured.get(part, {}).items()}
-            for part in ("cv", "test", "baseline")
+            "test": {name: found.to_dict() for name, found in self._next_time(measured, train_truth).items()},
+            "sampling": {name: found.to_dict() for name, found in measured["test"].items()},
+            **{
+                part: {name: interval.to_dict() for name, interval in measured.get(part, {}).items()}
+                for part in ("cv", "baseline")
+            },
         }
+
+    def _cross_validated(self, truth: NDArray[Any], rows: NDArray[np.intp]) -> dict[str, Interval]:
+        """Metrics of out-of-fold values; truth: (training rows,), rows: positions among the training rows."""
+        examined, plan = self._examined, self._examined.plan
+        table_rows, weights = plan.train[rows], examined.weights
+        return evaluate(
+            examined.task, truth[rows], self._as_outputs(self._trained.out_of_fold[rows]),
+            classes=self._pipeline.class_values, positive=self._pipeline.positive, seed=self._settings.seed,
+            groups=plan.units_of(table_rows), weights=None if weights is None else weights[table_rows],
+        )  # fmt: skip
+
+    def _next_time(self, measured: Mapping[str, Mapping[str, Interval]], truth: NDArray[Any]) -> dict[str, Interval]:
+        """The test's figures with the intervals that as many new rows will fall into.
+
+        In time order each fold is a stretch of time; elsewhere all folds together are rows like the test's.
+        """
+        plan = self._examined.plan
+        periods = self._by_period(truth) if plan.kind == "time" else []
+        pooled = {} if plan.kind == "time" else measured.get("cv", {})
+        return {
+            name: replication_interval(
+                METRICS[name], found, pooled=pooled.get(name), periods=[each[name] for each in periods if name in each]
+            )
+            for name, found in measured["test"].items()
+        }
+
+    def _by_period(self, truth: NDArray[Any]) -> list[dict[str, Interval]]:
+        """The figures of each fold, oldest first."""
+        plan = self._examined.plan
+        place = np.full(self._examined.table.rows, -1, dtype=np.intp)
+        place[plan.train] = np.arange(len(plan.train))
+        seen = np.asarray(np.isfinite(self._trained.out_of_fold).all(axis=1))
+        stretches = [rows[seen[rows]] for rows in (place[validate] for _, validate in plan.folds)]
+        return [self._cross_validated(truth, rows) for rows in stretches if len(rows)]
 
     def _unmeasured(self) -> list[str]:
         """What to say when the metric to be best at is undefined on the test rows."""

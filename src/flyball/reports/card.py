@@ -68,7 +68,10 @@ def _use(known: Evidence) -> str:
 
 def _measured(known: Evidence) -> str:
     rows = known.part("split").get("test_rows")
-    lines = [f"## Quality\n\nOn {number(rows)} test rows, with 90 % intervals; the baseline looks at no column.\n"]
+    lines = [
+        f"## Quality\n\nOn {number(rows)} test rows, with the interval that holds, at 90 %, the figure of as many new "
+        "rows; the baseline looks at no column.\n"
+    ]
     lines += ["| metric | test | cross-validation | baseline |", "|---|---|---|---|"]
     for name in known.metrics:
         cells = " | ".join(known.shown(part, name) for part in ("test", "cv", "baseline"))

@@ -77,7 +77,7 @@ def _score(evidence: Evidence, name: str, found: Mapping[str, Any]) -> str:
     interval = evidence.shown("test", name).partition(" ")[2]
     return (
         f'<div><h2>{e(evidence.label(name))} on rows it never saw</h2><p class="score">{e(number(found["value"]))}'
-        f'<small>90 % interval {e(interval or "–")}</small></p><p class="lead">{e(meaning)} {_against(evidence)}</p></div>'
+        f'<small>90 % of new tests {e(interval or "–")}</small></p><p class="lead">{e(meaning)} {_against(evidence)}</p></div>'
         f"<div>{chart}</div>"
     )
 

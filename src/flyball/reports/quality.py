@@ -16,9 +16,10 @@ def quality(evidence: Evidence) -> str:
     rows = evidence.part("split").get("test_rows")
     judged = f"{number(rows)} test rows" if rows is not None else "the test rows"
     lead = (
-        f"Measured on {judged} that took no part in making the model; brackets hold 90 % intervals over the "
-        "independent units of the split. The baseline knows the target's distribution and looks at no column. "
-        "An arrow says which way is better."
+        f"Measured on {judged} that took no part in making the model. The bracket behind a test figure holds, at 90 %, "
+        "the figure of as many new rows; the others are 90 % confidence intervals. All resample the independent units "
+        "of the split. The baseline knows the target's distribution and looks at no column. An arrow says which way is "
+        "better."
     )
     charts = "".join([*_classifier_charts(evidence), *_regressor_charts(evidence)])
     grid = f'<div class="grid">{charts}</div>' if charts else ""
