@@ -7,7 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["TABLES", "RealTable", "data_folder", "write_parquet"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["TABLES", "RealTable", "data_folder", "take_parquet", "write_parquet"]
 
 _DEFAULT = Path(__file__).resolve().parent.parent.parent / "shared" / "data"
 
@@ -113,3 +116,15 @@ def write_parquet(query: str, path: Path) -> None:
 
     with duckdb.connect() as connection:
         connection.sql(query.replace("{data}", str(data_folder()))).write_parquet(str(path))
+
+
+def take_parquet(source: Path, rows: NDArray[np.intp], path: Path) -> None:
+    """Some rows of a Parquet file, in the order of the file and with its types, as another one."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.register("wanted", {"row": np.sort(rows)})
+        connection.sql(
+            f"select * exclude (file_row_number) from read_parquet('{source}', file_row_number = true)"
+            " where file_row_number in (select row from wanted) order by file_row_number"
+        ).write_parquet(str(path))

@@ -28,8 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 import flyball as fb
-from benchmarks._tables import TABLES, RealTable, data_folder, write_parquet
-from flyball.data import Table, read_source, to_parquet_bytes
+from benchmarks._tables import TABLES, RealTable, data_folder, take_parquet, write_parquet
+from flyball.data import Table, read_source
 from flyball.evaluation import Interval, auc_interval, evaluate, label_codes, time_blocks
 
 ORIGINS = (0.5, 0.6, 0.7, 0.8, 0.9)
@@ -84,7 +84,7 @@ def _measure(known: RealTable, budget: float) -> Iterator[list[Cell]]:
         table = read_source(home / "all.parquet", name=known.name).table
         units, cuts = _cuts(known, table)
         for number, (before, after) in enumerate(cuts):
-            (home / "learn.parquet").write_bytes(to_parquet_bytes(table.take(before)))
+            take_parquet(home / "all.parquet", before, home / "learn.parquet")
             learned = _learn(home, known, budget)
             yield _cells(known, number, table, (before, after), units=units, learned=learned)
 
