@@ -112,6 +112,11 @@ def status_summary(data: Data) -> Group:
         f"ledger    {ledger['entries']:,} entries, head {ledger['head'][:16]}…; flyball audit verify checks them"
     )
     parts.append(f"log       {data['predictions']:,} predictions, {data['outcomes']:,} with their outcome")
+    parts += [
+        f"[red]alert {alert['number']}[/]   {escape(alert['model'])}@{alert['version']}, {alert['severity']}, "
+        f"{alert['state']}: {escape(', '.join(column['column'] for column in alert['columns'] or alert['scores']))}; flyball alerts list"
+        for alert in data["alerts"]
+    ]
     return Group(*parts)
 
 

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flyball.config.budget import Budget, BudgetInvalid
     from flyball.config.duration import DurationInvalid, parse_duration
     from flyball.config.load import (
         ConfigInvalid,
@@ -16,11 +17,21 @@ if TYPE_CHECKING:
         load_project,
         parse_project,
     )
-    from flyball.config.model import DataConfig, GateConfig, MetricRule, ModelConfig, ProjectConfig, ProjectSection
+    from flyball.config.model import (
+        DataConfig,
+        GateConfig,
+        MetricRule,
+        ModelConfig,
+        MonitorConfig,
+        ProjectConfig,
+        ProjectSection,
+    )
     from flyball.config.write import write_project
 
 __all__ = [
     "PROJECT_FILE",
+    "Budget",
+    "BudgetInvalid",
     "ConfigInvalid",
     "ConfigMissing",
     "ConfigSyntax",
@@ -31,6 +42,7 @@ __all__ = [
     "GateConfig",
     "MetricRule",
     "ModelConfig",
+    "MonitorConfig",
     "ProjectConfig",
     "ProjectSection",
     "load_project",
@@ -42,6 +54,7 @@ __all__ = [
 PROJECT_FILE = "flyball.toml"
 
 _HOMES = {
+    "budget": ("Budget", "BudgetInvalid"),
     "duration": ("DurationInvalid", "parse_duration"),
     "load": (
         "ConfigInvalid",
@@ -52,7 +65,15 @@ _HOMES = {
         "load_project",
         "parse_project",
     ),
-    "model": ("DataConfig", "GateConfig", "MetricRule", "ModelConfig", "ProjectConfig", "ProjectSection"),
+    "model": (
+        "DataConfig",
+        "GateConfig",
+        "MetricRule",
+        "ModelConfig",
+        "MonitorConfig",
+        "ProjectConfig",
+        "ProjectSection",
+    ),
     "write": ("write_project",),
 }
 

@@ -16,6 +16,7 @@ from flyball.config.model import (
     DataConfig,
     GateConfig,
     ModelConfig,
+    MonitorConfig,
     ProjectConfig,
     ProjectSection,
     is_name,
@@ -142,7 +143,12 @@ def _syntax(error: tomllib.TOMLDecodeError, text: str, file: str) -> ConfigSynta
     )
 
 
-_SECTIONS: dict[str, type[BaseModel]] = {"data": DataConfig, "model": ModelConfig, "gate": GateConfig}
+_SECTIONS: dict[str, type[BaseModel]] = {
+    "data": DataConfig,
+    "model": ModelConfig,
+    "gate": GateConfig,
+    "monitor": MonitorConfig,
+}
 
 
 def _unknown_sections(raw: dict[str, Any]) -> list[_Complaint]:
@@ -207,7 +213,7 @@ def _bad_names(raw: dict[str, Any]) -> list[_Complaint]:
             f'"{name}" cannot name a {noun}',
             fix="use up to 64 letters, digits, - and _, beginning with a letter or digit",
         )
-        for section, noun in (("data", "dataset"), ("model", "model"), ("gate", "alias"))
+        for section, noun in (("data", "dataset"), ("model", "model"), ("gate", "alias"), ("monitor", "model"))
         if isinstance(raw.get(section), dict)
         for name, value in raw[section].items()
         if isinstance(value, dict) and not is_name(name)
@@ -239,6 +245,15 @@ def _cross_checks(config: ProjectConfig, metrics: Collection[str]) -> list[_Comp
             )
         if model.metric is not None and model.metric not in metrics:
             complaints.append(_unknown_metric(("model", name, "metric"), model.metric, metrics))
+    complaints += [
+        _Complaint(
+            ("monitor", name),
+            f'there is no model "{name}" to watch',
+            fix=near_miss(name, config.model) or f"declared are: {', '.join(config.model)}",
+        )
+        for name in config.monitor
+        if config.model and name not in config.model
+    ]
     for alias, gate in config.gate.items():
         for rule in gate.rules:
             if rule.metric not in metrics:

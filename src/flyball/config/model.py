@@ -19,10 +19,20 @@ from pydantic import (
     model_validator,
 )
 
+from flyball.config.budget import Budget, BudgetInvalid
 from flyball.config.duration import DurationInvalid, parse_duration
 from flyball.config.positions import KeyPath, Position
 
-__all__ = ["KNOWN_METRICS", "DataConfig", "GateConfig", "MetricRule", "ModelConfig", "ProjectConfig", "ProjectSection"]
+__all__ = [
+    "KNOWN_METRICS",
+    "DataConfig",
+    "GateConfig",
+    "MetricRule",
+    "ModelConfig",
+    "MonitorConfig",
+    "ProjectConfig",
+    "ProjectSection",
+]
 
 KNOWN_METRICS = (
     "accuracy",
@@ -211,6 +221,40 @@ def _bound(metric: str, side: str, value: Any) -> float | None:
     return float(value)
 
 
+class MonitorConfig(_Section):
+    """`[monitor.MODEL]`: how the prediction log of a model is watched. `every` is in seconds.
+
+    A window is what was asked in each `every`, or each `window` rows in turn; `window` None with `every` None: 500.
+    """
+
+    every: Annotated[Duration, Field(ge=1.0)] | None = None
+    window: Annotated[int, Field(ge=10, le=1_000_000)] | None = None
+    false_alarms: Text = "1 per 1000 windows"
+    fewest: Annotated[int, Field(ge=10)] = 50
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> MonitorConfig:
+        if self.every is not None and self.window is not None:
+            raise ValueError("a window ends by time (every) or by rows (window), not by both")
+        if self.every is None and self.rows < self.fewest:
+            raise ValueError(f"windows of {self.rows} rows never hold the fewest {self.fewest}: lower fewest")
+        try:
+            _ = self.budget
+        except BudgetInvalid as error:
+            raise ValueError(f"{error.what}: {error.why}; {error.fix}") from error
+        return self
+
+    @property
+    def rows(self) -> int:
+        """Rows of a window that ends by rows."""
+        return self.window or 500
+
+    @property
+    def budget(self) -> Budget:
+        """The false alarms that a model may raise while nothing changes."""
+        return Budget.parse(self.false_alarms, every_seconds=self.every)
+
+
 class ProjectConfig(_Section):
     """A whole project file. `path` is the file; `where` tells the line that a value was written on."""
 
@@ -218,6 +262,7 @@ class ProjectConfig(_Section):
     data: dict[str, DataConfig] = {}
     model: dict[str, ModelConfig] = {}
     gate: dict[str, GateConfig] = {}
+    monitor: dict[str, MonitorConfig] = {}
 
     _path: Path = PrivateAttr(default=Path("flyball.toml"))
     _positions: dict[KeyPath, Position] = PrivateAttr(default_factory=dict)

@@ -13,6 +13,7 @@ from flyball.core.progress import Cancellation, Progress
 from flyball.core.version import __version__
 from flyball.governance import Verdict, git_commit, judge_evidence, sign_bundle
 from flyball.ledger import Actor, KeyRing, Ledger
+from flyball.monitoring.watched import WATCHED_NAME
 from flyball.pipeline.candidate import Candidate
 from flyball.pipeline.examine import examine
 from flyball.pipeline.prove import prove
@@ -142,7 +143,9 @@ class Loop:
             model, task=candidate.evidence["task"], build=build, evidence=dict(candidate.evidence),
             dataset_version=candidate.dataset.version, run_id=run_id, actor=actor, reason=reason,
             gates=[verdict.to_dict() for verdict in verdicts],
-            attachments={name: candidate.trained.digests[name] for name in ("pipeline", "out_of_fold")},
+            attachments={
+                name: candidate.evidence["artifacts"][name] for name in ("pipeline", "out_of_fold", WATCHED_NAME)
+            },
         )  # fmt: skip
         return Registration(version, verdicts, unchanged=False)
 

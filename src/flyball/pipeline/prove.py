@@ -29,6 +29,7 @@ from flyball.evaluation import (
 )
 from flyball.explain import explain
 from flyball.governance import environment
+from flyball.monitoring.watched import WATCHED_NAME
 from flyball.pipeline.blobs import get_bytes, get_json, present, put_bytes, put_json
 from flyball.pipeline.examine import Examined
 from flyball.pipeline.plain import plain
@@ -36,6 +37,7 @@ from flyball.pipeline.read import DatasetVersion
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
 from flyball.pipeline.train import Trained
+from flyball.pipeline.watched import in_their_order, watched
 from flyball.store import ArtifactStore
 from flyball_runtime import golden
 from flyball_runtime.profile import Profile
@@ -48,6 +50,7 @@ _GOLDEN_ROWS = 128
 _EXAMPLES = 3
 _EFFECT_COLUMNS = 4
 _EXPLAINED_ROWS = 400
+_KEPT = ("evidence", "reference", "golden", WATCHED_NAME)
 _STEP = "prove"
 Outputs = Mapping[str, NDArray[Any]]
 
@@ -79,10 +82,12 @@ def prove(
     def work() -> dict[str, Any]:
         prover = _Prover(dataset, examined, trained, settings, progress)
         evidence = plain(prover.evidence(clock.now(), code))
+        evidence["artifacts"][WATCHED_NAME] = put_bytes(artifacts, prover.watched())
         return {
             "evidence": put_json(artifacts, evidence),
             "reference": put_bytes(artifacts, prover.reference()),
             "golden": put_bytes(artifacts, prover.golden()),
+            WATCHED_NAME: evidence["artifacts"][WATCHED_NAME],
             "metric": examined.metric,
             "value": evidence["metrics"]["test"].get(examined.metric, {}).get("value"),
         }
@@ -93,9 +98,9 @@ def prove(
     }  # fmt: skip
     outputs = runner.run(
         _STEP, depends_on, work, note=_note,
-        usable=lambda made: present(artifacts, [made["evidence"], made["reference"], made["golden"]]),
+        usable=lambda made: set(_KEPT) <= set(made) and present(artifacts, [made[name] for name in _KEPT]),
     )  # fmt: skip
-    digests = {name: outputs[name] for name in ("evidence", "reference", "golden")}
+    digests = {name: outputs[name] for name in _KEPT}
     reference, rows = get_bytes(artifacts, digests["reference"]), get_bytes(artifacts, digests["golden"])
     return Proved(get_json(artifacts, digests["evidence"]), reference, rows, digests)
 
@@ -321,8 +326,13 @@ class _Prover:
         """The profile of the training rows in blocks, without columns marked personal."""
         self._progress.update(_STEP, 0.9, "reference profile and golden rows")
         kept = [name for name in self._pipeline.schema.names if name not in self._examined.personal]
-        rows = self._examined.table.take(self._examined.plan.train).select(kept)
-        return Profile.build(dict(rows.columns), rows.schema).to_bytes()
+        train = self._examined.plan.train
+        rows = self._examined.table.take(train).select(kept)
+        return Profile.build(dict(rows.columns), rows.schema, order=in_their_order(self._examined, train)).to_bytes()
+
+    def watched(self) -> bytes:
+        """Which rows were learned from, and the scores of the test rows: what windows of requests are held against."""
+        return watched(self._examined, self._pipeline, self._outputs).to_bytes()
 
     def golden(self) -> bytes:
         """Test rows with the outputs expected for them; columns marked personal are missing in them."""

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from flyball.core.executor import Executor, LocalExecutor
 from flyball.core.files import write_atomic
 from flyball.core.progress import Cancellation, NoProgress, Progress
 from flyball.ledger import Actor, KeyFiles, KeyRing, Ledger
+from flyball.monitoring import ALERTS
 from flyball.pipeline import Gate, Loop, LoopSettings, Registration
 from flyball.pipeline.blobs import get_bytes
 from flyball.project.handles import Dataset, LearnedModel, Version
@@ -28,9 +30,11 @@ from flyball_runtime.signature import verify_files
 
 if TYPE_CHECKING:
     from flyball.automl import FittedPipeline
+    from flyball.monitoring import Alert, Alerts, JudgedWindow
     from flyball.predictions import PredictionLog
     from flyball.project.scoring import ExplainedRow
     from flyball.project.view import ProjectDocuments
+    from flyball.project.watch import Watch
     from flyball.reports import Report
 
 __all__ = [
@@ -142,7 +146,7 @@ class Project:
         self.artifacts = FileArtifacts(config.resolve(config.project.artifacts))
         self.bundles = state / "bundles"
         self.ledger = Ledger(
-            self.database, clock, KeyFiles(state / "keys"), projections=[REGISTRY], head=state / "head.json"
+            self.database, clock, KeyFiles(state / "keys"), projections=[REGISTRY, ALERTS], head=state / "head.json"
         )
         self.ledger.begin(self.name, self.actor)
         self.keys = KeyRing(self.ledger)
@@ -341,6 +345,46 @@ class Project:
             "destination": str(destination), "seconds": time.monotonic() - began,
         }  # fmt: skip
 
+    # -- watch
+
+    def watch(
+        self,
+        model: str | None = None,
+        *,
+        since: str | float | datetime = "7d",
+        on_window: Callable[[JudgedWindow], None] | None = None,
+    ) -> Watch:
+        """Judge the windows of the prediction log that are complete and were not judged yet; say where the model stands.
+
+        since: how far back ("7d", seconds, or a moment with its time zone); older rows that no window holds are passed
+        over. `on_window` is called with each window as it is judged. Raises ModelUnknown, LedgerRolledBack.
+        """
+        from flyball.project.watch import watch
+
+        self._check_writable()
+        return watch(self, model or self._only_model(), since=since, on_window=on_window)
+
+    @property
+    def alert_book(self) -> Alerts:
+        """The alerts, to list, acknowledge and resolve."""
+        from flyball.monitoring import Alerts
+
+        return Alerts(self.database, self.ledger)
+
+    def alerts(self, model: str | None = None, *, resolved: bool = False) -> list[Alert]:
+        """The alerts that are open or acknowledged (with `resolved`, all), newest first."""
+        return self.alert_book.list(model, resolved=resolved)
+
+    def acknowledge_alert(self, number: int, *, reason: str, actor: Actor | None = None) -> Alert:
+        """Say that somebody looks after an alert; the ledger tells who and why. Raises AlertUnknown, AlertSettled."""
+        self._check_writable()
+        return self.alert_book.acknowledge(number, actor or self.actor, _said(reason))
+
+    def resolve_alert(self, number: int, *, reason: str, actor: Actor | None = None) -> Alert:
+        """Close an alert: what moves from now on raises a new one. Raises AlertUnknown, AlertSettled."""
+        self._check_writable()
+        return self.alert_book.resolve(number, actor or self.actor, _said(reason))
+
     # -- tell
 
     def report(self, version: ModelVersion) -> Report:
@@ -481,6 +525,12 @@ class Project:
 
     def _located(self, source: Any) -> Any:
         return self.config.resolve(str(source)) if isinstance(source, str | Path) else source
+
+
+def _said(reason: str) -> str:
+    if not reason.strip():
+        raise ReasonMissing("what is done about an alert needs a reason", fix='say why: --reason "sensor replaced"')
+    return reason.strip()
 
 
 def _seconds(budget: str | float | None) -> float | None:

@@ -166,6 +166,7 @@ def status_document(project: Project) -> dict[str, Any]:
         "path": str(project.path),
         "models": models,
         "ledger": {"entries": checkpoint["size"], "head": checkpoint["root"], "time": checkpoint["time"]},
+        "alerts": [alert.to_dict() for alert in project.alerts()],
         "predictions": counted["predictions"],
         "outcomes": counted["outcomes"],
     }

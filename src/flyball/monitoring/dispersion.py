@@ -1,0 +1,88 @@
+"""Do stretches of rows differ more than single rows explain? Then windows do too, and the test has to know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.monitoring.cells import Cells
+from flyball.monitoring.statistic import Totals, column_statistics
+
+__all__ = ["Dispersion", "clustered", "season", "stretch_dispersion"]
+
+Floats = NDArray[np.float64]
+_SURE = 3.7  # standard normal; one column in ten thousand looks so uneven by chance
+_MOST_STRETCHES = 400
+_FEWEST_STRETCHES = 4
+_PARTS = 12  # of a window, to see whether its own rows come in clusters
+_SURE_SEASON = 5.0  # standard errors of the mean of skewed statistics
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Dispersion:
+    """ratio: (columns,) variance between stretches over what independent rows give (1: none besides); z: how surely."""
+
+    ratio: Floats
+    z: Floats
+
+
+def stretch_dispersion(codes: NDArray[np.int64], cells: Cells, stretches: int) -> Dispersion:
+    """How unevenly the cells are filled over consecutive stretches of the rows `codes` (rows, columns).
+
+    Pearson's statistic per column over the cells that expect at least one row a stretch.
+    """
+    length = len(codes) // stretches
+    used = codes[: length * stretches]
+    owner = np.repeat(np.arange(stretches) * cells.size, length)[:, None]
+    counts = np.bincount((used + owner).ravel(), minlength=stretches * cells.size).reshape(stretches, cells.size)
+    expected = counts.sum(axis=0) / stretches
+    fit = expected >= 1.0
+    squares = ((counts - expected) ** 2).sum(axis=0)
+    parts = np.divide(squares, expected, out=np.zeros(cells.size), where=fit)
+    statistic = np.add.reduceat(parts, cells.starts)
+    # A cell's own share of the variance: 1 - p; what the left-out cells would add is left out on both sides.
+    degrees = np.add.reduceat(np.where(fit, 1 - expected / max(length, 1), 0.0), cells.starts) * (stretches - 1)
+    spread = np.add.reduceat(np.divide(1.0, expected, out=np.zeros(cells.size), where=fit), cells.starts) * stretches
+    known = degrees > 0.5
+    ratio = np.divide(statistic, degrees, out=np.ones(len(degrees)), where=known)
+    # Wilson & Hilferty's cube root, with the extra variance that few rows a cell bring.
+    share = np.divide(2 * degrees + spread, degrees**2, out=np.ones(len(degrees)), where=known) / 9
+    z = np.where(known, (np.cbrt(ratio) - (1 - share)) / np.sqrt(share), 0.0)
+    return Dispersion(ratio, z)
+
+
+def clustered(cells: Cells) -> bool:
+    """Whether rows come in clusters, in both samples.
+
+    In both, because a table that happens to be sorted says nothing about requests, and a burst of strange rows in one
+    window is what is looked for.
+    """
+    before, after = cells.codes(window=False), cells.codes(window=True)
+    length = len(after) // _PARTS
+    if length < 2 or len(before) < length * _PARTS:
+        return False
+    own = stretch_dispersion(after, cells, _PARTS)
+    theirs = stretch_dispersion(before, cells, min(_MOST_STRETCHES, len(before) // length))
+    return bool(((own.z > _SURE) & (theirs.z > _SURE)).any())
+
+
+def season(cells: Cells, totals: Totals, draws: Floats) -> tuple[Floats | None, int]:
+    """By how much statistics of consecutive windows of the reference exceed those of `draws` (draws, columns, 3) from
+    all of it: (columns, 3), None where nothing does; and how many windows tell so.
+    """
+    before = cells.codes(window=False)
+    stretches = min(_MOST_STRETCHES, max(_FEWEST_STRETCHES, len(before) // totals.window))
+    length = len(before) // stretches
+    if length < 2:
+        return None, stretches
+    used = before[: length * stretches]
+    owner = np.repeat(np.arange(stretches) * cells.size, length)[:, None]
+    counts = np.bincount((used + owner).ravel(), minlength=stretches * cells.size).reshape(stretches, cells.size)
+    within = Totals(cells, counts.sum(axis=0).astype(np.float64), len(used), length)
+    seen = column_statistics(counts.astype(np.float64), within).mean(axis=0)
+    usual, spread = draws.mean(axis=0), draws.std(axis=0) / np.sqrt(stretches)
+    sure = seen > usual + _SURE_SEASON * spread
+    factor = np.divide(seen, usual, out=np.ones_like(seen), where=sure & (usual > 0))
+    return (factor if (factor > 1).any() else None), stretches
