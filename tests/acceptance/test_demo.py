@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -26,5 +27,16 @@ def test_the_demo_ends_well_twice_and_reuses_steps(repository: Path, tmp_path: P
     for column in ("TWF", "HDF", "PWF", "OSF"):
         assert column in first.stdout
     assert "every hash holds" in first.stdout
+    for done in outputs:
+        healthy, shifted = done.stdout.split("reports pound-feet")
+        assert "machines is healthy" in healthy
+        assert "alarm" not in healthy.split("More machines ask")[1].split("window  version")[0]
+        last = shifted.rpartition("$ flyball watch machines")[2]
+        assert re.search(r"^alert \d+  .*open: machines@1", last, re.MULTILINE)
+        assert re.search(r"^  Torque \[Nm\]  median 2\d", last, re.MULTILINE)
+        others = ("Type", "Air temperature [K]", "Process temperature [K]", "Rotational speed [rpm]", "Tool wear [min]")
+        assert not any(f"\n  {name}  " in last for name in others)
+    assert "alerts resolve" not in first.stdout
+    assert "alerts resolve" in second.stdout
     assert second.stderr.count("reused") >= 4
     assert "machines@2" not in second.stdout

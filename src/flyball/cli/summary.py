@@ -112,11 +112,10 @@ def status_summary(data: Data) -> Group:
         f"ledger    {ledger['entries']:,} entries, head {ledger['head'][:16]}…; flyball audit verify checks them"
     )
     parts.append(f"log       {data['predictions']:,} predictions, {data['outcomes']:,} with their outcome")
-    parts += [
-        f"[red]alert {alert['number']}[/]   {escape(alert['model'])}@{alert['version']}, {alert['severity']}, "
-        f"{alert['state']}: {escape(', '.join(column['column'] for column in alert['columns'] or alert['scores']))}; flyball alerts list"
-        for alert in data["alerts"]
-    ]
+    for alert in data["alerts"]:
+        named = ", ".join(column["column"] for column in [*alert["columns"], *alert["scores"]])
+        about = f"{escape(alert['model'])}@{alert['version']}, {alert['severity']}, {alert['state']}"
+        parts.append(f"[red]alert {alert['number']}[/]   {about}: {escape(named)}; flyball alerts list")
     return Group(*parts)
 
 

@@ -39,8 +39,8 @@ class AlertSettled(Refused):
 class Alert:
     """A judged change. `state` is "open", "acknowledged" or "resolved"; `number` is that of the entry that raised it.
 
-    `columns` are the inputs that moved, with their evidence, `scores` what moved of the model's answers; `windows` counts the windows that showed it; times are RFC
-    3339. `reason` and `actor` are of its latest change.
+    `columns` are the inputs that moved, with their evidence, `scores` what moved of the model's answers; `windows`
+    counts the windows that showed it; times are RFC 3339. `reason` and `actor` are of its latest change.
     """
 
     number: int

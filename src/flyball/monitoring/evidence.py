@@ -20,9 +20,10 @@ _LONGEST = 60
 class ColumnFinding:
     """One column in one window.
 
-    output: whether it is a score of the model, not one of its inputs; p: how rare its change is by chance, for all columns at once; distance: the share of rows that lie elsewhere than
-    before (total variation, 0 to 1; chance alone gives some); before, after: numbers of the reference and the window;
-    cell: where it moved most, with its share of the rows before and after; what: all of it in one sentence.
+    output: whether it is a score of the model, not one of its inputs; p: how rare its change is by chance, for all
+    columns at once; distance: the share of rows that lie elsewhere than before (total variation, 0 to 1; chance alone
+    gives some); before, after: numbers of the reference and the window; cell: where it moved most, with its share of
+    the rows before and after; what: all of it in one sentence.
     """
 
     name: str
