@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
 
 from flyball.api.documents import (
+    AlertDocument,
     Audit,
     Entry,
     ErrorDocument,
@@ -19,6 +20,7 @@ from flyball.api.documents import (
     ModelDocument,
     ProjectDocument,
     VersionDocument,
+    WatchDocument,
 )
 from flyball.api.headers import REPORT_POLICY, SecureHeaders
 from flyball.api.static import CONSOLE_FOLDER, Console
@@ -61,6 +63,21 @@ _PROMOTE_BODY = {
 }
 
 
+_SETTLE_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "required": ["reason"],
+                    "additionalProperties": False,
+                    "properties": {"reason": {"type": "string", "examples": ["sensor replaced"]}},
+                }
+            }
+        },
+    }
+}
 _PROMOTE_FIELDS: dict[str, type] = {"number": int, "alias": str, "reason": str}
 
 P = ParamSpec("P")
@@ -117,6 +134,7 @@ def control_app(
     )
     _add_readers(app, view)
     _add_promotion(app, view, actor)
+    _add_watch(app, view, actor)
     _add_errors(app)
 
     @app.api_route("/api/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
@@ -185,26 +203,67 @@ def _add_promotion(app: FastAPI, view: ProjectView, actor: dict[str, str]) -> No
         return _json(await run_in_threadpool(view.promote, name, number, alias, reason, actor))
 
 
+def _add_watch(app: FastAPI, view: ProjectView, actor: dict[str, str]) -> None:
+    def route(path: str, document: Any, summary: str) -> dict[str, Any]:
+        answers = {**_ERRORS, 200: {"model": document}}
+        return {"path": _PREFIX + path, "summary": summary, "responses": answers, "response_model": None}
+
+    @app.get(
+        **route("/models/{name}/watch", WatchDocument, "The windows that were judged, with every column; judges none")
+    )
+    def watch(name: str, since: str = "7d", limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
+        return _json(_find(view.watch, name, since, limit))
+
+    @app.get(**route("/alerts", list[AlertDocument], "The alerts, newest first"))
+    def alerts(model: str | None = None, resolved: bool = False) -> Response:
+        return _json(view.alerts(model, resolved))
+
+    settled = {"model": ErrorDocument, "description": "The alert is resolved already; nothing was changed."}
+    for action in ("acknowledge", "resolve"):
+        _add_settling(app, view, actor, action, {**_ERRORS, 200: {"model": AlertDocument}, 409: settled})
+
+
+def _add_settling(
+    app: FastAPI, view: ProjectView, actor: dict[str, str], action: str, responses: dict[int | str, dict[str, Any]]
+) -> None:
+    @app.post(
+        f"{_PREFIX}/alerts/{{number}}/{action}",
+        summary=f"{action.capitalize()} an alert, with the reason",
+        operation_id=f"{action}_alert",
+        responses=responses,
+        response_model=None,
+        openapi_extra=_SETTLE_BODY,
+    )
+    async def settle(number: int, request: Request) -> Response:
+        fields = await _fields(request, {"reason": str}, '{"reason": "..."}')
+        said = fields["reason"].strip()
+        return _json(await run_in_threadpool(view.settle_alert, number, action, said, actor))
+
+
 async def _promotion(request: Request) -> tuple[int, str, str]:
+    body = await _fields(request, _PROMOTE_FIELDS, '{"number": 3, "alias": "production", "reason": "..."}')
+    return body["number"], body["alias"].strip(), body["reason"].strip()
+
+
+async def _fields(request: Request, fields: dict[str, type], example: str) -> dict[str, Any]:
+    """The body's fields, all of them and no others. Raises NotJson, BadRequest."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         # A form of another site can send text/plain without asking; it cannot send this type.
         raise NotJson("the body must be sent as application/json", why=f"the request says {kind or 'nothing'!r}")
     body = asgi.parse_json(await asgi.Request(request.scope, request.receive, _LIMITS).body())
     if not isinstance(body, dict):
-        raise BadRequest(
-            "the body must be one JSON object", fix='send {"number": 3, "alias": "production", "reason": "..."}'
-        )
-    unknown = sorted(set(body) - set(_PROMOTE_FIELDS))
+        raise BadRequest("the body must be one JSON object", fix=f"send {example}")
+    unknown = sorted(set(body) - set(fields))
     if unknown:
-        hint = near_miss(unknown[0], _PROMOTE_FIELDS)
-        raise BadRequest(f"unknown field {unknown[0]!r}", fix=hint or f"known are {', '.join(_PROMOTE_FIELDS)}")
-    for name, kind_of in _PROMOTE_FIELDS.items():
+        hint = near_miss(unknown[0], fields)
+        raise BadRequest(f"unknown field {unknown[0]!r}", fix=hint or f"known are {', '.join(fields)}")
+    for name, kind_of in fields.items():
         value = body.get(name)
         if not isinstance(value, kind_of) or isinstance(value, bool) or (isinstance(value, str) and not value.strip()):
             wanted = "a whole number" if kind_of is int else "a text that is not empty"
             raise BadRequest(f'"{name}" must be {wanted}', why=f"it is {value!r}" if name in body else "it is missing")
-    return body["number"], body["alias"].strip(), body["reason"].strip()
+    return body
 
 
 class _NotFound(Exception):
@@ -219,6 +278,8 @@ def _find(look_up: Callable[P, Found], *arguments: P.args, **named: P.kwargs) ->
     try:
         return look_up(*arguments, **named)
     except BadInput as error:
+        if getattr(error, "status", 404) != 404:
+            raise
         raise _NotFound(error) from error
 
 

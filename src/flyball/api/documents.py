@@ -7,9 +7,11 @@ from typing import Any
 from pydantic import BaseModel
 
 __all__ = [
+    "AlertDocument",
     "AliasDocument",
     "Audit",
     "BundleDocument",
+    "ColumnDocument",
     "Entry",
     "ErrorDocument",
     "GateDocument",
@@ -17,6 +19,8 @@ __all__ = [
     "ProjectDocument",
     "RuleDocument",
     "VersionDocument",
+    "WatchDocument",
+    "WindowDocument",
 ]
 
 
@@ -97,6 +101,81 @@ class ModelDocument(BaseModel):
     versions: list[VersionDocument]
     aliases: list[AliasDocument]
     history: list[Entry]
+
+
+class AlertDocument(BaseModel):
+    """A judged change: its state ("open", "acknowledged", "resolved"), the inputs (`columns`) and answers (`scores`) that
+    moved with their evidence, in how many `windows`, what to do next; times are RFC 3339."""
+
+    number: int
+    model: str
+    version: int
+    state: str
+    severity: str
+    columns: list[dict[str, Any]]
+    scores: list[dict[str, Any]]
+    window: dict[str, Any] | None
+    p: float | None
+    level: float | None
+    budget: str | None
+    windows: int
+    raised: str
+    changed: str
+    by: str
+    reason: str
+    entry: str
+    next: list[str]
+
+
+class ColumnDocument(BaseModel):
+    """A column in a window: its p-value over all columns, the share of rows that lie elsewhere (`distance`), numbers
+    before and after, the cell that moved most, and all of it in one sentence (`what`)."""
+
+    column: str
+    kind: str
+    output: bool
+    p: float
+    moved: bool
+    distance: float
+    before: dict[str, float | None]
+    after: dict[str, float | None]
+    cell: dict[str, Any]
+    what: str
+
+
+class WindowDocument(BaseModel):
+    """A judged window: `verdict` is "healthy", "alarm" or "not enough data"; it alarms when p <= level."""
+
+    model: str
+    version: int
+    number: int
+    start: str
+    end: str
+    rows: int
+    verdict: str
+    p: float | None
+    level: float
+    alert: int | None
+    judged: str
+    why: str
+    reference: str
+    reference_rows: int
+    columns: list[ColumnDocument]
+
+
+class WatchDocument(BaseModel):
+    """Where a model stands: "alert", "healthy" or "not enough data"; windows newest first; rows that wait."""
+
+    model: str
+    state: str
+    since: str
+    budget: str
+    level: float
+    fewest: int
+    windows: list[WindowDocument]
+    waiting: list[dict[str, Any]]
+    alerts: list[AlertDocument]
+    not_watched: dict[str, list[str]]
 
 
 class Audit(BaseModel):

@@ -39,6 +39,15 @@ class ProjectView(Protocol):
     def audit(self) -> Mapping[str, Any]:
         """Verify every hash now: an Audit."""
 
+    def watch(self, name: str, since: str, limit: int) -> Mapping[str, Any]:
+        """The windows of a model that were judged since then, newest first, with every column: a WatchDocument."""
+
+    def alerts(self, model: str | None = None, resolved: bool = False) -> list[dict[str, Any]]:
+        """The alerts that are open or acknowledged (with `resolved`, all), newest first, as AlertDocuments."""
+
+    def settle_alert(self, number: int, action: str, reason: str, actor: Mapping[str, str]) -> Mapping[str, Any]:
+        """ "acknowledge" or "resolve" an alert: the AlertDocument then. Raises AlertUnknown (404), AlertSettled (409)."""
+
     def promote(self, name: str, number: int, alias: str, reason: str, actor: Mapping[str, str]) -> Mapping[str, Any]:
         """Judge the alias's gate and move the alias; a GateDocument with `alias`, `number` and `since`.
 

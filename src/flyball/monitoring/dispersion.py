@@ -53,8 +53,8 @@ def stretch_dispersion(codes: NDArray[np.int64], cells: Cells, stretches: int) -
     return Dispersion(ratio, z)
 
 
-def clustered(cells: Cells) -> bool:
-    """Whether rows come in clusters, in both samples.
+def clustered(cells: Cells, *, ordered: bool) -> bool:
+    """Whether neighbouring rows belong together: in the reference, where its order means something, else in both samples.
 
     In both, because a table that happens to be sorted says nothing about requests, and a burst of strange rows in one
     window is what is looked for.
@@ -63,9 +63,10 @@ def clustered(cells: Cells) -> bool:
     length = len(after) // _PARTS
     if length < 2 or len(before) < length * _PARTS:
         return False
-    own = stretch_dispersion(after, cells, _PARTS)
-    theirs = stretch_dispersion(before, cells, min(_MOST_STRETCHES, len(before) // length))
-    return bool(((own.z > _SURE) & (theirs.z > _SURE)).any())
+    sure = stretch_dispersion(before, cells, min(_MOST_STRETCHES, len(before) // length)).z > _SURE
+    if not ordered:
+        sure &= stretch_dispersion(after, cells, _PARTS).z > _SURE
+    return bool(sure.any())
 
 
 def season(cells: Cells, totals: Totals, draws: Floats) -> tuple[Floats | None, int]:

@@ -53,12 +53,12 @@ def permutation_test(cells: Cells, *, level: float, rng: np.random.Generator, or
 
     When rows are exchangeable, P(p <= level) equals the level for any number of rows, cells and columns, and
     however the columns depend on one another: ties are broken at random. ordered: the reference is in an order that
-    means something (time, groups); stretches of rows are then exchanged instead of single ones, and what windows of it
-    vary more than that is allowed for. Rows that come in clusters in both samples are exchanged in stretches as well.
+    means something (time, groups): what windows of it vary more than its rows explain is then allowed for. Where rows
+    come in clusters, stretches of them are exchanged instead of single ones.
 
     Draws stop early once the window is clearly unremarkable (Besag & Clifford 1991, Biometrika 78(2)).
     """
-    stretches = ordered or clustered(cells)
+    stretches = clustered(cells, ordered=ordered)
     sampler, totals, observed = _arrange(cells, rng, stretches=stretches)
     calibration = column_statistics(sampler.draw(rng, _CALIBRATION), totals)
     grow = _Growth(*(season(cells, totals, calibration) if ordered else (None, 1)), rng)

@@ -9,7 +9,7 @@ def alarm_range(windows: int, level: float, *, share: float = 0.95) -> tuple[int
     """Within which the number of false alarms in `windows` lies with a probability of at least `share`: binomial.
 
     >>> alarm_range(200, 0.05)
-    (4, 17)
+    (4, 16)
     """
     from scipy.stats import binom
 

@@ -75,6 +75,21 @@ class ProjectDocuments:
 
         return verify_project(self._project, [])
 
+    def watch(self, name: str, since: str, limit: int) -> dict[str, Any]:
+        """The windows that were judged, with every column's statistics; judges none."""
+        from flyball.project.watch import standing
+
+        return standing(self._project, name, since=since, limit=limit).to_full_dict()
+
+    def alerts(self, model: str | None = None, resolved: bool = False) -> list[dict[str, Any]]:
+        """The alerts, newest first."""
+        return [alert.to_dict() for alert in self._project.alerts(model, resolved=resolved)]
+
+    def settle_alert(self, number: int, action: str, reason: str, actor: Mapping[str, str]) -> dict[str, Any]:
+        """Acknowledge or resolve an alert."""
+        settle = {"acknowledge": self._project.acknowledge_alert, "resolve": self._project.resolve_alert}[action]
+        return settle(number, reason=reason, actor=Actor.from_dict(actor)).to_dict()
+
     def promote(self, name: str, number: int, alias: str, reason: str, actor: Mapping[str, str]) -> dict[str, Any]:
         """Judge the alias's gate and move the alias."""
         moved = self._project.promote(f"{name}@{number}", alias, reason=reason, actor=Actor.from_dict(actor))

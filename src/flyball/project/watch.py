@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from flyball.config import MonitorConfig, parse_duration
 from flyball.core.clock import rfc3339
@@ -15,13 +15,14 @@ from flyball_runtime.errors import BadInput
 if TYPE_CHECKING:
     from flyball.project.project import Project
 
-__all__ = ["SinceInvalid", "Watch", "watch", "watched_windows"]
+__all__ = ["SinceInvalid", "Watch", "standing", "watch"]
 
 
 class SinceInvalid(BadInput):
     """How far back to look was not given as a length of time ("7d"), or as a moment with its time zone."""
 
     code = "FB-PROJECT-020"
+    status: ClassVar[int] = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,10 @@ class Watch:
             "not_watched": {"personal": list(self.personal)},
         }
 
+    def to_full_dict(self) -> dict[str, Any]:
+        """The same with every column of every window, for the HTTP interface."""
+        return {**self.to_dict(), "windows": [window.to_dict() for window in self.windows]}
+
 
 def watch(
     project: Project,
@@ -80,15 +85,29 @@ def watch(
 ) -> Watch:
     """Judge what is new and say where the model stands. Raises ModelUnknown for a model without versions."""
     begin = _moment(project, since)
-    newest = project.registry.resolve(model)
-    settings = settings_of(project, model)
-    monitor = monitor_of(project, model)
+    project.registry.resolve(model)
     judged = []
-    for window in monitor.judge(begin):
+    for window in _monitor(project, model).judge(begin):
         judged.append(window)
         if on_window is not None:
             on_window(window)
-    windows = monitor.windows(begin)
+    return standing(project, model, since=begin, judged=tuple(judged))
+
+
+def standing(
+    project: Project,
+    model: str,
+    *,
+    since: str | float | datetime,
+    judged: tuple[JudgedWindow, ...] = (),
+    limit: int = 1000,
+) -> Watch:
+    """Where the model stands by the newest `limit` windows, without judging any. Raises ModelUnknown, SinceInvalid."""
+    begin = _moment(project, since)
+    newest = project.registry.resolve(model)
+    settings = _settings(project, model)
+    monitor = _monitor(project, model)
+    windows = monitor.windows(begin, limit=limit)
     alerts = project.alerts(model)
     enough = any(window.verdict != "not enough data" for window in windows)
     return Watch(
@@ -98,7 +117,7 @@ def watch(
         budget=settings.budget.text,
         level=settings.budget.level,
         fewest=settings.fewest,
-        judged=tuple(judged),
+        judged=judged,
         windows=tuple(windows),
         waiting=tuple(monitor.waiting(begin)),
         alerts=tuple(alerts),
@@ -106,20 +125,14 @@ def watch(
     )
 
 
-def watched_windows(project: Project, model: str, *, since: str | float | datetime, limit: int) -> list[JudgedWindow]:
-    """Windows that were judged, newest first, with every column's statistics; judges nothing. Raises ModelUnknown."""
-    project.registry.resolve(model)
-    return monitor_of(project, model).windows(_moment(project, since), limit=limit)
-
-
-def settings_of(project: Project, model: str) -> MonitorConfig:
+def _settings(project: Project, model: str) -> MonitorConfig:
     """`[monitor.MODEL]` of the project file, or its defaults."""
     return project.config.monitor.get(model, MonitorConfig())
 
 
-def monitor_of(project: Project, model: str) -> Monitor:
+def _monitor(project: Project, model: str) -> Monitor:
     """The monitor of a model, acting for whoever opened the project."""
-    settings = settings_of(project, model)
+    settings = _settings(project, model)
     return Monitor(project.registry, project.clock, model, settings=settings, actor=project.actor)
 
 
