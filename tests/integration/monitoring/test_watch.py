@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import delete, select, update
 
@@ -322,8 +324,6 @@ def test_bad_questions_get_coded_answers(folder: Path):
 
 
 def test_the_http_interface_shows_windows_and_alerts_and_settles_them(opened):
-    from fastapi.testclient import TestClient
-
     from flyball.api import control_app
 
     project, clock = opened
@@ -332,19 +332,26 @@ def test_the_http_interface_shows_windows_and_alerts_and_settles_them(opened):
     ask(project, shifted(requests(WINDOW, seed=2), SPEED, 15.0))
     clock.forward(minutes=1)
     number = project.watch().alerts[0].number
-    with TestClient(control_app(project.view()), base_url="http://127.0.0.1") as client:
-        seen = client.get("/api/v1/models/plant/watch?since=1h").json()
-        assert (seen["state"], [window["verdict"] for window in seen["windows"]]) == ("alert", ["alarm", "healthy"])
-        assert {"column", "p", "distance", "before", "after", "what"} <= set(seen["windows"][1]["columns"][0])
-        assert len(seen["windows"][1]["columns"]) == 7
-        assert client.get("/api/v1/models/nothing/watch").status_code == 404
-        assert client.get("/api/v1/models/plant/watch?since=soon").status_code == 400
-        assert [alert["number"] for alert in client.get("/api/v1/alerts").json()] == [number]
-        resolve = f"/api/v1/alerts/{number}/resolve"
-        assert client.post(resolve, json={}).status_code == 400
-        assert client.post(resolve, data="reason=x").status_code == 415
-        assert client.post(resolve, json={"reason": "sensor replaced"}).json()["state"] == "resolved"
-        assert client.post(resolve, json={"reason": "again"}).status_code == 409
-        assert client.post("/api/v1/alerts/999/acknowledge", json={"reason": "x"}).status_code == 404
-        assert client.get("/api/v1/alerts").json() == []
-        assert len(client.get("/api/v1/alerts?resolved=true&model=plant").json()) == 1
+    control = control_app(project.view())
+
+    async def ask_all() -> None:
+        transport = httpx.ASGITransport(app=control)
+        async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client:
+            seen = (await client.get("/api/v1/models/plant/watch?since=1h")).json()
+            assert (seen["state"], [window["verdict"] for window in seen["windows"]]) == ("alert", ["alarm", "healthy"])
+            assert {"column", "p", "distance", "before", "after", "what"} <= set(seen["windows"][1]["columns"][0])
+            assert len(seen["windows"][1]["columns"]) == 7
+            assert (await client.get("/api/v1/models/nothing/watch")).status_code == 404
+            assert (await client.get("/api/v1/models/plant/watch?since=soon")).status_code == 400
+            assert [alert["number"] for alert in (await client.get("/api/v1/alerts")).json()] == [number]
+            resolve = f"/api/v1/alerts/{number}/resolve"
+            assert (await client.post(resolve, json={})).status_code == 400
+            assert (await client.post(resolve, data={"reason": "x"})).status_code == 415
+            assert (await client.post(resolve, json={"reason": "sensor replaced"})).json()["state"] == "resolved"
+            assert (await client.post(resolve, json={"reason": "again"})).status_code == 409
+            unknown = await client.post("/api/v1/alerts/999/acknowledge", json={"reason": "x"})
+            assert unknown.status_code == 404
+            assert (await client.get("/api/v1/alerts")).json() == []
+            assert len((await client.get("/api/v1/alerts?resolved=true&model=plant")).json()) == 1
+
+    asyncio.run(ask_all())

@@ -28,7 +28,7 @@ def load_generator(repository: Path) -> ModuleType:
 
 ROOT = Path(__file__).parents[3]
 generate = load_generator(ROOT)
-RUNNABLE = [command for command in generate.commands() if command not in ("audit", "keys")]
+RUNNABLE = [command for command in generate.commands() if command not in ("alerts", "audit", "keys")]
 
 
 # -- commands
@@ -38,7 +38,7 @@ def test_every_command_of_the_program_is_in_the_generated_page() -> None:
     page = generate.cli_page()
     documented = re.findall(r"^## flyball (.+)$", page, re.MULTILINE)
     assert {command.split()[0] for command in documented} == set(COMMANDS)
-    for group in ("audit", "keys"):
+    for group in ("alerts", "audit", "keys"):
         inner = {name for name in app[group] if not name.startswith("-")}
         assert {command.split()[1] for command in documented if command.startswith(f"{group} ")} == inner
     assert max(Counter(documented).values()) == 1
@@ -115,11 +115,12 @@ def test_the_page_of_error_codes_names_each(errors: list[type[FlyballError]]) ->
 
 
 def test_every_key_of_the_project_file_is_in_its_reference(repository: Path) -> None:
-    from flyball.config.model import DataConfig, ModelConfig, ProjectSection
+    from flyball.config.model import DataConfig, ModelConfig, MonitorConfig, ProjectSection
 
     page = (repository / "docs" / "reference" / "project-file.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## \[(\w+)[.\w]*\]\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
-    for section, model in {"project": ProjectSection, "data": DataConfig, "model": ModelConfig}.items():
+    known = {"project": ProjectSection, "data": DataConfig, "model": ModelConfig, "monitor": MonitorConfig}
+    for section, model in known.items():
         documented = set(
             re.findall(r"`(\w+)`", "".join(re.findall(r"^\| ([^|]+) \|", sections[section], re.MULTILINE)))
         )
