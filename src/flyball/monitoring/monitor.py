@@ -79,7 +79,7 @@ class JudgedWindow:
 class Waiting:
     """Rows of a version that no full window holds yet. wanted: rows of a window, None when it ends by time.
 
-    late: rows that came into the log after the window of their time was judged; they are in no window.
+    late: rows that came into the log after the window of their time was judged, or were passed over; in no window.
     """
 
     version: int
@@ -89,6 +89,16 @@ class Waiting:
 
     def to_dict(self) -> dict[str, Any]:
         return {"version": self.version, "rows": self.rows, "wanted": self.wanted, "late": self.late}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Cut:
+    """A window of the log: the rows to judge (of very many, a part), how many it holds, where it begins and ends."""
+
+    stretch: Stretch
+    rows: int
+    start: int
+    end: Place
 
 
 class Monitor:
@@ -117,7 +127,7 @@ class Monitor:
         for version in versions_since(self._database, self._model, begin):
             with self._database.read() as reader:
                 place, _ = self._place(reader, version, begin)
-                late = self._late(reader, version, place)
+                late = self._late(reader, version, begin)
             rows = count_rows(self._database, self._model, version, after=place, before=now)
             result.append(Waiting(version, rows, wanted, late))
         return result
@@ -140,9 +150,7 @@ class Monitor:
             cut = self._cut(version, place)
             if cut is None:
                 return None
-            stretch, start, end = cut
-            judgement = self._judgement(version, number + 1, stretch)
-            stored = self._store(version, number, judgement, start, end)
+            stored = self._store(version, number, cut, self._judgement(version, number + 1, cut.stretch))
             if stored is not None:
                 return stored
             # Somebody else judged this window meanwhile: go on behind it.
@@ -160,24 +168,30 @@ class Monitor:
             return Place(since), 0
         return max(Place(since), Place(row.end, row.last)), row.number
 
-    def _cut(self, version: int, place: Place) -> tuple[Stretch, int, Place] | None:
-        """The rows of the next window that is complete, its beginning, and the place where it ends."""
+    def _cut(self, version: int, place: Place) -> _Cut | None:
+        """The next window that is complete."""
         settled = _microseconds(self._clock.now()) - _SETTLE_US
         if self._settings.every is None:
             stretch = self._read(version, place, settled + 1, self._settings.rows)
-            full = stretch.rows == self._settings.rows
-            return (stretch, int(stretch.times[0]), stretch.place) if full else None
+            if stretch.rows < self._settings.rows:
+                return None
+            return _Cut(stretch, stretch.rows, int(stretch.times[0]), stretch.place)
         first = self._read(version, place, settled + 1, 1)
         if not first.rows:
             return None
         length = round(self._settings.every * 1_000_000)
         start = int(first.times[0]) // length * length
-        if start + length > settled:
+        end = start + length
+        if end > settled:
             return None
-        return self._read(version, place, start + length, _MOST_ROWS), start, Place(start + length)
+        rows = count_rows(self._database, self._model, version, after=place, before=end)
+        one_in = -(-rows // _MOST_ROWS)
+        return _Cut(self._read(version, place, end, _MOST_ROWS, one_in=one_in), rows, start, Place(end))
 
-    def _read(self, version: int, after: Place, before: int, limit: int) -> Stretch:
-        return read_stretch(self._database, self._model, version, after=after, before=before, limit=limit)
+    def _read(self, version: int, after: Place, before: int, limit: int, *, one_in: int = 1) -> Stretch:
+        return read_stretch(
+            self._database, self._model, version, after=after, before=before, limit=limit, one_in=one_in
+        )
 
     def _judgement(self, version: int, number: int, stretch: Stretch) -> Judgement:
         settings = self._settings
@@ -199,10 +213,11 @@ class Monitor:
             self._baselines[version] = baseline, schema, self._registry.evidence(known)
         return self._baselines[version]
 
-    def _store(self, version: int, number: int, judgement: Judgement, start: int, end: Place) -> JudgedWindow | None:
+    def _store(self, version: int, number: int, cut: _Cut, judgement: Judgement) -> JudgedWindow | None:
         """Write the window with what follows from it; None when another process has judged it meanwhile."""
         ref = f"{self._model}@{version}"
-        about = {"number": number + 1, "start": _moment(start), "end": _moment(end.time), "rows": judgement.rows}
+        start, end = _moment(cut.start), _moment(cut.end.time)
+        about = {"number": number + 1, "start": start, "end": end, "rows": cut.rows}
         with self._database.write("monitoring.window") as tx:
             query = select(func.max(windows.c.number)).where(
                 windows.c.model == self._model, windows.c.version == version
@@ -216,25 +231,25 @@ class Monitor:
                     actor=self._actor,
                 )  # fmt: skip
             row = {
-                "model": self._model, "version": version, "number": number + 1, "start": start, "end": end.time,
-                "last": end.id, "rows": judgement.rows, "verdict": judgement.verdict, "p": judgement.p,
+                "model": self._model, "version": version, "number": number + 1, "start": cut.start, "end": cut.end.time,
+                "last": cut.end.id, "rows": cut.rows, "verdict": judgement.verdict, "p": judgement.p,
                 "level": judgement.level, "alert": alert, "statistics": json.dumps(judgement.to_dict()),
                 "judged": _microseconds(self._clock.now()),
             }  # fmt: skip
             tx.execute(windows.insert(), row)
         return JudgedWindow.from_row(row)  # type: ignore[arg-type]  # a mapping with the row's names
 
-    def _late(self, reader: Reader, version: int, place: Place) -> int:
-        """Rows before the last window's end that no window holds."""
-        mine = windows.c.model == self._model, windows.c.version == version
+    def _late(self, reader: Reader, version: int, since: int) -> int:
+        """Rows between the first and the last window that began since then, which none of them holds."""
+        mine = windows.c.model == self._model, windows.c.version == version, windows.c.start >= since
         first = reader.execute(select(func.min(windows.c.start)).where(*mine)).scalar_one()
         if first is None:
             return 0
-        held = reader.execute(select(func.sum(windows.c.rows)).where(*mine)).scalar_one()
-        begin = Place(first)
-        there = count_rows(self._database, self._model, version, after=begin, before=place.time + 1)
-        beyond = count_rows(self._database, self._model, version, after=place, before=place.time + 1)
-        return max(0, there - beyond - int(held))
+        held = int(reader.execute(select(func.sum(windows.c.rows)).where(*mine)).scalar_one())
+        last, _ = self._place(reader, version, 0)
+        there = count_rows(self._database, self._model, version, after=Place(first), before=last.time + 1)
+        beyond = count_rows(self._database, self._model, version, after=last, before=last.time + 1)
+        return max(0, there - beyond - held)
 
 
 def _microseconds(moment: datetime) -> int:

@@ -17,8 +17,7 @@ __all__ = ["TestResult", "permutation_test"]
 
 Floats = NDArray[np.float64]
 _GROUPS = 64  # a window of more rows is permuted in so many groups: as exact, and many times as fast
-_STRETCHES = 16  # the same where neighbouring rows belong together
-_SHORT = 300
+_STRETCHES = 8  # the same where neighbouring rows belong together: few, so that few clusters are cut in two
 _CALIBRATION = 400
 _CHUNK = 200
 _PER_LEVEL = 3.0  # draws that exceed the level on average when it is just met
@@ -128,12 +127,11 @@ def _group_length(rows: int, *, stretches: bool) -> int:
 
     Stretches are longer, so that what belongs together stays together.
     """
-    groups = _STRETCHES if stretches else _GROUPS
-    if stretches and rows <= _SHORT:
-        return max(1, rows // (groups // 2))
-    if rows <= 3 * groups:
+    if stretches:
+        return max(1, rows // _STRETCHES)
+    if rows <= 3 * _GROUPS:
         return 1
-    lengths = range(-(-rows // (groups + groups // 2)), rows // (groups - groups // 4) + 1)
+    lengths = range(-(-rows // (_GROUPS + _GROUPS // 2)), rows // (_GROUPS - _GROUPS // 4) + 1)
     return min(lengths, key=lambda length: (rows % length, length))
 
 

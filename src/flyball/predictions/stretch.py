@@ -52,16 +52,28 @@ class Stretch:
         return [row[name] for row in self.outputs] if all(name in row for row in self.outputs) else None
 
 
-def read_stretch(database: Database, model: str, version: int, *, after: Place, before: int, limit: int) -> Stretch:
-    """At most `limit` rows after a place and before a time. Only these are read, by the log's index."""
+def read_stretch(
+    database: Database, model: str, version: int, *, after: Place, before: int, limit: int, one_in: int = 1
+) -> Stretch:
+    """At most `limit` rows after a place and before a time, or one in so many of them, spread evenly.
+
+    Only these are parsed, and only the log between the two is looked at, by its index.
+    """
     query = (
         select(predictions.c.time, predictions.c.id, predictions.c.inputs, predictions.c.outputs)
         .where(*_of(model, version), _beyond(after), predictions.c.time < before)
         .order_by(predictions.c.time, predictions.c.id)
-        .limit(limit)
     )
+    if one_in > 1:
+        place = func.row_number().over(order_by=(predictions.c.time, predictions.c.id)).label("place")
+        numbered = query.add_columns(place).order_by(None).subquery()
+        query = (
+            select(numbered.c.time, numbered.c.id, numbered.c.inputs, numbered.c.outputs)
+            .where(numbered.c.place % one_in == 0)
+            .order_by(numbered.c.time, numbered.c.id)
+        )
     with database.read() as reader:
-        rows = reader.execute(query).all()
+        rows = reader.execute(query.limit(limit)).all()
     times = np.array([row.time for row in rows], dtype=np.int64)
     inputs, outputs = _parse([row.inputs for row in rows]), _parse([row.outputs for row in rows])
     return Stretch(times, rows[-1].id if rows else "", inputs, outputs)

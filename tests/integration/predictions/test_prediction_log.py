@@ -18,6 +18,7 @@ import sqlalchemy
 from flyball.core.clock import SystemClock
 from flyball.predictions import Prediction, PredictionLog, records_of
 from flyball.predictions.log import BadOutcome, Told, UnknownPrediction
+from flyball.predictions.stretch import Place, count_rows, read_stretch, versions_since
 from flyball.predictions.tables import METADATA
 from flyball.predictions.writer import WriterClosed
 from flyball.store.database import Database
@@ -236,3 +237,46 @@ def test_what_could_not_be_read_back_is_not_written(log: PredictionLog, told: di
     with pytest.raises(BadOutcome):
         log.record([Told(one, 1), Told(**{"prediction_id": two, "value": 1, **told})])
     assert [logged.outcome for logged in log.find([one, two]).values()] == [None, None]
+
+
+def test_a_stretch_goes_on_where_the_last_one_ended_also_among_rows_of_one_moment(log, database):
+    log.append([prediction(i, at=NOON + timedelta(seconds=i // 4)) for i in range(10)])
+    log.append([prediction(90 + i, version=2) for i in range(3)])
+    place, seen = Place(0), []
+    while (stretch := read_stretch(database, "m", 1, after=place, before=2**62, limit=3)).rows:
+        assert count_rows(database, "m", 1, after=place, before=2**62) == 10 - len(seen)
+        seen += [stretch.last]
+        place = stretch.place
+        seen += [""] * (stretch.rows - 1)
+    assert [name for name in seen if name] == ["pred_0002", "pred_0005", "pred_0008", "pred_0009"]
+    assert versions_since(database, "m", 0) == [1, 2]
+    assert versions_since(database, "m", place.time + 1) == []
+
+
+def test_of_a_long_stretch_one_in_so_many_rows_is_read(log, database):
+    log.append([prediction(i, at=NOON + timedelta(seconds=i)) for i in range(20)])
+    thin = read_stretch(database, "m", 1, after=Place(0), before=2**62, limit=100, one_in=4)
+    assert thin.rows == 5
+    assert np.all(np.diff(thin.times) == 4_000_000)
+
+
+def test_logged_rows_come_back_as_the_columns_that_were_asked(log, database):
+    moment = 1_767_355_200_000_000
+    columns = {
+        "age": np.array([41.5, np.nan, np.inf]),
+        "ts": np.array([moment, MISSING_TIME, moment + 1]),
+        "name": np.array(["ß", None, ""], dtype=object),
+    }
+    outputs = {"prediction": np.array([1.0, 2.0, 3.0])}
+    log.append(
+        records_of(
+            columns, outputs, schema=SCHEMA, model="m", version=1, alias=None, content_hash="ab" * 32,
+            clock=FixedClock(),
+        )
+    )  # fmt: skip
+    stretch = read_stretch(database, "m", 1, after=Place(0), before=2**62, limit=9)
+    read = stretch.columns(SCHEMA)
+    order = np.argsort(np.array(stretch.outputs_of("prediction")))
+    for name, values in columns.items():
+        np.testing.assert_array_equal(read[name][order], values)
+    assert stretch.outputs_of("probability") is None

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import shutil
 import sqlite3
+import time
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +134,29 @@ def test_prediction_log_and_ledger_hold_no_personal_value(clinic: Clinic) -> Non
         assert clinic.secrets_in(text) == []
         assert "Nobodyson" not in text
         assert "9876543" not in text
+
+
+def test_the_watch_leaves_personal_columns_alone_and_says_so(clinic: Clinic, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(clinic.folder, tmp_path / "p"))
+    with (folder / "flyball.toml").open("a", encoding="utf-8") as file:
+        file.write('\n[monitor.plant]\nwindow = 60\nfewest = 30\nfalse_alarms = "1 per 500 windows"\n')
+    project = fb.open(folder)
+    version = project.version("plant@1")
+    personal = frozenset(version.evidence["data"]["personal"])
+    served = Served(project.bundle(version.record), "plant", 1, personal=personal)
+    rows = [{**row, "dose": row["dose"] + 4} for row in clinic.table.sample(60, seed=1).to_dicts()]
+    with project.log() as log:
+        asyncio.run(_ask(serving_app({"plant": served}, log, project.clock), rows))
+    time.sleep(0.5)
+    seen = project.watch("plant")
+    assert seen.personal == ("mail", "name", "wage", "ward")
+    assert {column["column"] for column in seen.windows[0].statistics["columns"]} <= {"dose", "colour", "P(true)"}
+    assert [column["column"] for column in seen.alerts[0].columns] == ["dose"]
+    project.close()
+    connection = sqlite3.connect(folder / ".flyball" / "flyball.db")
+    for table in ("windows", "alerts", "ledger_payloads"):
+        assert clinic.secrets_in(repr(connection.execute(f"SELECT * FROM {table}").fetchall())) == []
+    connection.close()
 
 
 async def _ask(app: Any, rows: list[dict[str, Any]]) -> Any:
