@@ -164,7 +164,8 @@ class WindowDocument(BaseModel):
 
 
 class WatchDocument(BaseModel):
-    """Where a model stands: "alert", "healthy" or "not enough data"; windows newest first; rows that wait."""
+    """Where a model stands: "alert", "healthy" or "not enough data"; windows newest first; rows that wait.
+    `counts` are windows by verdict, `false_alarm_range` how many of them chance alone would make alarm (95 %)."""
 
     model: str
     state: str
@@ -172,6 +173,8 @@ class WatchDocument(BaseModel):
     budget: str
     level: float
     fewest: int
+    counts: dict[str, int]
+    false_alarm_range: list[int]
     windows: list[WindowDocument]
     waiting: list[dict[str, Any]]
     alerts: list[AlertDocument]

@@ -22,18 +22,16 @@ _MARKS = {"healthy": "[green]healthy[/]", "alarm": "[red]alarm[/]", "not enough 
 
 def watch_summary(seen: Watch) -> Group:
     """Where the model stands, what was judged, the open alerts."""
-    counts = seen.to_dict()["counts"]
+    document = seen.to_dict()
+    counts, (low, high) = document["counts"], document["false_alarm_range"]
     judged = counts["healthy"] + counts["alarm"]
     head = {
         "healthy": f"[green]✓[/] [bold]{escape(seen.model)}[/] is healthy: {judged:,} window(s) judged, no alert is open",
         "alert": f"[red]✗[/] [bold]{escape(seen.model)}[/]: {len(seen.alerts)} alert(s) open",
         "not enough data": f"[yellow]–[/] [bold]{escape(seen.model)}[/]: not enough data to say",
     }[seen.state]
-    expected = seen.level * judged
-    lines = [
-        head,
-        f"budget    {escape(seen.budget)} false alarms; {judged:,} windows would give {expected:.2g} by chance",
-    ]
+    chance = f"{low} to {high}" if high else "none"
+    lines = [head, f"budget    {escape(seen.budget)}; of {judged:,} windows chance alone would make {chance} alarm"]
     lines += [_waiting(seen, item) for item in seen.waiting if item.rows or item.late]
     if not seen.waiting:
         lines.append("waiting   nothing was asked in this time")

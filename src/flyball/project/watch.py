@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from flyball.config import MonitorConfig, parse_duration
 from flyball.core.clock import rfc3339
-from flyball.monitoring import Alert, JudgedWindow, Monitor, Waiting
+from flyball.monitoring import Alert, JudgedWindow, Monitor, Waiting, alarm_range
 from flyball_runtime.errors import BadInput
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ class Watch:
         counted = dict.fromkeys(("healthy", "alarm", "not enough data"), 0)
         for window in self.windows:
             counted[window.verdict] += 1
+        judged = counted["healthy"] + counted["alarm"]
         return {
             "model": self.model,
             "state": self.state,
@@ -64,6 +65,7 @@ class Watch:
             "level": self.level,
             "fewest": self.fewest,
             "counts": counted,
+            "false_alarm_range": list(alarm_range(judged, self.level)),
             "judged": [window.to_dict() for window in self.judged],
             "windows": [_brief(window) for window in self.windows],
             "waiting": [waiting.to_dict() for waiting in self.waiting],

@@ -218,6 +218,10 @@ def test_the_description_names_every_route_and_its_errors(ask):
         "/api/v1/models/{name}/versions/{number}",
         "/api/v1/models/{name}/versions/{number}/report",
         "/api/v1/models/{name}/promote",
+        "/api/v1/models/{name}/watch",
+        "/api/v1/alerts",
+        "/api/v1/alerts/{number}/acknowledge",
+        "/api/v1/alerts/{number}/resolve",
         "/api/v1/ledger",
         "/api/v1/audit",
     }
