@@ -13,9 +13,11 @@ from pydantic import BaseModel, ValidationError
 
 from flyball.config.model import (
     KNOWN_METRICS,
+    CostsConfig,
     DataConfig,
     GateConfig,
     ModelConfig,
+    NoWorseConfig,
     ProjectConfig,
     ProjectSection,
     is_name,
@@ -143,6 +145,7 @@ def _syntax(error: tomllib.TOMLDecodeError, text: str, file: str) -> ConfigSynta
 
 
 _SECTIONS: dict[str, type[BaseModel]] = {"data": DataConfig, "model": ModelConfig, "gate": GateConfig}
+_INNER: dict[str, type[BaseModel]] = {"costs": CostsConfig, "no_worse_than": NoWorseConfig}
 
 
 def _unknown_sections(raw: dict[str, Any]) -> list[_Complaint]:
@@ -194,6 +197,9 @@ def _keys_beside(path: KeyPath) -> list[str]:
         return list(ProjectConfig.model_fields)
     if path[0] == "project":
         return list(ProjectSection.model_fields)
+    inner = _INNER.get(str(path[2])) if len(path) > 3 else None
+    if inner is not None:
+        return list(inner.model_fields)
     section = _SECTIONS.get(str(path[0]))
     if section is GateConfig:
         return ["beats_baseline", "no_worse_than"]
@@ -244,10 +250,9 @@ def _cross_checks(config: ProjectConfig, metrics: Collection[str]) -> list[_Comp
             if rule.metric not in metrics:
                 known = [*metrics, "beats_baseline", "no_worse_than"]
                 complaints.append(_unknown_metric(("gate", alias, rule.metric), rule.metric, known))
-        if gate.no_worse_than is not None and not is_name(gate.no_worse_than):
-            complaints.append(
-                _Complaint(("gate", alias, "no_worse_than"), f'"{gate.no_worse_than}" cannot be an alias')
-            )
+        rival = gate.no_worse_than
+        if rival is not None and not is_name(rival.alias):
+            complaints.append(_Complaint(("gate", alias, "no_worse_than"), f'"{rival.alias}" cannot be an alias'))
     return complaints
 
 

@@ -236,3 +236,4 @@ def _check_names(table: Table, settings: LoopSettings) -> None:
     check_columns("drop", settings.drop, table)
     check_columns("keep", settings.keep, table)
     check_columns("personal", settings.personal, table)
+    check_columns("slices", settings.slices, table)

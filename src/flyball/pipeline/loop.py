@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flyball.core.canonical import digest_json
 from flyball.core.clock import Clock
 from flyball.core.executor import Executor
 from flyball.core.progress import Cancellation, Progress
@@ -14,6 +15,8 @@ from flyball.core.version import __version__
 from flyball.governance import Verdict, git_commit, judge_evidence, sign_bundle
 from flyball.ledger import Actor, KeyRing, Ledger
 from flyball.pipeline.candidate import Candidate
+from flyball.pipeline.champion import find_champion, with_champion, without_champion
+from flyball.pipeline.exam import Exam
 from flyball.pipeline.examine import examine
 from flyball.pipeline.prove import prove
 from flyball.pipeline.read import read_dataset
@@ -83,8 +86,12 @@ class Loop:
         drop: tuple[str, ...],
         progress: Progress,
         cancellation: Cancellation,
+        champions: Sequence[str] = ("production",),
     ) -> Candidate:
-        """Make and prove a model. Steps whose inputs and settings did not change are reused."""
+        """Make and prove a model. Steps whose inputs and settings did not change are reused.
+
+        The version that the first of the aliases `champions` holds is scored on the new model's test rows.
+        """
         runner = StepRunner(self.steps, progress, cancellation, __version__)
         dataset = read_dataset(source, settings.dataset, drop=drop, runner=runner, artifacts=self.artifacts)
         examined = examine(dataset, settings, runner)
@@ -97,6 +104,12 @@ class Loop:
             dataset, examined, trained, settings, runner=runner, artifacts=self.artifacts, progress=progress,
             clock=self.clock, code=code,
         )  # fmt: skip
+        champion = find_champion(self.registry, settings.name, champions)
+        if champion is not None:
+            progress.start("compare")
+            exam = Exam.of(dataset.version, examined, trained.pipeline, seed=settings.seed)
+            proved = with_champion(proved, trained, exam, champion, self.registry, self.artifacts)
+            progress.finish("compare", proved.evidence["comparisons"]["champion"]["text"])
         return Candidate(settings, dataset, trained, proved, tuple(runner.reused))
 
     def register(
@@ -142,7 +155,7 @@ class Loop:
             model, task=candidate.evidence["task"], build=build, evidence=dict(candidate.evidence),
             dataset_version=candidate.dataset.version, run_id=run_id, actor=actor, reason=reason,
             gates=[verdict.to_dict() for verdict in verdicts],
-            attachments={name: candidate.trained.digests[name] for name in ("pipeline", "out_of_fold")},
+            attachments={name: candidate.digests()[name] for name in ("pipeline", "out_of_fold", "rows")},
         )  # fmt: skip
         return Registration(version, verdicts, unchanged=False)
 
@@ -155,7 +168,9 @@ class Loop:
         if model not in [known.name for known in self.registry.models()]:
             return None
         newest = self.registry.resolve(model)
-        same = newest.evidence_digest == candidate.proved.digests["evidence"]
+        same = digest_json(without_champion(self.registry.evidence(newest))) == digest_json(
+            without_champion(candidate.evidence)
+        )
         return newest if same and self._in_force(newest) else None
 
     def _in_force(self, version: ModelVersion) -> bool:
