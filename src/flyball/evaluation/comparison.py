@@ -87,7 +87,16 @@ def compare(
         found[name] = _paired(name, mine, other, interval, _p_value(moved, count))
     if task != "regression":
         with contextlib.suppress(NotEnoughData):
-            found["roc_auc"] = _auc(task, truth, ours, theirs, classes, positive, units, weights, level)
+            found["roc_auc"] = _auc(
+                task,
+                truth,
+                (ours, theirs),
+                classes=classes,
+                positive=positive,
+                units=units,
+                weights=weights,
+                level=level,
+            )
     return {name: found[name] for name in METRICS if name in found}
 
 
@@ -111,8 +120,8 @@ def _statistics(
 def _auc(
     task: Task,
     target: NDArray[Any],
-    ours: Outputs,
-    theirs: Outputs,
+    sides: tuple[Outputs, Outputs],
+    *,
     classes: Classes | None,
     positive: Any,
     units: NDArray[np.int64] | None,
@@ -122,7 +131,7 @@ def _auc(
     names = _known(classes)
     codes = [_positive_code(names, positive)] if task == "binary" else list(range(len(names)))
     truth = class_codes(target, names)
-    scores = [[np.asarray(side["probability"], np.float64)[:, code] for code in codes] for side in (ours, theirs)]
+    scores = [[np.asarray(side["probability"], np.float64)[:, code] for code in codes] for side in sides]
     mine, other, interval, p_value = paired_auc(
         scores[0], scores[1], [truth == code for code in codes], level=level, units=units, weights=weights
     )

@@ -117,7 +117,9 @@ def choose_threshold(
     if count < _LEAST_UNITS or rarer < _LEAST_POSITIVES:
         return Choice(expected, f"{known}; too few validated rows to look for a better one", rows)
     row_weights = np.ones(rows) if weights is None else np.asarray(weights, dtype=np.float64)
-    saving = _saved_elsewhere(probability, positive, costs, row_weights, units, level, seed)
+    cost = _cost_elsewhere(probability, positive, costs, row_weights, _parts(units, seed))
+    saved = costs.of(positive, probability >= expected) - cost
+    saving = _means({"saved": saved}, row_weights, units, level, seed)["saved"]
     if saving.low > 0:
         found = _cheapest(probability, positive, costs, row_weights)
         return Choice(
@@ -231,25 +233,22 @@ def _cheapest(probability: Floats, positive: Truth, costs: Costs, weights: Float
     return float(equal[np.abs(equal - costs.break_even).argmin()])
 
 
-def _saved_elsewhere(
-    probability: Floats,
-    positive: Truth,
-    costs: Costs,
-    weights: Floats,
-    units: NDArray[np.int64],
-    level: float,
-    seed: int,
-) -> Interval:
-    """What the cheapest threshold of other rows saves a row, against break-even: each fifth by the other four."""
-    rng = np.random.default_rng(seed)
-    part = (rng.permutation(int(units.max()) + 1) % _PARTS)[units]
+def _parts(units: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """A fifth, 0 to 4, for each row: (rows,); rows of one unit share it."""
+    parts: NDArray[np.int64] = np.random.default_rng(seed).permutation(int(units.max()) + 1) % _PARTS
+    return parts[units]
+
+
+def _cost_elsewhere(
+    probability: Floats, positive: Truth, costs: Costs, weights: Floats, part: NDArray[np.int64]
+) -> Floats:
+    """Cost of each row, (rows,), at the threshold that was cheapest on the rows of the other parts."""
     cost = np.empty(len(positive))
     for number in range(_PARTS):
         held = part == number
         threshold = _cheapest(probability[~held], positive[~held], costs, weights[~held])
         cost[held] = costs.of(positive[held], probability[held] >= threshold)
-    saved = costs.of(positive, probability >= costs.break_even) - cost
-    return _means({"saved": saved}, weights, units, level, seed)["saved"]
+    return cost
 
 
 def _means(

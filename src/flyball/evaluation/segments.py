@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -69,7 +70,7 @@ def levels(field: Field, values: NDArray[Any], *, most: int = _MOST_LISTED) -> l
     elif len(known):
         edges = np.unique(np.quantile(known, [0.2, 0.4, 0.6, 0.8], method="nearest"))
         ends = [None, *edges.tolist(), None]
-        made += [_range(field, values, missing, low, high) for low, high in zip(ends[:-1], ends[1:], strict=True)]
+        made += [_range(field, values, missing, low, high) for low, high in pairwise(ends)]
     made = [one for one in made if one.rows.any()]
     if missing.any():
         made.append(Literal(f"{field.name} is missing", {"column": field.name, "missing": True}, missing))
@@ -97,10 +98,10 @@ def _level(field: Field, values: NDArray[Any], level: Any) -> Literal:
 def _ranges(field: Field, values: NDArray[Any], missing: Mask) -> list[Literal]:
     """Both sides of each tenth, each inner tenth and fifth; quarters and halves are broad."""
     known = values[~missing]
-    tenths = [known_at for known_at in np.quantile(known, np.linspace(0.1, 0.9, 9), method="nearest").tolist()]
+    tenths: list[Any] = np.quantile(known, np.linspace(0.1, 0.9, 9), method="nearest").tolist()
     made = [_range(field, values, missing, None, edge) for edge in tenths]
     made += [_range(field, values, missing, edge, None) for edge in tenths]
-    made += [_range(field, values, missing, low, high) for low, high in zip(tenths[:-1], tenths[1:], strict=True)]
+    made += [_range(field, values, missing, low, high) for low, high in pairwise(tenths)]
     made += [_range(field, values, missing, tenths[at], tenths[at + 2]) for at in (1, 3, 5)]
     quarters = np.quantile(known, [0.25, 0.5, 0.75], method="nearest").tolist()
     sides = [(None, quarters[0]), (None, quarters[1]), (quarters[1], None), (quarters[2], None)]

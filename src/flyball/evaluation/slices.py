@@ -6,7 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Literal as OneOf
+from typing import Any
+from typing import Literal as OneOf
 
 import numpy as np
 from numpy.typing import NDArray
@@ -235,7 +236,8 @@ def _segments(
 ) -> list[tuple[tuple[Literal, ...], Mask]]:
     """Single conditions on every column, then pairs of broad ones on two columns, up to a number of all together."""
     single = [literals(field, values[kept], fewest=fewest) for field, values in columns]
-    made = [((one,), one.rows) for group in single for one in group][:_MOST_SEGMENTS]
+    made: list[tuple[tuple[Literal, ...], Mask]] = [((one,), one.rows) for group in single for one in group]
+    made = made[:_MOST_SEGMENTS]
     broad = [[one for one in group if one.broad] for group in single]
     places = sorted(combinations(range(len(broad)), 2), key=lambda pair: (pair[1], pair[0]))
     for first, second in places:

@@ -21,7 +21,7 @@ from flyball.store import ArtifactCorrupt, ArtifactMissing, ArtifactStore
 from flyball_runtime.errors import FlyballError
 from flyball_runtime.score import Scorer, class_label
 
-__all__ = ["Rival", "compare_with", "paired_metrics", "words"]
+__all__ = ["Rival", "compare_with", "paired_metrics", "seen_rows", "unseen_rows", "words"]
 
 _ENOUGH_ROWS = 50
 _ENOUGH_OF_A_CLASS = 5
@@ -159,6 +159,13 @@ def seen_rows(exam: Exam, rival: Rival) -> tuple[NDArray[np.bool_], str | None]:
         both = [exam.group]
         seen |= np.isin(row_hashes(exam.table, both), row_hashes(learned, both))
     return seen, doubt
+
+
+def unseen_rows(exam: Exam, rival: Rival) -> tuple[Exam, bool, str | None]:
+    """The exam on the rows that a version did not learn from, whether that is fair to others, and what to say about it."""
+    seen, doubt = seen_rows(exam, rival)
+    judged, fair, caution = _judged(exam, seen, doubt, rival.version.ref)
+    return exam.take(judged), fair, caution
 
 
 def _judged(

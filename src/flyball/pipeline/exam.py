@@ -47,7 +47,7 @@ class Rows:
     @classmethod
     def from_bytes(cls, raw: bytes) -> Rows:
         with np.load(io.BytesIO(raw), allow_pickle=False) as arrays:
-            units = arrays["units"] if "units" in arrays else None
+            units = arrays.get("units")
             return cls(arrays["train"], arrays["test"], units)
 
 

@@ -104,11 +104,11 @@ class Loop:
             dataset, examined, trained, settings, runner=runner, artifacts=self.artifacts, progress=progress,
             clock=self.clock, code=code,
         )  # fmt: skip
-        champion = find_champion(self.registry, settings.name, champions)
+        champion = find_champion(self.registry, self.artifacts, settings.name, champions)
         if champion is not None:
             progress.start("compare")
             exam = Exam.of(dataset.version, examined, trained.pipeline, seed=settings.seed)
-            proved = with_champion(proved, trained, exam, champion, self.registry, self.artifacts)
+            proved = with_champion(proved, trained, exam, champion)
             progress.finish("compare", proved.evidence["comparisons"]["champion"]["text"])
         return Candidate(settings, dataset, trained, proved, tuple(runner.reused))
 
