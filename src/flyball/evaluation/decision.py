@@ -28,7 +28,7 @@ _REPLICATES = 1000
 class CostsInvalid(BadInput):
     """The costs of decisions do not say which is better: an error must cost more than the right answer it replaces."""
 
-    code = "FB-DECISION-001"
+    code = "FB-METRIC-010"
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +190,7 @@ def threshold_curve(
     distinct = np.unique(probability)
     if len(distinct) > points:
         distinct = np.unique(np.quantile(distinct, np.linspace(0, 1, points), method="nearest"))
-    thresholds = np.unique(np.concatenate([[0.0, 1.0], marks, distinct]))
+    thresholds = np.unique(np.concatenate([np.linspace(0, 1, 21), marks, distinct]))
     order = np.argsort(-probability, kind="stable")
     called = np.searchsorted(-probability[order], -thresholds, side="right")
     running = np.concatenate([[0.0], np.cumsum(row_weights[order])])

@@ -22,7 +22,7 @@ __all__ = ["CostsUnfit", "check_costs", "decision_evidence", "with_threshold"]
 class CostsUnfit(BadInput):
     """Costs of decisions are given for a model that has no threshold: only two classes are told apart by one."""
 
-    code = "FB-DECISION-002"
+    code = "FB-PIPE-020"
 
 
 def check_costs(task: str, settings: LoopSettings) -> None:
