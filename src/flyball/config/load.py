@@ -278,7 +278,12 @@ def _render(complaints: list[_Complaint], positions: dict[KeyPath, Position], fi
         found = position(complaint)
         return f"{file}:{found.line}:{found.column}, {_dotted(complaint.path) or 'the file'}"
 
-    ordered = sorted(complaints, key=lambda complaint: (position(complaint).line, position(complaint).column))
+    def reading_order(complaint: _Complaint) -> tuple[int, bool, int]:
+        """On one line a misspelt key comes before what is missing for it."""
+        at = position(complaint)
+        return at.line, not complaint.unknown, at.column
+
+    ordered = sorted(complaints, key=reading_order)
     first, others = ordered[0], ordered[1:]
     error = ConfigUnknownKey if first.unknown else ConfigInvalid
     return error(
