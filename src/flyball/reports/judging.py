@@ -84,7 +84,9 @@ def _picture(found: Mapping[str, Any], title: str, items: Sequence[Mapping[str, 
     chart = intervals(spans, title=f"{label}: {title}", reference=overall, style=False)
     better = "to the right" if metric in METRICS and METRICS[metric].better == "higher" else "to the left"
     return figure(
-        chart, f"{label}: {title}", f"Lines are 90 % intervals, the dashed line all rows; {better} is better."
+        chart,
+        f"{label}: {title}",
+        f"Lines are 90 % confidence intervals, the dashed line all rows; {better} is better.",
     )
 
 
