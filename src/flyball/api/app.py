@@ -14,11 +14,13 @@ from starlette.responses import HTMLResponse, Response
 from flyball.api.documents import (
     AlertDocument,
     Audit,
+    ComparisonDocument,
     Entry,
     ErrorDocument,
     GateDocument,
     ModelDocument,
     ProjectDocument,
+    SlicesDocument,
     VersionDocument,
     WatchDocument,
 )
@@ -177,6 +179,18 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
     )
     def report(name: str, number: int) -> Response:
         return HTMLResponse(_find(view.report, name, number), headers={"content-security-policy": REPORT_POLICY})
+
+    @app.get(**route("/models/{name}/versions/{number}/slices", SlicesDocument, "Where a version is weak"))
+    def slices(name: str, number: int, by: str | None = None) -> Response:
+        return _json(_find(view.slices, name, number, by))
+
+    @app.get(
+        **route(
+            "/models/{name}/versions/{number}/compare/{other}", ComparisonDocument, "A version against another, paired"
+        )
+    )
+    def compare(name: str, number: int, other: str) -> Response:
+        return _json(_find(view.compare, name, number, other))
 
     @app.get(**route("/ledger", list[Entry], "The ledger's newest entries"))
     def ledger(subject: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:

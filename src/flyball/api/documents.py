@@ -12,12 +12,14 @@ __all__ = [
     "Audit",
     "BundleDocument",
     "ColumnDocument",
+    "ComparisonDocument",
     "Entry",
     "ErrorDocument",
     "GateDocument",
     "ModelDocument",
     "ProjectDocument",
     "RuleDocument",
+    "SlicesDocument",
     "VersionDocument",
     "WatchDocument",
     "WindowDocument",
@@ -69,6 +71,33 @@ class VersionDocument(BaseModel):
     evidence: dict[str, Any]
     gates: list[GateDocument]
     bundle: BundleDocument
+
+
+class SlicesDocument(BaseModel):
+    """A version's `slices` as in its evidence (null before they were searched); `by` holds the levels of a column."""
+
+    model: str
+    version: int
+    slices: dict[str, Any] | None
+    by: dict[str, Any] | None = None
+
+
+class ComparisonDocument(BaseModel):
+    """Two versions on the same rows. `metrics` maps a metric to `ours`, `theirs`, `difference`, `p_value`, `outcome`.
+
+    Where `comparable` is false, `reason` says why; `fair` is false where one learned from the rows (`caution`).
+    """
+
+    model: str
+    on: str
+    metric: str
+    comparable: bool
+    reason: str | None
+    fair: bool | None = None
+    caution: str | None = None
+    rows: int | None = None
+    metrics: dict[str, dict[str, Any]] | None = None
+    text: str | None = None
 
 
 class AliasDocument(BaseModel):

@@ -33,6 +33,12 @@ class ProjectView(Protocol):
     def report(self, name: str, number: int) -> str:
         """The version's report: a self-contained HTML page."""
 
+    def slices(self, name: str, number: int, by: str | None = None) -> Mapping[str, Any]:
+        """Where a version is weak, and by column its quality at every level: a SlicesDocument."""
+
+    def compare(self, name: str, number: int, other: str) -> Mapping[str, Any]:
+        """A version against another (NAME@NUMBER or NAME@ALIAS) on its own test rows: a ComparisonDocument."""
+
     def ledger(self, subject: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """The newest entries first (Entry), at most `limit`, of one subject or of all."""
 

@@ -2,10 +2,12 @@
 
 from flyball.charts.bars import Bar, bars
 from flyball.charts.frame import STYLE
+from flyball.charts.intervals import Span, intervals
 from flyball.charts.leaderboard import Entry, leaderboard
 from flyball.charts.matrix import matrix
 from flyball.charts.numbers import duration, file_size, number, percent, signed, span
 from flyball.charts.plots import agreement, calibration, curve, histogram, over_time, sparkline
+from flyball.charts.threshold import by_threshold
 from flyball.charts.track import track
 from flyball.charts.waterfall import Part, waterfall
 
@@ -14,13 +16,16 @@ __all__ = [
     "Bar",
     "Entry",
     "Part",
+    "Span",
     "agreement",
     "bars",
+    "by_threshold",
     "calibration",
     "curve",
     "duration",
     "file_size",
     "histogram",
+    "intervals",
     "leaderboard",
     "matrix",
     "number",

@@ -29,6 +29,8 @@ STYLE = (
     ".fb-chart .l{fill:none;stroke:var(--fb-main);stroke-width:2;stroke-linejoin:round;stroke-linecap:round}"
     ".fb-chart .o{fill:var(--fb-paper);stroke:var(--fb-soft);stroke-width:1.25}.fb-chart .p{fill:var(--fb-paper)}"
     ".fb-chart .p,.fb-chart .q{stroke:none}.fb-chart .k{fill:var(--fb-soft)}"
+    ".fb-chart .e{fill:none;stroke:var(--fb-warm);stroke-width:1.75;stroke-linejoin:round}"
+    ".fb-chart .h{fill:none;stroke:var(--fb-soft);stroke-width:1.75;stroke-linejoin:round}"
     ".fb-chart .d{fill:none;stroke:var(--fb-soft);stroke-width:1;stroke-dasharray:3 3}"
 )
 _NARROW, _WIDE = frozenset("iljtfrI.,:;'!|()[] "), frozenset("mwMW@%—QOGD")

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from flyball.charts.frame import WIDTH, clip, line, path, rect, scale, svg, text, ticks
 from flyball.charts.numbers import number
 
-__all__ = ["agreement", "calibration", "curve", "histogram", "over_time", "sparkline"]
+__all__ = ["agreement", "axes", "calibration", "curve", "histogram", "over_time", "sparkline"]
 
 _LEFT, _TOP, _BOTTOM = 42.0, 10.0, 40.0
 Mapper = Callable[[float], float]
@@ -20,7 +20,7 @@ def calibration(bins: Sequence[Mapping[str, Any]], *, title: str = "Calibration"
     """Predicted probability against observed frequency with intervals; dots on the diagonal keep their word."""
     most = max([0.05, *(float(one[key]) for one in bins for key in ("predicted", "high"))])
     limit = 1.0 if most > 0.6 else math.ceil(most * 20) / 20
-    frame, x, y, height = _axes((0, limit), (0, limit), "predicted probability", "observed frequency")
+    frame, x, y, height = axes((0, limit), (0, limit), "predicted probability", "observed frequency")
     body = [frame, line(x(0), y(0), x(limit), y(limit), "d")]
     body.append(path([(x(one["predicted"]), y(one["observed"])) for one in bins], "l"))
     body += [_dot_with_interval(one, x, y) for one in bins]
@@ -33,7 +33,7 @@ def agreement(bins: Sequence[Mapping[str, Any]], *, title: str, unit: str = "", 
     ends = [float(one[key]) for one in bins for key in ("predicted", "low", "high")]
     limits = _padded(min(ends, default=0.0), max(ends, default=1.0))
     suffix = f" ({unit})" if unit else ""
-    frame, x, y, height = _axes(limits, limits, f"predicted{suffix}", f"true{suffix}")
+    frame, x, y, height = axes(limits, limits, f"predicted{suffix}", f"true{suffix}")
     body = [frame, line(x(limits[0]), y(limits[0]), x(limits[1]), y(limits[1]), "d")]
     body += [_dot_with_interval(one, x, y) for one in bins]
     said = "; ".join(f"predicted {number(one['predicted'])}, true {number(one['observed'])}" for one in bins)
@@ -51,7 +51,7 @@ def curve(
     """The ROC curve, or precision over recall; the dashed line is guessing (for the latter: `base_rate`)."""
     roc = kind == "roc"
     names = ("false alarms among negatives", "positives found") if roc else ("positives found (recall)", "precision")
-    frame, x, y, height = _axes((0, 1), (0, 1), *names)
+    frame, x, y, height = axes((0, 1), (0, 1), *names)
     body = [frame]
     if roc:
         body.append(line(x(0), y(0), x(1), y(1), "d"))
@@ -68,7 +68,7 @@ def histogram(bins: Sequence[Mapping[str, Any]], *, title: str, unit: str = "", 
         return svg(24, text(0, 14, "nothing to show", "s"), title=title, style=style)
     limits = (float(bins[0]["low"]), float(bins[-1]["high"]))
     most = max(float(one["rows"]) for one in bins)
-    frame, x, y, height = _axes(limits, (0, most or 1), unit or "value", "rows", tall=130)
+    frame, x, y, height = axes(limits, (0, most or 1), unit or "value", "rows", tall=130)
     body = [frame]
     for one in bins:
         begin, end, top = x(one["low"]), x(one["high"]), y(one["rows"])
@@ -93,7 +93,7 @@ def over_time(
     every = [value for value in [*values, *low, *high] if math.isfinite(value)]
     limits = _padded(min(every, default=0.0), max(every, default=1.0))
     last = max(1, len(values) - 1)
-    frame, x, y, height = _axes((0, last), limits, "", unit, tall=130, across=False)
+    frame, x, y, height = axes((0, last), limits, "", unit, tall=130, across=False)
     body = [frame]
     if len(low) == len(high) == len(values) > 1:
         around = [(x(place), y(end)) for place, end in enumerate(high)]
@@ -120,7 +120,7 @@ def sparkline(
     return svg(height, body, title=title, description=said, width=width, style=style)
 
 
-def _axes(
+def axes(
     xs: Range, ys: Range, x_name: str, y_name: str, *, tall: float = 190, across: bool = True
 ) -> tuple[str, Mapper, Mapper, float]:
     """Grid, numbers and names; the y name stands above the axis, where it reads without turning the head."""

@@ -11,7 +11,21 @@ from typing import Any, TypeGuard
 from cyclopts import App, CycloptsError, Parameter
 
 from flyball.cli.answer import Answer, show, show_error
-from flyball.cli.commands import alerts, audit, console, explain, init, keys, predict, promote, serve, status, watch
+from flyball.cli.commands import (
+    alerts,
+    audit,
+    compare,
+    console,
+    explain,
+    init,
+    keys,
+    predict,
+    promote,
+    serve,
+    slices,
+    status,
+    watch,
+)
 from flyball.cli.commands import run as run_command
 from flyball.core.progress import Cancelled
 from flyball.core.version import __version__
@@ -26,6 +40,8 @@ COMMANDS: dict[str, App | Callable[..., Any]] = {
     "serve": serve.serve,
     "predict": predict.predict,
     "explain": explain.explain,
+    "slices": slices.slices,
+    "compare": compare.compare,
     "watch": watch.watch,
     "alerts": alerts.app,
     "status": status.status,

@@ -50,13 +50,16 @@ def run_summary(data: Data) -> Group:
     if gap := data["random_gap"]:
         shown = f"{gap['metric']} {number(gap['random'])} instead of {number(gap['honest'])}"
         head.append(f"honesty   a random split would have shown {shown}")
+    from flyball.cli.judging import judged_lines  # which builds on this file's numbers
+
     parts: list[Any] = ["\n".join(head), _metric_table(data)]
     if data["gates"]:
         parts.append(gate_table("", data["gates"]))
     if data.get("notes"):
         parts.append("\n".join(bullet_list("noted", list(data["notes"]))))
     parity = data["parity"]
-    foot = [
+    foot = [*judged_lines(data)]
+    foot += [
         f"graph     equals the fitted model on {parity['rows']:,} rows (largest difference {parity['max_abs_diff']:.1e})"
     ]
     if data["registered"]:

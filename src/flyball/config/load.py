@@ -13,10 +13,12 @@ from pydantic import BaseModel, ValidationError
 
 from flyball.config.model import (
     KNOWN_METRICS,
+    CostsConfig,
     DataConfig,
     GateConfig,
     ModelConfig,
     MonitorConfig,
+    NoWorseConfig,
     ProjectConfig,
     ProjectSection,
     is_name,
@@ -149,6 +151,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "gate": GateConfig,
     "monitor": MonitorConfig,
 }
+_INNER: dict[str, type[BaseModel]] = {"costs": CostsConfig, "no_worse_than": NoWorseConfig}
 
 
 def _unknown_sections(raw: dict[str, Any]) -> list[_Complaint]:
@@ -200,6 +203,9 @@ def _keys_beside(path: KeyPath) -> list[str]:
         return list(ProjectConfig.model_fields)
     if path[0] == "project":
         return list(ProjectSection.model_fields)
+    inner = _INNER.get(str(path[2])) if len(path) > 3 else None
+    if inner is not None:
+        return list(inner.model_fields)
     section = _SECTIONS.get(str(path[0]))
     if section is GateConfig:
         return ["beats_baseline", "no_worse_than"]
@@ -259,10 +265,9 @@ def _cross_checks(config: ProjectConfig, metrics: Collection[str]) -> list[_Comp
             if rule.metric not in metrics:
                 known = [*metrics, "beats_baseline", "no_worse_than"]
                 complaints.append(_unknown_metric(("gate", alias, rule.metric), rule.metric, known))
-        if gate.no_worse_than is not None and not is_name(gate.no_worse_than):
-            complaints.append(
-                _Complaint(("gate", alias, "no_worse_than"), f'"{gate.no_worse_than}" cannot be an alias')
-            )
+        rival = gate.no_worse_than
+        if rival is not None and not is_name(rival.alias):
+            complaints.append(_Complaint(("gate", alias, "no_worse_than"), f'"{rival.alias}" cannot be an alias'))
     return complaints
 
 
@@ -288,7 +293,12 @@ def _render(complaints: list[_Complaint], positions: dict[KeyPath, Position], fi
         found = position(complaint)
         return f"{file}:{found.line}:{found.column}, {_dotted(complaint.path) or 'the file'}"
 
-    ordered = sorted(complaints, key=lambda complaint: (position(complaint).line, position(complaint).column))
+    def reading_order(complaint: _Complaint) -> tuple[int, bool, int]:
+        """On one line a misspelt key comes before what is missing for it."""
+        at = position(complaint)
+        return at.line, not complaint.unknown, at.column
+
+    ordered = sorted(complaints, key=reading_order)
     first, others = ordered[0], ordered[1:]
     error = ConfigUnknownKey if first.unknown else ConfigInvalid
     return error(

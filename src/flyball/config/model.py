@@ -25,11 +25,13 @@ from flyball.config.positions import KeyPath, Position
 
 __all__ = [
     "KNOWN_METRICS",
+    "CostsConfig",
     "DataConfig",
     "GateConfig",
     "MetricRule",
     "ModelConfig",
     "MonitorConfig",
+    "NoWorseConfig",
     "ProjectConfig",
     "ProjectSection",
 ]
@@ -79,6 +81,7 @@ def _filled(value: str) -> str:
 Text = Annotated[str, AfterValidator(_filled)]
 Duration = Annotated[float, BeforeValidator(_duration)]
 Names = Annotated[tuple[Text, ...], Field(strict=False)]
+NamesOrOne = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(strict=False)]
 OneOrMore = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(strict=False, min_length=1)]
 
 
@@ -104,6 +107,35 @@ class DataConfig(_Section):
     drop: Names = ()
 
 
+class CostsConfig(_Section):
+    """`costs = { … }` of a model: what each kind of decision about a row costs, in any one unit; gains are negative."""
+
+    false_positive: float
+    false_negative: float
+    true_positive: float = 0.0
+    true_negative: float = 0.0
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_two_classes(cls, raw: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(raw, list | tuple):
+            raise ValueError(
+                "a matrix of costs is not known: costs choose the threshold of a model with two classes; "
+                "write { false_positive = 1, false_negative = 20 }"
+            )
+        if not isinstance(raw, Mapping):
+            raise ValueError("costs are a table: { false_positive = 1, false_negative = 20 }")
+        return handler(raw)
+
+    @model_validator(mode="after")
+    def _errors_cost_more(self) -> CostsConfig:
+        for wrong, right in (("false_positive", "true_negative"), ("false_negative", "true_positive")):
+            low, high = getattr(self, right), getattr(self, wrong)
+            if high <= low:
+                raise ValueError(f"{wrong} = {high:g} must cost more than {right} = {low:g}, the right answer")
+        return self
+
+
 class ModelConfig(_Section):
     """`[model.NAME]`: what is predicted, from what, how well and how fast. `budget` and `latency` are in seconds."""
 
@@ -121,9 +153,13 @@ class ModelConfig(_Section):
     drop: Names = ()
     keep: Names = ()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    costs: CostsConfig | None = None
+    slices: NamesOrOne = ()
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> ModelConfig:
+        if self.costs is not None and self.task in ("multiclass", "regression"):
+            raise ValueError(f"costs choose the threshold between two classes; a {self.task} model has none")
         both = sorted(set(self.drop) & set(self.keep))
         if both:
             raise ValueError(f'"{both[0]}" stands in both drop and keep')
@@ -154,12 +190,28 @@ class MetricRule(_Section):
         return f"{subject} " + " and ".join(f"{sign}{strict} {bound:g}" for sign, bound in bounds if bound is not None)
 
 
+class NoWorseConfig(_Section):
+    """`no_worse_than = "ALIAS"`, or `{ alias = …, margin = … }`: how much worse is acceptable, in the metric's unit."""
+
+    alias: Text
+    margin: Annotated[float, Field(ge=0)] | None = None
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _from_name(cls, raw: Any, handler: ValidatorFunctionWrapHandler) -> Any:
+        if isinstance(raw, str):
+            raw = {"alias": raw}
+        if not isinstance(raw, Mapping):
+            raise ValueError('write the name of an alias, or { alias = "production", margin = 0.005 }')
+        return handler(raw)
+
+
 class GateConfig(_Section):
     """`[gate.ALIAS]`: what a version must show before the alias moves to it."""
 
     rules: tuple[MetricRule, ...] = ()
     beats_baseline: bool = False
-    no_worse_than: str | None = None
+    no_worse_than: NoWorseConfig | None = None
 
     @model_validator(mode="wrap")
     @classmethod
@@ -184,7 +236,8 @@ class GateConfig(_Section):
         if self.beats_baseline:
             plain["beats_baseline"] = True
         if self.no_worse_than:
-            plain["no_worse_than"] = self.no_worse_than
+            rule = self.no_worse_than
+            plain["no_worse_than"] = rule.alias if rule.margin is None else rule.model_dump()
         return plain
 
 

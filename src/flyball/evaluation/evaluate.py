@@ -18,7 +18,7 @@ from flyball.evaluation.metrics import METRICS, Task, default_metric
 from flyball.evaluation.regression import regression_statistics
 from flyball.evaluation.resampling import Statistic, label_codes, resample
 
-__all__ = ["baseline", "class_codes", "evaluate"]
+__all__ = ["baseline", "baseline_outputs", "class_codes", "evaluate"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -102,25 +102,38 @@ def baseline(
 
     weights: (test rows,); train_weights: (training rows,), as a model that learns from them would take them.
     """
-    rows = len(target_test)
+    outputs = baseline_outputs(
+        task, target_train, len(target_test), classes=classes, train_weights=train_weights, level=level
+    )
+    if task != "regression" and classes is None:
+        classes = np.unique(np.asarray(target_train))
+    return evaluate(
+        task, target_test, outputs,
+        classes=classes, positive=positive, groups=groups, blocks=blocks, weights=weights, level=level, seed=seed,
+    )  # fmt: skip
+
+
+def baseline_outputs(
+    task: Task,
+    target_train: NDArray[Any],
+    rows: int,
+    *,
+    classes: Classes | None = None,
+    train_weights: Floats | None = None,
+    level: float = 0.90,
+) -> dict[str, NDArray[Any]]:
+    """What a model that looks at no column answers for `rows` rows, in the form of `bundle.score`."""
     learned = np.ones(len(target_train)) if train_weights is None else np.asarray(train_weights, dtype=np.float64)
-    outputs: dict[str, NDArray[Any]]
     if task == "regression":
         known = np.asarray(target_train, dtype=np.float64)
         ends = [(1 - level) / 2, (1 + level) / 2]
         low, high = np.quantile(known, ends, weights=learned, method="inverted_cdf")
         mean = np.average(known, weights=learned)
-        outputs = {"prediction": np.full(rows, mean), "low": np.full(rows, low), "high": np.full(rows, high)}
-    else:
-        names = np.unique(np.asarray(target_train)) if classes is None else np.asarray(classes)
-        codes = class_codes(np.asarray(target_train), names)
-        shares = np.bincount(codes, learned, minlength=len(names) + 1)[: len(names)] / learned.sum()
-        outputs = {"probability": np.tile(shares, (rows, 1)), "prediction": np.repeat(names[[shares.argmax()]], rows)}
-        classes = names
-    return evaluate(
-        task, target_test, outputs,
-        classes=classes, positive=positive, groups=groups, blocks=blocks, weights=weights, level=level, seed=seed,
-    )  # fmt: skip
+        return {"prediction": np.full(rows, mean), "low": np.full(rows, low), "high": np.full(rows, high)}
+    names = np.unique(np.asarray(target_train)) if classes is None else np.asarray(classes)
+    codes = class_codes(np.asarray(target_train), names)
+    shares = np.bincount(codes, learned, minlength=len(names) + 1)[: len(names)] / learned.sum()
+    return {"probability": np.tile(shares, (rows, 1)), "prediction": np.repeat(names[[shares.argmax()]], rows)}
 
 
 def class_codes(values: NDArray[Any], classes: Classes) -> Codes:

@@ -5,14 +5,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flyball.governance.materials import SbomInvalid, sbom
     from flyball.governance.origin import environment, git_commit
-    from flyball.governance.promotion import judge_evidence, judge_version, promote
+    from flyball.governance.promotion import Compare, judge_evidence, judge_version, promote
+    from flyball.governance.result import RuleResult
     from flyball.governance.rules import BeatsBaseline, Bound, NoWorseThan, Rule, RuleInvalid, parse_rules
     from flyball.governance.sign import SigningKeys, sign_bundle
-    from flyball.governance.verdict import GateRefused, RuleResult, Verdict, judge
+    from flyball.governance.verdict import GateRefused, Verdict, judge
 
 __all__ = [
     "BeatsBaseline",
     "Bound",
+    "Compare",
     "GateRefused",
     "NoWorseThan",
     "Rule",
@@ -34,8 +36,9 @@ __all__ = [
 
 _HOMES = {
     "origin": ("environment", "git_commit"),
-    "verdict": ("GateRefused", "RuleResult", "Verdict", "judge"),
-    "promotion": ("judge_evidence", "judge_version", "promote"),
+    "result": ("RuleResult",),
+    "verdict": ("GateRefused", "Verdict", "judge"),
+    "promotion": ("Compare", "judge_evidence", "judge_version", "promote"),
     "rules": ("BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "parse_rules"),
     "materials": ("SbomInvalid", "sbom"),
     "sign": ("SigningKeys", "sign_bundle"),

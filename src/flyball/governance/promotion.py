@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from flyball.core.canonical import digest_json
 from flyball.governance.rules import NoWorseThan, Where, parse_rules
@@ -13,15 +13,31 @@ from flyball.ledger import Actor, Draft
 if TYPE_CHECKING:
     from flyball.registry import AliasMove, ModelVersion, Registry
 
-__all__ = ["judge_evidence", "judge_version", "promote"]
+__all__ = ["Compare", "judge_evidence", "judge_version", "promote"]
+
+# Two registered versions on the rows that the first was tested on, as `comparisons.champion` of an evidence document;
+# None where that cannot be had.
+Compare: TypeAlias = "Callable[[ModelVersion, ModelVersion], Mapping[str, Any] | None]"
 
 
 def judge_version(
-    registry: Registry, version: ModelVersion, alias: str, rules: Mapping[str, Any], *, where: Where | None = None
+    registry: Registry,
+    version: ModelVersion,
+    alias: str,
+    rules: Mapping[str, Any],
+    *,
+    where: Where | None = None,
+    compare: Compare | None = None,
 ) -> Verdict:
-    """What the gate of `alias` says of a version now; changes nothing. Raises what `judge_evidence` raises."""
+    """What the gate of `alias` says of a version now; changes nothing. Raises what `judge_evidence` raises.
+
+    compare: how to hold the version against one that its evidence does not compare it with.
+    """
     evidence = registry.evidence(version)
-    return judge_evidence(registry, version.model, evidence, alias, rules, number=version.number, where=where)
+    against = None if compare is None else lambda holder: compare(version, holder)
+    return judge_evidence(
+        registry, version.model, evidence, alias, rules, number=version.number, where=where, against=against
+    )
 
 
 def judge_evidence(
@@ -33,11 +49,13 @@ def judge_evidence(
     *,
     number: int | None = None,
     where: Where | None = None,
+    against: Callable[[ModelVersion], Mapping[str, Any] | None] | None = None,
 ) -> Verdict:
     """What a gate says now of a model's evidence; changes nothing.
 
     number: the version that the evidence is of, None when it is not registered. `no_worse_than` is held against the
-    version that its alias names; against none, or the version itself, it passes. Raises RuleInvalid or UnknownMetric.
+    version that its alias names, by the paired comparison in the evidence, or else by what `against` answers for that
+    version; against none, or the version itself, it passes. Raises RuleInvalid or UnknownMetric.
     """
     parsed = parse_rules(gate, rules, where)
     wanted = next((rule.alias for rule in parsed if isinstance(rule, NoWorseThan)), None)
@@ -45,7 +63,16 @@ def judge_evidence(
     holder = registry.version(model, held[wanted]) if wanted in held else None
     reference = registry.evidence(holder) if holder is not None and holder.number != number else None
     name = holder.ref if holder is not None else None
-    return judge(gate, parsed, evidence, reference=reference, reference_name=name)
+    paired = None
+    if holder is not None and reference is not None:
+        paired = _kept(evidence, holder) or (against(holder) if against is not None else None)
+    return judge(gate, parsed, evidence, reference=reference, reference_name=name, paired=paired)
+
+
+def _kept(evidence: Mapping[str, Any], holder: ModelVersion) -> Mapping[str, Any] | None:
+    """The comparison with this very version that the evidence holds; versions made before comparisons hold none."""
+    found = (evidence.get("comparisons") or {}).get("champion")
+    return found if found is not None and found.get("with") == holder.ref else None
 
 
 def promote(
@@ -57,6 +84,7 @@ def promote(
     *,
     reason: str,
     where: Where | None = None,
+    compare: Compare | None = None,
 ) -> AliasMove:
     """Point `alias` at `version` if the alias's gate lets it.
 
@@ -65,7 +93,7 @@ def promote(
     RuleInvalid, and what `Registry.move_alias` raises for a bad name or an alias that moved meanwhile.
     """
     holder = next((now.number for now in registry.aliases(version.model) if now.alias == alias), None)
-    verdict = judge_version(registry, version, alias, rules, where=where)
+    verdict = judge_version(registry, version, alias, rules, where=where, compare=compare)
     subject = f"{version.model}@{version.number}"
     binds = {"version": version.entry, "evidence": version.evidence_digest, "rules": digest_json(dict(rules))}
     payload = {**verdict.to_dict(), "alias": alias, "rules": dict(rules)}

@@ -60,14 +60,24 @@ class BeatsBaseline:
 
 @dataclass(frozen=True, slots=True)
 class NoWorseThan:
-    """The model's metric is at least as good as the bad end of the interval of the version that an alias holds."""
+    """The model is not worse than the version that an alias holds, both measured on the same rows.
+
+    Without `margin` it must not be clearly worse; with one, it must be shown to be at most that much worse.
+    """
 
     alias: str
     where: str | None = None
+    margin: float | None = None
 
     @property
     def text(self) -> str:
-        return f"no worse than {self.alias}"
+        """The rule in words.
+
+        >>> NoWorseThan("production", margin=0.005).text
+        'no worse than production by more than 0.005'
+        """
+        within = "" if self.margin is None else f" by more than {number(self.margin, 6)}"
+        return f"no worse than {self.alias}{within}"
 
 
 Rule = Bound | BeatsBaseline | NoWorseThan
@@ -77,8 +87,8 @@ def parse_rules(gate: str, rules: Mapping[str, Any], where: Where | None = None)
     """The rules of a `[gate.NAME]` section, in its order.
 
     A metric's rule is a text (`">= 0.60"`, `"<= 3 %"`) or a table (`{ min = 0.6, max = 0.9, of = "low" }`); beside
-    the metrics stand `beats_baseline = true` and `no_worse_than = "ALIAS"`. `where` tells the line of a key.
-    Raises RuleInvalid or UnknownMetric.
+    the metrics stand `beats_baseline = true` and `no_worse_than = "ALIAS"` (or `{ alias, margin }`). `where` tells the
+    line of a key. Raises RuleInvalid or UnknownMetric.
     """
     found: list[Rule] = []
     for key, raw in rules.items():
@@ -88,12 +98,23 @@ def parse_rules(gate: str, rules: Mapping[str, Any], where: Where | None = None)
                 raise _invalid(key, raw, place, "write beats_baseline = true")
             found += [BeatsBaseline(place)] if raw else []
         elif key == "no_worse_than":
-            if not isinstance(raw, str) or not raw:
-                raise _invalid(key, raw, place, 'write the name of an alias: no_worse_than = "production"')
-            found.append(NoWorseThan(raw, place))
+            found.append(_no_worse(key, raw, place))
         else:
             found.append(_bound(metric(key, where=place).name, raw, place))
     return found
+
+
+def _no_worse(key: str, raw: Any, place: str | None) -> NoWorseThan:
+    if isinstance(raw, str) and raw:
+        return NoWorseThan(raw, place)
+    if isinstance(raw, Mapping) and set(raw) <= {"alias", "margin"} and isinstance(raw.get("alias"), str):
+        margin = raw.get("margin")
+        if margin is None:
+            return NoWorseThan(raw["alias"], place)
+        if isinstance(margin, int | float) and not isinstance(margin, bool) and 0 <= margin < math.inf:
+            return NoWorseThan(raw["alias"], place, float(margin))
+        raise _invalid(key, margin, place, "margin is a number, 0 or more, in the metric's unit")
+    raise _invalid(key, raw, place, 'write the name of an alias: no_worse_than = "production"')
 
 
 def subject(name: str, of: str) -> str:

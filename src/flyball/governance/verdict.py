@@ -7,23 +7,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flyball.charts import number, span
+from flyball.charts import number
 from flyball.evaluation import METRICS
-from flyball.governance.rules import BeatsBaseline, Bound, NoWorseThan, Rule, Where, parse_rules, subject
+from flyball.governance.result import RuleResult, measured_span, metrics_of, tested
+from flyball.governance.rival import judge_rival
+from flyball.governance.rules import BeatsBaseline, Bound, Rule, Where, parse_rules, subject
 from flyball_runtime.errors import Refused
 
-__all__ = ["GateRefused", "RuleResult", "Verdict", "judge"]
-
-
-@dataclass(frozen=True, slots=True)
-class RuleResult:
-    """One rule's outcome: what it asks, what was measured, whether that passes, what would, and the rule's line."""
-
-    rule: str
-    measured: str
-    passes: bool
-    passes_at: str
-    where: str | None = None
+__all__ = ["GateRefused", "Verdict", "judge"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +77,15 @@ def judge(
     *,
     reference: Mapping[str, Any] | None = None,
     reference_name: str | None = None,
+    paired: Mapping[str, Any] | None = None,
     where: Where | None = None,
 ) -> Verdict:
     """Judge an evidence document by a gate's rules.
 
     reference: the evidence of the version that `no_worse_than` means (None: no version holds that alias, or the judged
-    one does, which passes). reference_name: how to call the holder, if there is one. Raises RuleInvalid or
-    UnknownMetric for rules that cannot be read.
+    one does, which passes). reference_name: how to call the holder, if there is one. paired: both compared on the same
+    rows, as `comparisons.champion` of an evidence document; without it (or where it is not fair) the intervals are
+    compared. Raises RuleInvalid or UnknownMetric for rules that cannot be read.
     """
     parsed = parse_rules(gate, rules, where) if isinstance(rules, Mapping) else list(rules)
     results = []
@@ -102,12 +95,12 @@ def judge(
         elif isinstance(rule, BeatsBaseline):
             results.append(_judge_baseline(rule, evidence))
         else:
-            results.append(_judge_reference(rule, evidence, reference, reference_name))
+            results.append(judge_rival(rule, evidence, reference, reference_name, paired))
     return Verdict(gate, all(result.passes for result in results), tuple(results))
 
 
 def _judge_bound(rule: Bound, evidence: Mapping[str, Any]) -> RuleResult:
-    found = _test(evidence, rule.metric)
+    found = tested(evidence, rule.metric)
     wanted = _wanted(rule)
     compared = found.get(rule.of) if found else None
     if found is None or compared is None:
@@ -115,7 +108,7 @@ def _judge_bound(rule: Bound, evidence: Mapping[str, Any]) -> RuleResult:
     above = _reaches(compared, rule)
     below = rule.max is None or compared < rule.max or (compared == rule.max and not rule.exclusive)
     more = "" if above else _hits_missing(rule, evidence, compared)
-    return RuleResult(rule.text, _measured(found, evidence), above and below, wanted + more, rule.where)
+    return RuleResult(rule.text, measured_span(found, evidence), above and below, wanted + more, rule.where)
 
 
 def _wanted(rule: Bound) -> str:
@@ -133,7 +126,7 @@ def _wanted(rule: Bound) -> str:
 
 def _judge_baseline(rule: BeatsBaseline, evidence: Mapping[str, Any]) -> RuleResult:
     name = str(evidence.get("metric"))
-    found, guess = _test(evidence, name), _metrics(evidence, "baseline").get(name)
+    found, guess = tested(evidence, name), metrics_of(evidence, "baseline").get(name)
     if found is None or guess is None or name not in METRICS:
         return RuleResult(rule.text, f"{name} was not measured", False, "a measured metric", rule.where)
     better = METRICS[name].better
@@ -141,52 +134,13 @@ def _judge_baseline(rule: BeatsBaseline, evidence: Mapping[str, Any]) -> RuleRes
     passes = end is not None and METRICS[name].improves(end, guess["value"])
     side, sense = ("low", "above") if better == "higher" else ("high", "below")
     wanted = f"{name} whose {side} end is {sense} the baseline's {number(guess['value'])}"
-    measured = f"{name} {_measured(found, evidence)}; baseline {number(guess['value'])}"
+    measured = f"{name} {measured_span(found, evidence)}; baseline {number(guess['value'])}"
     return RuleResult(rule.text, measured, passes, wanted, rule.where)
-
-
-def _judge_reference(
-    rule: NoWorseThan, evidence: Mapping[str, Any], reference: Mapping[str, Any] | None, called: str | None
-) -> RuleResult:
-    name = str(evidence.get("metric"))
-    holder = called or rule.alias
-    if reference is None:
-        if called is not None:
-            return RuleResult(rule.text, f"{called} itself holds {rule.alias}", True, "always", rule.where)
-        return RuleResult(rule.text, f"no version holds {rule.alias} yet", True, "always, the first time", rule.where)
-    found, theirs = _test(evidence, name), _test(reference, name)
-    if found is None or theirs is None or name not in METRICS:
-        missing = holder if found is not None else "this version"
-        return RuleResult(rule.text, f"{name} was not measured for {missing}", False, f"{name} of both", rule.where)
-    better = METRICS[name].better
-    end = theirs.get("low" if better == "higher" else "high")
-    least = theirs["value"] if end is None else end
-    passes = not METRICS[name].improves(least, found["value"])
-    data, other = (document.get("data", {}).get("version") for document in (evidence, reference))
-    caution = "" if data == other else " (measured on different data)"
-    measured = f"{name} {_measured(found, evidence)}; {holder} {span(theirs['value'], theirs['low'], theirs['high'])}"
-    side = "or more" if better == "higher" else "or less"
-    return RuleResult(rule.text, measured + caution, passes, f"{name} of {number(least)} {side}", rule.where)
-
-
-def _metrics(evidence: Mapping[str, Any], part: str) -> Mapping[str, Any]:
-    return (evidence.get("metrics") or {}).get(part) or {}
-
-
-def _test(evidence: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    found = _metrics(evidence, "test").get(name)
-    return found if found is not None and found.get("value") is not None else None
-
-
-def _measured(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
-    rows = (evidence.get("split") or {}).get("test_rows")
-    shown = span(found["value"], found.get("low"), found.get("high"))
-    return f"{shown} on {rows:,} test rows" if rows is not None else shown
 
 
 def _unmeasured(name: str, of: str, evidence: Mapping[str, Any], found: Mapping[str, Any] | None) -> str:
     if found is not None:
-        return f"{_measured(found, evidence)}: too few independent rows to know the {of} end"
+        return f"{measured_span(found, evidence)}: too few independent rows to know the {of} end"
     task = evidence.get("task")
     if name in METRICS and task not in METRICS[name].tasks:
         return f"nothing: {name} does not apply to a {task} model"

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl import infer_task
-from flyball.data import Table, Target, look, prepare_target
+from flyball.data import Table, Target, prepare_target
+from flyball.data.look import look  # not by the package, whose attribute of this name may be the module
 from flyball.evaluation import SplitPlan, Task, default_metric, label_codes, metric, plan_split
 from flyball.pipeline.personal import finding_without_values, personal_columns
 from flyball.pipeline.plain import plain
@@ -236,3 +237,4 @@ def _check_names(table: Table, settings: LoopSettings) -> None:
     check_columns("drop", settings.drop, table)
     check_columns("keep", settings.keep, table)
     check_columns("personal", settings.personal, table)
+    check_columns("slices", settings.slices, table)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flyball.core.canonical import digest_json
 from flyball.core.clock import Clock
 from flyball.core.executor import Executor
 from flyball.core.progress import Cancellation, Progress
@@ -15,6 +16,8 @@ from flyball.governance import Verdict, git_commit, judge_evidence, sign_bundle
 from flyball.ledger import Actor, KeyRing, Ledger
 from flyball.monitoring.watched import WATCHED_NAME
 from flyball.pipeline.candidate import Candidate
+from flyball.pipeline.champion import find_champion, with_champion, without_champion
+from flyball.pipeline.exam import Exam
 from flyball.pipeline.examine import examine
 from flyball.pipeline.prove import prove
 from flyball.pipeline.read import read_dataset
@@ -84,8 +87,12 @@ class Loop:
         drop: tuple[str, ...],
         progress: Progress,
         cancellation: Cancellation,
+        champions: Sequence[str] = ("production",),
     ) -> Candidate:
-        """Make and prove a model. Steps whose inputs and settings did not change are reused."""
+        """Make and prove a model. Steps whose inputs and settings did not change are reused.
+
+        The version that the first of the aliases `champions` holds is scored on the new model's test rows.
+        """
         runner = StepRunner(self.steps, progress, cancellation, __version__)
         dataset = read_dataset(source, settings.dataset, drop=drop, runner=runner, artifacts=self.artifacts)
         examined = examine(dataset, settings, runner)
@@ -98,6 +105,12 @@ class Loop:
             dataset, examined, trained, settings, runner=runner, artifacts=self.artifacts, progress=progress,
             clock=self.clock, code=code,
         )  # fmt: skip
+        champion = find_champion(self.registry, self.artifacts, settings.name, champions)
+        if champion is not None:
+            progress.start("compare")
+            exam = Exam.of(dataset.version, examined, trained.pipeline, seed=settings.seed)
+            proved = with_champion(proved, trained, exam, champion)
+            progress.finish("compare", proved.evidence["comparisons"]["champion"]["text"])
         return Candidate(settings, dataset, trained, proved, tuple(runner.reused))
 
     def register(
@@ -144,7 +157,7 @@ class Loop:
             dataset_version=candidate.dataset.version, run_id=run_id, actor=actor, reason=reason,
             gates=[verdict.to_dict() for verdict in verdicts],
             attachments={
-                name: candidate.evidence["artifacts"][name] for name in ("pipeline", "out_of_fold", WATCHED_NAME)
+                name: candidate.digests()[name] for name in ("pipeline", "out_of_fold", "rows", WATCHED_NAME)
             },
         )  # fmt: skip
         return Registration(version, verdicts, unchanged=False)
@@ -158,7 +171,9 @@ class Loop:
         if model not in [known.name for known in self.registry.models()]:
             return None
         newest = self.registry.resolve(model)
-        same = newest.evidence_digest == candidate.proved.digests["evidence"]
+        same = digest_json(without_champion(self.registry.evidence(newest))) == digest_json(
+            without_champion(candidate.evidence)
+        )
         return newest if same and self._in_force(newest) else None
 
     def _in_force(self, version: ModelVersion) -> bool:

@@ -18,6 +18,7 @@ from flyball.evaluation import (
     METRICS,
     Interval,
     baseline,
+    baseline_outputs,
     calibration_bins,
     class_codes,
     confusion,
@@ -31,10 +32,14 @@ from flyball.explain import explain
 from flyball.governance import environment
 from flyball.monitoring.watched import WATCHED_NAME
 from flyball.pipeline.blobs import get_bytes, get_json, present, put_bytes, put_json
+from flyball.pipeline.comparing import paired_metrics, words
+from flyball.pipeline.deciding import decision_evidence
+from flyball.pipeline.exam import Exam, Rows, class_typed
 from flyball.pipeline.examine import Examined
 from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion
 from flyball.pipeline.settings import LoopSettings
+from flyball.pipeline.slicing import Scored, slice_evidence
 from flyball.pipeline.steps import StepRunner
 from flyball.pipeline.train import Trained
 from flyball.pipeline.watched import in_their_order, watched
@@ -50,8 +55,8 @@ _GOLDEN_ROWS = 128
 _EXAMPLES = 3
 _EFFECT_COLUMNS = 4
 _EXPLAINED_ROWS = 400
-_KEPT = ("evidence", "reference", "golden", WATCHED_NAME)
 _STEP = "prove"
+_KEPT = ("evidence", "reference", "golden", "rows", WATCHED_NAME)
 Outputs = Mapping[str, NDArray[Any]]
 
 
@@ -81,12 +86,14 @@ def prove(
 
     def work() -> dict[str, Any]:
         prover = _Prover(dataset, examined, trained, settings, progress)
-        evidence = plain(prover.evidence(clock.now(), code))
+        rows = put_bytes(artifacts, Rows.of(examined).to_bytes())
+        evidence = plain(prover.evidence(clock.now(), code, rows))
         evidence["artifacts"][WATCHED_NAME] = put_bytes(artifacts, prover.watched())
         return {
             "evidence": put_json(artifacts, evidence),
             "reference": put_bytes(artifacts, prover.reference()),
             "golden": put_bytes(artifacts, prover.golden()),
+            "rows": rows,
             WATCHED_NAME: evidence["artifacts"][WATCHED_NAME],
             "metric": examined.metric,
             "value": evidence["metrics"]["test"].get(examined.metric, {}).get("value"),
@@ -101,8 +108,8 @@ def prove(
         usable=lambda made: set(_KEPT) <= set(made) and present(artifacts, [made[name] for name in _KEPT]),
     )  # fmt: skip
     digests = {name: outputs[name] for name in _KEPT}
-    reference, rows = get_bytes(artifacts, digests["reference"]), get_bytes(artifacts, digests["golden"])
-    return Proved(get_json(artifacts, digests["evidence"]), reference, rows, digests)
+    reference, golden_rows = get_bytes(artifacts, digests["reference"]), get_bytes(artifacts, digests["golden"])
+    return Proved(get_json(artifacts, digests["evidence"]), reference, golden_rows, digests)
 
 
 class _Prover:
@@ -118,12 +125,13 @@ class _Prover:
         self._test = examined.table.take(examined.plan.test)
         self._truth = self._typed(examined.target.values[examined.plan.test])
         self._outputs = self._scorer.score(self._test.columns)
+        self._exam = Exam.of(dataset.version, examined, trained.pipeline, seed=settings.seed)
         self._measured = self._metrics()
 
-    def evidence(self, now: datetime, code: Mapping[str, Any]) -> dict[str, Any]:
-        """The evidence document."""
+    def evidence(self, now: datetime, code: Mapping[str, Any], rows: str) -> dict[str, Any]:
+        """The evidence document; `rows` is the digest of the rows that were learned from and tested on."""
         examined, plan, pipeline = self._examined, self._examined.plan, self._pipeline
-        classes = pipeline.classes
+        classes, reasons = pipeline.classes, self._reasons()
         return {
             "model": self._settings.name,
             "task": examined.task,
@@ -153,7 +161,13 @@ class _Prover:
             "leaks": [dict(leak) for leak in examined.leaks],
             "findings": [dict(finding) for finding in examined.findings],
             **self._diagnostics(),
-            **self._reasons(),
+            **reasons,
+            "slices": self._slices([item["column"] for item in reasons["importance"]]),
+            "decision": decision_evidence(
+                pipeline, self._trained.out_of_fold, examined, self._settings,
+                truth=self._truth, outputs=self._outputs,
+            ),
+            "comparisons": {"baseline": self._against_baseline(), "champion": None},
             "leaderboard": [dict(entry) for entry in self._trained.leaderboard],
             "parity": dict(self._trained.parity),
             "latency": self._latency(),
@@ -162,7 +176,7 @@ class _Prover:
             "notes": [*self._trained.notes, *self._unmeasured()],
             "environment": environment(),
             "code": dict(code),
-            "artifacts": dict(self._trained.digests),
+            "artifacts": {**self._trained.digests, "rows": rows},
             "seed": self._settings.seed,
             "created": rfc3339(now),
         }  # fmt: skip
@@ -306,6 +320,29 @@ class _Prover:
             ],
         }
 
+    def _slices(self, telling: list[str]) -> dict[str, Any]:
+        self._progress.update(_STEP, 0.8, "weak segments")
+        exam = self._exam
+        scored = Scored(
+            exam.task, exam.table, exam.truth, self._outputs, metric=exam.metric, classes=exam.classes,
+            positive=exam.positive, units=exam.units, weights=exam.weights, seed=exam.seed,
+        )  # fmt: skip
+        return slice_evidence(scored, self._examined, self._settings, telling=telling)
+
+    def _against_baseline(self) -> dict[str, Any]:
+        """The paired difference to a model that looks at no column, on the test rows."""
+        examined, plan, exam = self._examined, self._examined.plan, self._exam
+        guess = baseline_outputs(
+            examined.task, self._typed(examined.target.values[plan.train]), self._test.rows, classes=exam.classes,
+            train_weights=None if examined.weights is None else examined.weights[plan.train],
+        )  # fmt: skip
+        found = paired_metrics(exam, self._outputs, guess)
+        return {
+            "with": "the baseline", "rows": self._test.rows, "unit": plan.unit,
+            "metrics": {name: one.to_dict() for name, one in found.items()},
+            "text": words(found.get(exam.metric), exam.metric, "the baseline", self._test.rows),
+        }  # fmt: skip
+
     def _whose(self, test_row: int) -> dict[str, Any]:
         """A test row's number in the dataset, and what was true of it (None when the target is personal)."""
         examined = self._examined
@@ -345,10 +382,7 @@ class _Prover:
 
     def _typed(self, values: NDArray[Any]) -> NDArray[Any]:
         """Target values in the type of the classes, so that they compare equal."""
-        kind = self._pipeline.class_type
-        if kind == "text" or kind is None:
-            return values
-        return values.astype({"integer": np.int64, "boolean": np.bool_, "number": np.float64}[kind])
+        return class_typed(values, self._pipeline)
 
 
 def _note(made: Mapping[str, Any]) -> str:

@@ -32,6 +32,8 @@ class LoopSettings:
     drop: tuple[str, ...] = ()
     keep: tuple[str, ...] = ()
     personal: tuple[str, ...] = ()
+    slices: tuple[str, ...] = ()
+    costs: Mapping[str, float] | None = None
 
     @classmethod
     def from_config(cls, name: str, model: ModelConfig, data: DataConfig) -> LoopSettings:
@@ -42,6 +44,7 @@ class LoopSettings:
             time=model.time or data.time, group=model.group or data.entity, split=model.split,
             drop=model.drop, keep=model.keep,
             personal=tuple(name for name in data.personal if name not in data.drop),
+            slices=model.slices, costs=None if model.costs is None else model.costs.model_dump(),
         )  # fmt: skip
 
     def with_budget(self, seconds: float | None) -> LoopSettings:

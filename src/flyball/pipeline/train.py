@@ -14,6 +14,7 @@ from flyball.automl import FittedPipeline, Learned, check_parity, export_graph, 
 from flyball.core.executor import Executor
 from flyball.core.progress import Cancellation, Progress
 from flyball.pipeline.blobs import get_bytes, present, put_bytes
+from flyball.pipeline.deciding import check_costs, with_threshold
 from flyball.pipeline.examine import Examined
 from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion
@@ -52,10 +53,11 @@ def train(
     cancellation: Cancellation,
 ) -> Trained:
     """Learn from the training rows within the budget. Raises ExportRefused when the graph differs from the model."""
+    check_costs(examined.task, settings)
     kept: list[tuple[FittedPipeline, bytes, NDArray[np.float64]]] = []
 
     def work() -> dict[str, Any]:
-        learned = _learn(examined, settings, executor, progress, cancellation)
+        learned = with_threshold(_learn(examined, settings, executor, progress, cancellation), examined, settings)
         rows = examined.table.take(examined.plan.train).select(examined.used)
         progress.update(_STEP, None, "exporting one graph")
         graph = export_graph(learned.pipeline)
@@ -124,7 +126,7 @@ def _depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSetti
         "task": examined.task,
         "metric": examined.metric,
         "split": {"kind": plan.kind, "by": plan.by},
-        **settings.key("target", "seed", "weight", "positive", "budget_seconds"),
+        **settings.key("target", "seed", "weight", "positive", "budget_seconds", "costs"),
     }
 
 

@@ -7,6 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from numpy.typing import NDArray
@@ -159,6 +160,18 @@ class Version(_Scores):
     def path(self) -> str:
         """The bundle's folder."""
         return str(self.record.bundle_path)
+
+    def compare(self, other: Version | str, *, data: str | os.PathLike[str] | None = None) -> dict[str, Any]:
+        """This version against another on the rows it was tested on, or on those of a file with the target.
+
+        `metrics` holds each metric's paired difference with interval and p-value, `text` the verdict in words.
+        """
+        ref = other if isinstance(other, str) else other.ref
+        return self._project.compare(self.ref, ref, data=None if data is None else Path(data))
+
+    def slices(self, by: str | None = None) -> dict[str, Any]:
+        """Where it is weak (`slices`); with `by`, its quality at every level of that column (`by`)."""
+        return self._project.slices(self.ref, by=by)
 
     def promote(self, alias: str, *, reason: str = "") -> Promotion:
         """Let `alias` point to this version, if its gate's rules are met. Raises GateRefused."""

@@ -93,7 +93,8 @@ class Outcome:
     def to_dict(self) -> dict[str, Any]:
         """What `flyball run --json` prints."""
         evidence, version = self.learned.evidence, self.registration.version
-        same = ("model", "task", "target", "metric", "split", "metrics", "random_gap", "leaks", "parity", "size_bytes")
+        same = ("model", "task", "target", "metric", "split", "metrics", "random_gap", "leaks", "parity", "size_bytes",
+                "slices", "decision", "comparisons")  # fmt: skip
         return {
             **{name: evidence[name] for name in same},
             "version": version.number if version else None,
@@ -152,6 +153,7 @@ class Project:
         self.keys = KeyRing(self.ledger)
         self.registry = Registry(self.database, self.ledger, self.artifacts, clock, self.bundles)
         self._executor = executor or LocalExecutor()
+        self._compared: dict[tuple[str, str], Mapping[str, Any] | None] = {}
 
     @cached_property
     def loop(self) -> Loop:
@@ -205,19 +207,24 @@ class Project:
         metric: str | None = None,
         budget: str | float | None = None,
         seed: int = 0,
+        costs: Mapping[str, float] | None = None,
+        slices: Collection[str] = (),
         progress: Progress | None = None,
         cancellation: Cancellation | None = None,
     ) -> LearnedModel:
         """Make and prove a model from a `dataset(...)`, or from a table and its `target`; nothing is registered.
 
-        budget: "90s", "10m", or seconds, for the search and the verified export (60 s). Raises BadInput for a table or
-        setting that cannot be used, ExportRefused when the graph does not equal the model.
+        budget: "90s", "10m", or seconds, for the search and the verified export (60 s). costs: of decisions, such as
+        `{"false_positive": 1, "false_negative": 20}`, which choose the threshold; slices: columns to list by level.
+        Raises BadInput for a table or setting that cannot be used, ExportRefused when the graph does not equal the
+        model.
         """
         if not isinstance(table, Dataset):
             if target is None:
                 raise TargetMissing("which column is to be predicted?", fix='project.learn(table, target="COLUMN")')
             table = self.dataset(table, target=target)
         settings = replace(table.settings, name=name or table.settings.name, metric=metric, seed=seed)
+        settings = replace(settings, costs=costs, slices=tuple(slices))
         settings = settings.with_budget(_seconds(budget))
         return self._learn(table.source, settings, progress, cancellation)
 
@@ -288,7 +295,10 @@ class Project:
         if held == version.number:
             return Promotion(version, alias, held, False, None, None)
         rules = self.config.gate[alias].raw if alias in self.config.gate else {}
-        move = promote(self.registry, version, alias, rules, actor, reason=reason, where=self.config.where)
+        move = promote(
+            self.registry, version, alias, rules, actor,
+            reason=reason, where=self.config.where, compare=self._paired,
+        )  # fmt: skip
         return Promotion(version, alias, held, True, move.seq, move.details.get("gate"))
 
     def verdict(self, version: ModelVersion, alias: str) -> dict[str, Any]:
@@ -296,7 +306,8 @@ class Project:
         from flyball.governance import judge_version
 
         rules = self.config.gate[alias].raw if alias in self.config.gate else {}
-        return judge_version(self.registry, version, alias, rules, where=self.config.where).to_dict()
+        verdict = judge_version(self.registry, version, alias, rules, where=self.config.where, compare=self._paired)
+        return verdict.to_dict()
 
     def verdicts(self, version: ModelVersion) -> list[dict[str, Any]]:
         """What every gate of the project file says of a version now."""
@@ -411,6 +422,22 @@ class Project:
 
         return explain_row(self, ref, row, source=source)
 
+    def compare(self, ours: str, theirs: str, *, data: str | Path | None = None) -> dict[str, Any]:
+        """Two versions on the rows that the first was tested on, or on those of a file: each metric's paired difference.
+
+        Rows that the second (of a file: either) learned from are left out. Raises TestRowsGone or TruthUnfit.
+        """
+        from flyball.project.judging import compare_versions
+
+        versions = (self.registry.resolve(ref) for ref in (ours, theirs))
+        return compare_versions(self, *versions, data=None if data is None else self._located(Path(data)))
+
+    def slices(self, ref: str, *, by: str | None = None) -> dict[str, Any]:
+        """Where a version is weak; with `by`, its quality at every level of that column."""
+        from flyball.project.judging import slices_of
+
+        return slices_of(self, self.registry.resolve(ref), by=by)
+
     def status(self) -> dict[str, Any]:
         """Models, aliases, the ledger's head and the prediction log's size."""
         from flyball.project.view import status_document
@@ -484,10 +511,21 @@ class Project:
         self, source: Any, settings: LoopSettings, progress: Progress | None, cancellation: Cancellation | None
     ) -> LearnedModel:
         drop = self.config.data[settings.dataset].drop if settings.dataset in self.config.data else ()
+        rivals = [gate.no_worse_than.alias for gate in self.config.gate.values() if gate.no_worse_than is not None]
         candidate = self.loop.learn(
-            source, settings, drop=drop, progress=progress or NoProgress(), cancellation=cancellation or Cancellation()
-        )
+            source, settings, drop=drop, progress=progress or NoProgress(), cancellation=cancellation or Cancellation(),
+            champions=("production", *rivals),
+        )  # fmt: skip
         return LearnedModel(candidate)
+
+    def _paired(self, version: ModelVersion, holder: ModelVersion) -> Mapping[str, Any] | None:
+        """Both on the first one's test rows; remembered, because neither changes."""
+        from flyball.project.judging import paired
+
+        known = (version.entry, holder.entry)
+        if known not in self._compared:
+            self._compared[known] = paired(self, version, holder)
+        return self._compared[known]
 
     def _register(self, model: LearnedModel, reason: str, run_id: str | None) -> Registration:
         return self.loop.register(model.candidate, self.gates(), actor=self.actor, reason=reason, run_id=run_id)

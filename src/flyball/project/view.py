@@ -63,6 +63,14 @@ class ProjectDocuments:
         """The version's report as an HTML page."""
         return version_report(self._project, self._project.registry.resolve(f"{name}@{number}")).html
 
+    def slices(self, name: str, number: int, by: str | None = None) -> dict[str, Any]:
+        """Where a version is weak, and by column its quality at every level."""
+        return self._project.slices(f"{name}@{number}", by=by)
+
+    def compare(self, name: str, number: int, other: str) -> dict[str, Any]:
+        """A version against another on its own test rows; `other` is a reference, or a number or alias of the model."""
+        return self._project.compare(f"{name}@{number}", other if "@" in other else f"{name}@{other}")
+
     def ledger(self, subject: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """The newest entries first."""
         return [

@@ -29,6 +29,8 @@ def model_card(evidence: Mapping[str, Any], *, version: int | str | None = None)
         purpose(known, _plain),
         _use(known),
         _measured(known),
+        _deciding(known),
+        _weak(known),
         _data(known),
         _reasons(known),
         _limits(known),
@@ -85,6 +87,53 @@ def _measured(known: Evidence) -> str:
             f"{number(gap['honest'])} (a quick model on both; gap {shown})."
         )
     return "\n".join(lines)
+
+
+def _deciding(known: Evidence) -> str:
+    """The threshold in words, with its cost where costs are given, and the paired comparison with the champion."""
+    found, lines = known.part("decision"), []
+    if found:
+        positive = _plain(found.get("positive_class"))
+        lines.append(f"A row is called {positive} at a probability of {number(found.get('threshold'))} or more: "
+                     f"{_plain(found.get('why'))}.")  # fmt: skip
+        cost, saved = known.part("decision", "cost", "chosen"), known.part("decision", "saved", "half")
+        if cost:
+            lines.append(
+                f"On the test rows that costs {span(cost['value'], cost['low'], cost['high'])} a row, "
+                f"{span(saved['value'], saved['low'], saved['high'])} less than a threshold of 0.5."
+            )
+    champion = known.part("comparisons", "champion")
+    if champion.get("text"):
+        caution = f" ({_plain(champion['caution'])})" if champion.get("caution") else ""
+        lines.append(f"\nAgainst {_plain(champion.get('with'))}: {_plain(champion['text'])}{caution}.")
+    return "## Deciding\n\n" + "\n".join(lines) if lines else ""
+
+
+def _weak(known: Evidence) -> str:
+    """Weak segments, or that none was found, and what the search can tell."""
+    found = known.part("slices")
+    if not found:
+        return ""
+    label = known.label(str(found.get("metric")))
+    lines = [f"{_plain(str(found.get('status')).capitalize())}: {_plain(found.get('why'))}."]
+    for one in found.get("found") or ():
+        measured = one.get("metric") or {}
+        shown = span(measured.get("value"), measured.get("low"), measured.get("high"))
+        lines.append(f"- {_plain(one.get('text'))}: {label} {shown} on {number(one.get('rows'))} rows")
+    for column in found.get("named") or ():
+        lines += [f"\n| {_plain(column.get('column'))} | rows | {label} |", "|---|---|---|"]
+        for level in column.get("levels") or ():
+            measured = level.get("metric") or {}
+            shown = (
+                span(measured.get("value"), measured.get("low"), measured.get("high"))
+                if measured
+                else "not enough data"
+            )
+            lines.append(f"| {_plain(level.get('text'))} | {number(level.get('rows'))} | {shown} |")
+    personal = (found.get("skipped") or {}).get("personal")
+    if personal:
+        lines.append(f"\nNot searched, because they are personal: {', '.join(_plain(name) for name in personal)}.")
+    return "## Where it is weak\n\n" + "\n".join(lines)
 
 
 def _data(known: Evidence) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from flyball.reports.data import data_and_split, findings
 from flyball.reports.evidence import Evidence
 from flyball.reports.html import e
+from flyball.reports.judging import comparisons, decision, slices
 from flyball.reports.making import gates, lineage, reproduce, search
 from flyball.reports.overview import header, overview
 from flyball.reports.page import page
@@ -37,6 +38,9 @@ def model_report(
     sections = [
         ("verdict", "Verdict", overview(known, verdicts)),
         ("quality", "Quality", quality(known)),
+        ("slices", "Where it is weak", slices(known)),
+        ("comparison", "Against others", comparisons(known)),
+        ("decision", "Deciding", decision(known)),
         ("data", "Data and split", data_and_split(known)),
         ("reasons", "Reasons", reasons(known)),
         ("findings", "Findings", findings(known)),

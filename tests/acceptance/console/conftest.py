@@ -64,6 +64,12 @@ class MadeUpProject:
     def report(self, name: str, number: int) -> str:
         return f"<!doctype html><title>Report</title><h1>Report of {name}@{number}</h1>"
 
+    def slices(self, name: str, number: int, by: str | None = None) -> Mapping[str, Any]:
+        return {"model": name, "version": number, "slices": self.version(name, number)["evidence"].get("slices")}
+
+    def compare(self, name: str, number: int, other: str) -> Mapping[str, Any]:
+        raise AssertionError("the page compares nothing")
+
     def ledger(self, subject: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         return [entry for model in self.documents.values() for entry in model["history"]][:limit]
 

@@ -56,6 +56,14 @@ class View:
     def report(self, name, number):
         return f"<!doctype html><p>{self.version(name, number)['number']}</p>"
 
+    def slices(self, name, number, by=None):
+        self.version(name, number)
+        return {"model": name, "version": number, "slices": {"overall": float("nan")}, "by": by}
+
+    def compare(self, name, number, other):
+        self.version(name, number)
+        return {"model": f"{name}@{number}", "with": other, "comparable": True}
+
     def ledger(self, subject=None, limit=100):
         return [{"seq": 7, "subject": subject}][:limit]
 
@@ -95,6 +103,14 @@ def test_documents_are_sent_as_the_view_gives_them_with_null_for_what_is_no_numb
     version = ask("GET", "/api/v1/models/machines/versions/1").json()
     assert version["evidence"]["metrics"]["test"]["r2"] is None
     assert ask("GET", "/api/v1/ledger?subject=machines&limit=5").json() == [{"seq": 7, "subject": "machines"}]
+
+
+def test_slices_and_comparisons_are_asked_of_the_view(ask):
+    found = ask("GET", "/api/v1/models/machines/versions/1/slices?by=site").json()
+    assert found == {"model": "machines", "version": 1, "slices": {"overall": None}, "by": "site"}
+    assert ask("GET", "/api/v1/models/machines/versions/1/compare/production").json()["with"] == "production"
+    assert ask("GET", "/api/v1/models/machines/versions/2/slices").status_code == 404
+    assert ask("GET", "/api/v1/models/machines/versions/2/compare/1").status_code == 404
 
 
 def test_the_report_is_a_page_under_a_policy_without_script(ask):
@@ -217,6 +233,8 @@ def test_the_description_names_every_route_and_its_errors(ask):
         "/api/v1/models/{name}",
         "/api/v1/models/{name}/versions/{number}",
         "/api/v1/models/{name}/versions/{number}/report",
+        "/api/v1/models/{name}/versions/{number}/slices",
+        "/api/v1/models/{name}/versions/{number}/compare/{other}",
         "/api/v1/models/{name}/promote",
         "/api/v1/models/{name}/watch",
         "/api/v1/alerts",

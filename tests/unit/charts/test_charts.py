@@ -31,6 +31,20 @@ CHARTS: dict[str, Callable[[str], str]] = {
     "waterfall": lambda t: fc.waterfall(-2, [fc.Part(t, t, 1.5), fc.Part("b", "7", -0.2)], title=t, unit=t),
     "leaderboard": lambda t: fc.leaderboard([fc.Entry(t, 0.9, chosen=True), fc.Entry("b", 0.8)], title=t, metric=t),
     "matrix": lambda t: fc.matrix([[8, 2], [0, 5]], [t, "b"], title=t),
+    "intervals": lambda t: fc.intervals(
+        [fc.Span(t, 0.8, 0.7, 0.9, note=t), fc.Span("b", None), fc.Span("c", 0.5, None, 0.6, warm=True)],
+        title=t,
+        unit=t,
+        reference=0.75,
+        reference_name=t,
+    ),
+    "by threshold": lambda t: fc.by_threshold(
+        [{"threshold": at, "called": 1 - at, "cost": (at - 0.3) ** 2, "f1": None} for at in (0, 0.2, 0.5, 1)],
+        of=[("cost", t), ("f1", "F1")],
+        marks=[(t, 0.2)],
+        title=t,
+        unit=t,
+    ),
     "track": lambda t: fc.track(0.8, 0.7, 0.9, marks=[(t, 0.5), ("b", 0.51)], title=t),
 }
 EMPTY: dict[str, Callable[[], str]] = {
@@ -47,6 +61,12 @@ EMPTY: dict[str, Callable[[], str]] = {
     "waterfall": lambda: fc.waterfall(0.0, [], title="t"),
     "leaderboard": lambda: fc.leaderboard([], title="t"),
     "matrix": lambda: fc.matrix([], [], title="t"),
+    "intervals": lambda: fc.intervals([], title="t"),
+    "one interval": lambda: fc.intervals([fc.Span("a", 0.0, 0.0, 0.0)], title="t", reference=math.nan),
+    "by threshold": lambda: fc.by_threshold([], of=[("cost", "cost")], title="t"),
+    "by one threshold": lambda: fc.by_threshold(
+        [{"threshold": 0.5, "called": 1.0, "cost": 0.0}], of=[("cost", "cost")], marks=[("m", 0.5)], title="t"
+    ),
     "track": lambda: fc.track(1.0, None, None, title="t"),
 }
 
