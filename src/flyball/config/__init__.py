@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flyball.config.choices import check_choices
     from flyball.config.duration import DurationInvalid, parse_duration
     from flyball.config.load import (
         ConfigInvalid,
@@ -33,6 +34,7 @@ __all__ = [
     "ModelConfig",
     "ProjectConfig",
     "ProjectSection",
+    "check_choices",
     "load_project",
     "parse_duration",
     "parse_project",
@@ -42,6 +44,7 @@ __all__ = [
 PROJECT_FILE = "flyball.toml"
 
 _HOMES = {
+    "choices": ("check_choices",),
     "duration": ("DurationInvalid", "parse_duration"),
     "load": (
         "ConfigInvalid",

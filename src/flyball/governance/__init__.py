@@ -6,11 +6,12 @@ if TYPE_CHECKING:
     from flyball.governance.materials import SbomInvalid, sbom
     from flyball.governance.origin import environment, git_commit
     from flyball.governance.promotion import judge_evidence, judge_version, promote
-    from flyball.governance.rules import BeatsBaseline, Bound, NoWorseThan, Rule, RuleInvalid, parse_rules
+    from flyball.governance.rules import AtMost, BeatsBaseline, Bound, NoWorseThan, Rule, RuleInvalid, parse_rules
     from flyball.governance.sign import SigningKeys, sign_bundle
     from flyball.governance.verdict import GateRefused, RuleResult, Verdict, judge
 
 __all__ = [
+    "AtMost",
     "BeatsBaseline",
     "Bound",
     "GateRefused",
@@ -36,7 +37,7 @@ _HOMES = {
     "origin": ("environment", "git_commit"),
     "verdict": ("GateRefused", "RuleResult", "Verdict", "judge"),
     "promotion": ("judge_evidence", "judge_version", "promote"),
-    "rules": ("BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "parse_rules"),
+    "rules": ("AtMost", "BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "parse_rules"),
     "materials": ("SbomInvalid", "sbom"),
     "sign": ("SigningKeys", "sign_bundle"),
 }
