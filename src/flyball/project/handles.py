@@ -19,7 +19,8 @@ from flyball_runtime.bundle import Bundle, open_files
 if TYPE_CHECKING:
     from flyball.automl import FittedPipeline
     from flyball.explain import Explanation
-    from flyball.project.project import Project, Promotion
+    from flyball.project.outcome import Promotion
+    from flyball.project.project import Project
     from flyball.reports import Report
 
 __all__ = ["Dataset", "LearnedModel", "Version"]
@@ -31,6 +32,7 @@ class Dataset:
 
     source: Any
     settings: LoopSettings
+    test: Any = None
 
     def __repr__(self) -> str:
         return f"<Dataset {self.settings.dataset}: target {self.settings.target!r}>"
@@ -78,7 +80,9 @@ class _Scores(ABC):
         """Contributions of the columns to each row's score; with the base they add up to it."""
         from flyball.explain import explain
 
-        return explain(self._pipeline, self._rows(table), hide=tuple(self.evidence["data"]["personal"]))
+        personal = tuple(self.evidence["data"]["personal"])
+        hidden = self.evidence["target"] in personal
+        return explain(self._pipeline, self._rows(table), hide=personal, hide_classes=hidden)
 
     def _score(self, table: Any) -> dict[str, NDArray[Any]]:
         return self._bundle.score(self._rows(table))
