@@ -99,7 +99,8 @@ def compare_with(exam: Exam, ours: Outputs, rival: Rival, *, alias: str | None =
         "rows_seen": int(seen.sum()),
         "unit": exam.unit,
         "metrics": {name: one.to_dict() for name, one in metrics.items()},
-        "text": words(metrics.get(exam.metric), exam.metric, rival.version.ref, len(judged)),
+        "text": ("" if fair else "not a fair comparison: ")
+        + words(metrics.get(exam.metric), exam.metric, rival.version.ref, len(judged)),
     }
 
 

@@ -199,6 +199,7 @@ def test_a_version_from_before_rows_were_kept_is_compared_with_a_caution(
     found = project.version("plant@2").compare("plant@1")
     assert (found["comparable"], found["fair"]) == (True, False)
     assert "not known" in found["caution"]
+    assert found["text"].startswith("not a fair comparison: ")
     with pytest.raises(fb.BadInput, match="cannot be had"):
         project.version("plant@1").compare("plant@2")
     project.close()
