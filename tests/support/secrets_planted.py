@@ -45,7 +45,7 @@ def planted(seed: int = 11) -> Planted:
     level and an outlier. `dose` and `colour` are what may be told."""
     rng = np.random.default_rng(seed)
     dose = rng.normal(size=ROWS).round(3)
-    wage = 7_000_000 + rng.permutation(ROWS) * 1_237 + 0.625
+    wage = 7_341_009 + rng.permutation(ROWS) * 1_237 + 0.625
     grade = rng.choice(["Gradivus", "Gradquirk", "Gradelbow"], ROWS).astype(object)
     grade[7] = "Gradrarest"
     ill = dose + 0.5 * (grade == "Gradquirk") + rng.normal(0, 0.6, ROWS) > 0

@@ -190,7 +190,7 @@ def threshold_curve(
     distinct = np.unique(probability)
     if len(distinct) > points:
         distinct = np.unique(np.quantile(distinct, np.linspace(0, 1, points), method="nearest"))
-    thresholds = np.unique(np.concatenate([np.linspace(0, 1, 21), marks, distinct]))
+    thresholds = np.unique(np.concatenate([np.round(np.linspace(0, 1, 21), 2), marks, distinct]))
     order = np.argsort(-probability, kind="stable")
     called = np.searchsorted(-probability[order], -thresholds, side="right")
     running = np.concatenate([[0.0], np.cumsum(row_weights[order])])

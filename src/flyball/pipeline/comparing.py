@@ -220,7 +220,7 @@ def _unlike(exam: Exam, rival: Rival) -> str | None:
     if exam.classes is not None:
         ours, theirs = (_labels(values) for values in (exam.classes, pipeline.class_values))
         if set(ours) != set(theirs):
-            return f"the classes differ: {', '.join(sorted(map(str, set(ours) ^ set(theirs)))[:4])} of one model only"
+            return f"the classes differ: {len(set(ours) ^ set(theirs))} of them are of one model only"
     return None
 
 

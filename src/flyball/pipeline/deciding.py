@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,7 +14,6 @@ from flyball.evaluation import Choice, Costs, choose_threshold, class_codes, dec
 from flyball.pipeline.examine import Examined
 from flyball.pipeline.settings import LoopSettings
 from flyball_runtime.errors import BadInput
-from flyball_runtime.score import class_label
 
 __all__ = ["CostsUnfit", "check_costs", "decision_evidence", "with_threshold"]
 
@@ -56,10 +55,14 @@ def decision_evidence(
     *,
     truth: NDArray[Any],
     outputs: Mapping[str, NDArray[Any]],
+    labels: Sequence[str] | None,
 ) -> dict[str, Any] | None:
-    """The evidence's `decision`: what the threshold means on the test rows; None unless there are two classes."""
+    """The evidence's `decision`: what the threshold means on the test rows; None unless there are two classes.
+
+    labels: the classes as they may be told, the positive one last.
+    """
     values = pipeline.class_values
-    if pipeline.task != "binary" or values is None:
+    if pipeline.task != "binary" or values is None or labels is None:
         return None
     plan, weights = examined.plan, examined.weights
     found = decision(
@@ -75,7 +78,7 @@ def decision_evidence(
     why = "no costs are given, so a row is called positive when that is more likely than not"
     return {
         **found,
-        "positive_class": class_label(pipeline.positive),
+        "positive_class": labels[1],
         "why": why if chosen is None else chosen.why,
         "chosen_on": None if chosen is None else {"rows": chosen.rows, "what": "out-of-fold probabilities"},
     }

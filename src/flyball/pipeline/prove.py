@@ -172,7 +172,7 @@ class _Prover:
             "slices": self._slices([item["column"] for item in reasons["importance"]]),
             "decision": decision_evidence(
                 pipeline, self._trained.out_of_fold, examined, self._settings,
-                truth=self._truth, outputs=self._outputs,
+                truth=self._truth, outputs=self._outputs, labels=self._labels,
             ),
             "comparisons": {"baseline": self._against_baseline(), "champion": None},
             "leaderboard": [dict(entry) for entry in self._trained.leaderboard],
@@ -399,7 +399,7 @@ class _Prover:
 
     def watched(self) -> bytes:
         """Which rows were learned from, and the scores of the test rows: what windows of requests are held against."""
-        return watched(self._examined, self._pipeline, self._outputs).to_bytes()
+        return watched(self._examined, self._labels, self._outputs).to_bytes()
 
     def golden(self) -> bytes:
         """Test rows with the outputs expected for them; columns marked personal are missing in them."""

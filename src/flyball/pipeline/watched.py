@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.automl import FittedPipeline
 from flyball.monitoring.watched import Watched, score_columns
 from flyball.pipeline.examine import Examined
-from flyball_runtime.score import class_label
 
 __all__ = ["in_their_order", "watched"]
 
 
-def watched(examined: Examined, pipeline: FittedPipeline, outputs: Mapping[str, NDArray[Any]]) -> Watched:
-    """outputs: what the model answers for the test rows, in the order of the plan."""
+def watched(examined: Examined, labels: Sequence[str] | None, outputs: Mapping[str, NDArray[Any]]) -> Watched:
+    """outputs: what the model answers for the test rows, in the order of the plan; labels: the classes as they may be
+    told, the positive one of two being the second."""
     plan = examined.plan
-    labels = None if pipeline.classes is None else [class_label(value) for value in pipeline.classes]
-    positive = None if pipeline.positive is None else class_label(pipeline.positive)
+    positive = labels[1] if labels is not None and len(labels) == 2 else None
     order = in_their_order(examined, plan.test)
     scores = {name: values[order] for name, values in score_columns(outputs, labels, positive).items()}
     train = plan.train[in_their_order(examined, plan.train)]
