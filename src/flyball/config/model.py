@@ -53,6 +53,8 @@ KNOWN_METRICS = (
     "recall",
     "rmse",
     "roc_auc",
+    "set_coverage",
+    "set_size",
 )
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")

@@ -259,17 +259,15 @@ class _Prover:
         """Out-of-fold values in the form that scoring answers with."""
         pipeline = self._pipeline
         if pipeline.classes is None:
-            value = out_of_fold[:, 0]
-            if pipeline.interval is None:
-                return {"prediction": value}
-            return {"prediction": value, "low": value + pipeline.interval.low, "high": value + pipeline.interval.high}
+            return dict(zip(("prediction", "low", "high"), out_of_fold.T, strict=False))
         probability = out_of_fold
         if probability.shape[1] == 1:
             probability = np.column_stack([1 - probability[:, 0], probability[:, 0]])
         values = pipeline.class_values
         assert values is not None
         binary = _at_threshold(probability, pipeline.threshold) if len(values) == 2 else probability.argmax(axis=1)
-        return {"prediction": values[binary], "probability": probability}
+        sets = {} if pipeline.sets is None else {"in_set": pipeline.sets.holds(probability)}
+        return {"prediction": values[binary], "probability": probability, **sets}
 
     def _gap(self) -> dict[str, Any] | None:
         """What a random split would have shown instead, when the honest one is another."""
