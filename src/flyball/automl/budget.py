@@ -9,8 +9,8 @@ __all__ = ["Budget"]
 
 _RESERVE = 0.14  # of the budget: calibration, export and the parity check
 _LEAST_RESERVE_S = 0.4
-_INTERVAL = 0.05  # of the budget, and a bit: the widths of a regression's intervals
-_LEAST_INTERVAL_S, _MOST_INTERVAL_S = 0.2, 3.5
+_INTERVAL = 0.08  # of the budget, and a bit: the widths of a regression's intervals
+_LEAST_INTERVAL_S, _MOST_INTERVAL_S = 0.3, 5.0
 
 
 class Budget:
@@ -54,7 +54,7 @@ class Budget:
     @property
     def interval_moment(self) -> Callable[[], bool]:
         """A flag for the widths of intervals, which may be done without."""
-        end = self.seconds - 0.75 * self._finish
+        end = self.seconds - 0.6 * self._finish
         return lambda: self.used >= end
 
     def within(self, seconds: float) -> Callable[[], bool]:

@@ -54,7 +54,7 @@ def standing(
         part[validate] = number
     rows = np.flatnonzero(seen)
     counts = weight[rows].astype(np.float64)
-    if _chained(folds):
+    if _chained(folds, part):
         newest = part[rows].max(initial=0)
         counts = counts * _FADE ** (newest - part[rows])
     total = counts.sum()
@@ -66,14 +66,10 @@ def standing(
     )
 
 
-def _chained(folds: Sequence[Fold]) -> bool:
-    """Whether no fold learns from rows that a later one validates, and the later ones learn from more."""
-    if len(folds) < 2:
-        return False
+def _chained(folds: Sequence[Fold], part: Codes) -> bool:
+    """Whether the later folds learn from more, and none from rows that a later one validates; part: (rows,)."""
     growing = all(len(before[0]) < len(after[0]) for before, after in pairwise(folds))
-    return growing and not any(
-        np.isin(later[1], earlier[0]).any() for position, earlier in enumerate(folds) for later in folds[position + 1 :]
-    )
+    return len(folds) > 1 and growing and not any(np.any(part[fit] > number) for number, (fit, _) in enumerate(folds))
 
 
 def conformal_interval(

@@ -40,8 +40,9 @@ class Learned:
     """A fitted pipeline with what is known about it.
 
     oof: (rows, classes) calibrated probabilities or (rows, 3) predictions with their interval's ends, each by models that
-    did not see the row; NaN where no fold validated it. oof_margin: (rows, outputs) calibrated. leaderboard: one entry
-    per candidate, best first. natives: LightGBM's own text of every boosted member, by member name, and of the spread.
+    did not see the row; NaN where no fold validated it, and no ends for rows beyond the 100,000 that calibrate.
+    oof_margin: (rows, outputs) calibrated. leaderboard: one entry per candidate, best first. natives: LightGBM's own
+    text of every boosted member, by member name, and of the spread.
     """
 
     pipeline: FittedPipeline

@@ -17,9 +17,9 @@ __all__ = ["SPREAD", "CrossFit", "Spread", "cross_fit", "fit_spread"]
 SPREAD = "spread"  # its name among LightGBM's own texts
 _FEWEST_SAMPLED = 2_000
 _BINS, _BIN_ROWS = 10, 100
-_TREES = (0, 25, 80)
+_TREES = (0, 20, 60)
 _POWERS = (0.5, 0.75, 1.0)  # dyadic, so that scaled leaves still add up exactly in float32
-_MOST_PARTS = 5
+_MOST_PARTS = 3
 _PARAMETERS: dict[str, Any] = {
     "objective": "gamma",
     "learning_rate": 0.08,
@@ -86,7 +86,9 @@ def cross_fit(
     seed: int,
     cells: int = 1_000_000,
 ) -> CrossFit | None:
-    """Candidates for a spread, each row's by models that did not see its part; None without errors, parts or time.
+    """Candidates for a spread, each row's by models that did not see its part; None without errors.
+
+    Without parts or without time for trees they follow the prediction alone.
 
     matrix: (rows, features); prediction, error (truth minus prediction), weight: (rows,); part: (rows,) codes of rows
     that belong together, such as validation folds. `stop` turns true when the time is used up; `cells` bounds the
@@ -101,8 +103,6 @@ def cross_fit(
     ratio = size / np.exp(np.interp(prediction, knots, levels))
     sampled = _sampled(matrix, cells, seed)
     grown = _held_out(matrix, ratio, weight, part, sampled, stop=stop, threads=threads, seed=seed)
-    if grown is None:
-        return None
     curve = np.interp(prediction, knots, levels)
     scales = {
         (trees, power): np.asarray(np.exp(power * (curve + margin)))
@@ -156,18 +156,19 @@ def _held_out(
     stop: Stop,
     threads: int,
     seed: int,
-) -> dict[int, Floats] | None:
+) -> dict[int, Floats]:
     """Log spread beyond the curve by number of trees: (rows,) each, of every part by models of the others."""
+    without = {0: np.zeros(len(ratio))}
     _, code = np.unique(part, return_inverse=True)
     code = code % _MOST_PARTS
-    if int(code.max(initial=0)) < 1:
-        return None
+    if int(code.max(initial=0)) < 1 or stop():
+        return without
     whole = _dataset(matrix, ratio, weight, sampled)
     grown = {trees: np.zeros(len(ratio)) for trees in _TREES}
     for number in range(int(code.max()) + 1):
         fit = np.flatnonzero(code[sampled] != number)
         if stop() or len(fit) < _BIN_ROWS:
-            return None
+            return without
         booster = _boost(whole.subset(fit).construct(), _TREES[-1], threads, seed)
         held = code == number
         for trees in _TREES[1:]:

@@ -33,6 +33,7 @@ from flyball.governance import environment
 from flyball.monitoring.watched import WATCHED_NAME
 from flyball.pipeline.blobs import get_bytes, get_json, present, put_bytes, put_json
 from flyball.pipeline.comparing import paired_metrics, words
+from flyball.pipeline.conformal import conformal_evidence
 from flyball.pipeline.deciding import decision_evidence
 from flyball.pipeline.exam import Exam, Rows, class_typed
 from flyball.pipeline.examine import Examined
@@ -157,6 +158,9 @@ class _Prover:
                 "train_rows": len(plan.train), "test_rows": len(plan.test), "folds": len(plan.folds),
             },
             "metrics": self._measured,
+            "conformal": conformal_evidence(
+                pipeline, examined, self._outputs, self._truth, self._measured["test"]
+            ),
             "random_gap": self._gap(),
             "leaks": [dict(leak) for leak in examined.leaks],
             "findings": [dict(finding) for finding in examined.findings],
@@ -201,7 +205,7 @@ class _Prover:
                 **test,
             ),
         }
-        validated = np.flatnonzero(np.isfinite(self._trained.out_of_fold).all(axis=1))
+        validated = np.flatnonzero(np.isfinite(self._trained.out_of_fold[:, 0]))
         if len(validated):
             measured["cv"] = self._cross_validated(train_truth, validated)
         return {
@@ -259,7 +263,8 @@ class _Prover:
         """Out-of-fold values in the form that scoring answers with."""
         pipeline = self._pipeline
         if pipeline.classes is None:
-            return dict(zip(("prediction", "low", "high"), out_of_fold.T, strict=False))
+            known = [column for column in out_of_fold.T if np.isfinite(column).all()]
+            return dict(zip(("prediction", "low", "high"), known, strict=False))
         probability = out_of_fold
         if probability.shape[1] == 1:
             probability = np.column_stack([1 - probability[:, 0], probability[:, 0]])
