@@ -250,6 +250,11 @@ def main() -> dict[str, Any]:
         for kind, key in (("intervals", "width"), ("sets", "size"), ("all", "coverage"))
         if any(key in trials[0] for trials in results.values())
     }
+    kinds = {case.name: case.kind for case in CASES}
+    for kind in ("random", "group", "time"):
+        shares = [[trial["coverage"] for trial in trials] for name, trials in results.items() if kinds[name] == kind]
+        if shares:
+            pooled[f"split by {kind}"] = float(np.mean(shares))
     met = bool(results) and TARGET[0] <= pooled["all"] <= TARGET[1]
     shown = ", ".join(f"{kind} {value:.3f}" for kind, value in pooled.items())
     print(

@@ -46,7 +46,8 @@ def read_answers(path: Path, bundle: Any) -> dict[str, np.ndarray]:
     texts = [row["prediction"] for row in rows]
     predicted = np.array([int(text) for text in texts] if bundle.classes.dtype.kind == "i" else texts, dtype=object)
     probability = np.array([[float(row[f"probability_{name}"]) for name in bundle.classes] for row in rows])
-    return {"prediction": predicted, "probability": probability}
+    held = np.array([[row[f"in_set_{name}"] == "true" for name in bundle.classes] for row in rows])
+    return {"prediction": predicted, "probability": probability, "in_set": held}
 
 
 def assert_same(first: Any, second: Any) -> None:

@@ -62,9 +62,11 @@ def difference(expected: Columns, actual: Columns, *, thresholds: NDArray[np.flo
         if name == "prediction" and "probability" in expected:
             unequal = np.asarray(wanted != got, dtype=np.bool_) & ~_tied(expected["probability"])
             largest = max(largest, float("inf") if unequal.any() else 0.0)
-        elif name == "in_set" and thresholds is not None and "probability" in expected:
-            near = np.abs(expected["probability"] - thresholds) <= 2e-5
-            largest = max(largest, float("inf") if np.any((wanted != got) & ~near) else 0.0)
+        elif name == "in_set":
+            unequal = np.asarray(wanted != got, dtype=np.bool_)
+            if thresholds is not None and "probability" in expected:
+                unequal &= ~(np.abs(expected["probability"] - thresholds) <= 2e-5)
+            largest = max(largest, float("inf") if unequal.any() else 0.0)
         else:
             largest = max(largest, _numeric_difference(wanted.astype(np.float64), got.astype(np.float64)))
     return largest

@@ -49,3 +49,13 @@ def test_intervals_of_grouped_rows_are_as_wide_as_the_groups_deserve(tmp_path: P
     found = answer["metrics"]["test"]["rmse"]
     # 240 independent rows would give about ±8 %; 8 machines with one error each give several times that.
     assert (found["high"] - found["low"]) / found["value"] > 0.3
+    promise = answer["conformal"]
+    assert (promise["kind"], promise["unit"]) == ("interval", "group")
+    assert promise["target"] == "rows of groups that the training did not hold"
+    assert promise["coverage"] == answer["metrics"]["test"]["interval_coverage"]
+    by = {one["by"]: one["parts"] for one in promise["by"]}
+    assert set(by) == {"prediction", "group"}
+    assert sum(part["rows"] for part in by["group"]) == 240
+    assert {part["name"] for part in by["group"]} < {str(number) for number in range(40)}
+    assert [part["value"] for part in by["group"]] == sorted(part["value"] for part in by["group"])
+    assert all(part["low"] is None for part in by["group"])  # one machine says nothing of the next
