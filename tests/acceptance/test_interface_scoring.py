@@ -176,5 +176,6 @@ def test_the_same_file_may_be_scored_in_place(tmp_path: Path) -> None:
     for _ in range(2):
         flyball("predict", "plant@1", source, source, folder=made.folder).answer()
     assert list(tree(tmp_path)) == ["t.csv"]
+    answers = ["prediction", "probability_0", "probability_1", "in_set_0", "in_set_1"]
     with source.open(encoding="utf-8", newline="") as file:
-        assert next(csv.reader(file)) == [*made.table.columns, "prediction", "probability_0", "probability_1"]
+        assert next(csv.reader(file)) == [*made.table.columns, *answers]

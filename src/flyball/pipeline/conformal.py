@@ -37,7 +37,7 @@ def conformal_evidence(
     """JSON values, None for a model without interval or sets.
 
     outputs, truth: of the plan's test rows; measured: their metrics, of which the coverage with its interval is one.
-    No name of a group or a moment is told when its column is marked personal.
+    No name of a group, no moment and no end of the target is told when its column is marked personal.
     """
     if pipeline.interval is None and pipeline.sets is None:
         return None
@@ -46,6 +46,8 @@ def conformal_evidence(
         low, high = outputs["low"], outputs["high"]
         covered, size = (low <= truth) & (truth <= high), high - low
         kind = {"kind": "interval", **_widths(pipeline, size)}
+        if examined.target.field.name in examined.personal:
+            kind["bounds"] = None  # they are values that rows have
         first = _by_prediction(outputs["prediction"])
     else:
         assert pipeline.sets is not None
