@@ -159,7 +159,7 @@ class _Prover:
             },
             "metrics": self._measured,
             "conformal": conformal_evidence(
-                pipeline, examined, self._outputs, self._truth, self._measured["test"]
+                pipeline, examined, self._outputs, self._truth, self._measured["sampling"]
             ),
             "random_gap": self._gap(),
             "leaks": [dict(leak) for leak in examined.leaks],

@@ -52,7 +52,7 @@ def test_intervals_of_grouped_rows_are_as_wide_as_the_groups_deserve(tmp_path: P
     promise = answer["conformal"]
     assert (promise["kind"], promise["unit"]) == ("interval", "group")
     assert promise["target"] == "rows of groups that the training did not hold"
-    assert promise["coverage"] == answer["metrics"]["test"]["interval_coverage"]
+    assert promise["coverage"] == answer["metrics"]["sampling"]["interval_coverage"]
     by = {one["by"]: one["parts"] for one in promise["by"]}
     assert set(by) == {"prediction", "group"}
     assert sum(part["rows"] for part in by["group"]) == 240
