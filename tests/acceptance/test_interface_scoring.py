@@ -46,7 +46,8 @@ def read_answers(path: Path, bundle: Any) -> dict[str, np.ndarray]:
     texts = [row["prediction"] for row in rows]
     predicted = np.array([int(text) for text in texts] if bundle.classes.dtype.kind == "i" else texts, dtype=object)
     probability = np.array([[float(row[f"probability_{name}"]) for name in bundle.classes] for row in rows])
-    return {"prediction": predicted, "probability": probability}
+    held = np.array([[row[f"in_set_{name}"] == "true" for name in bundle.classes] for row in rows])
+    return {"prediction": predicted, "probability": probability, "in_set": held}
 
 
 def assert_same(first: Any, second: Any) -> None:
@@ -175,5 +176,6 @@ def test_the_same_file_may_be_scored_in_place(tmp_path: Path) -> None:
     for _ in range(2):
         flyball("predict", "plant@1", source, source, folder=made.folder).answer()
     assert list(tree(tmp_path)) == ["t.csv"]
+    answers = ["prediction", "probability_0", "probability_1", "in_set_0", "in_set_1"]
     with source.open(encoding="utf-8", newline="") as file:
-        assert next(csv.reader(file)) == [*made.table.columns, "prediction", "probability_0", "probability_1"]
+        assert next(csv.reader(file)) == [*made.table.columns, *answers]

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from flyball_runtime import golden
@@ -98,7 +99,9 @@ class Bundle:
         if golden.GOLDEN_NAME not in self.files:
             raise BundleUnsupported("the bundle carries no golden rows", fix="export the model again")
         columns, expected, _ = golden.unpack(self.files[golden.GOLDEN_NAME])
-        return golden.difference(expected, self.score(columns, margin="margin" in expected))
+        at = self.manifest.get("set_thresholds")
+        thresholds = None if at is None else np.array(at, dtype=np.float64)
+        return golden.difference(expected, self.score(columns, margin="margin" in expected), thresholds=thresholds)
 
     def __repr__(self) -> str:
         version = self.manifest["version"]

@@ -47,10 +47,11 @@ def unpack(data: bytes) -> tuple[dict[str, NDArray[Any]], dict[str, NDArray[Any]
     return columns, outputs, schema
 
 
-def difference(expected: Columns, actual: Columns) -> float:
+def difference(expected: Columns, actual: Columns, *, thresholds: NDArray[np.float64] | None = None) -> float:
     """The largest difference between two sets of outputs, relative to max(1, |expected|), over every row.
 
-    Labels that differ count as infinite, unless the two highest expected probabilities lie within 2e-5 of each other.
+    Labels that differ count as infinite, unless the two highest expected probabilities lie within 2e-5 of each other;
+    so do classes in or out of a set, unless their probability lies as close to their threshold: thresholds (classes,).
     An output that is absent, or of another shape, or finite on one side only, counts as infinite.
     """
     largest = 0.0
@@ -60,6 +61,11 @@ def difference(expected: Columns, actual: Columns) -> float:
             return float("inf")
         if name == "prediction" and "probability" in expected:
             unequal = np.asarray(wanted != got, dtype=np.bool_) & ~_tied(expected["probability"])
+            largest = max(largest, float("inf") if unequal.any() else 0.0)
+        elif name == "in_set":
+            unequal = np.asarray(wanted != got, dtype=np.bool_)
+            if thresholds is not None and "probability" in expected:
+                unequal &= ~(np.abs(expected["probability"] - thresholds) <= 2e-5)
             largest = max(largest, float("inf") if unequal.any() else 0.0)
         else:
             largest = max(largest, _numeric_difference(wanted.astype(np.float64), got.astype(np.float64)))

@@ -202,6 +202,19 @@ def _check_task(manifest: Mapping[str, Any]) -> None:
         raise ManifestInvalid(f'manifest.json: "classes" must hold two or more of type {kind}', fix=_FIX)
     if len(set(classes)) != len(classes) or (manifest["task"] == "binary" and len(classes) != 2):
         raise ManifestInvalid('manifest.json: "classes" must be distinct, and two for a binary task', fix=_FIX)
+    _check_sets(manifest, len(classes))
+
+
+def _check_sets(manifest: Mapping[str, Any], classes: int) -> None:
+    """Class sets came later than format 1: a manifest may lack the key, or hold null."""
+    thresholds = manifest.get("set_thresholds")
+    if thresholds is None:
+        return
+    if not isinstance(thresholds, list) or len(thresholds) != classes or not all(map(_is_number, thresholds)):
+        raise ManifestInvalid(
+            'manifest.json: "set_thresholds" must hold one number per class, or be null', why=_short(thresholds),
+            fix=_FIX,
+        )  # fmt: skip
 
 
 def inputs_of(manifest: Mapping[str, Any]) -> Schema:

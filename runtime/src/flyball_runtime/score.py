@@ -23,6 +23,7 @@ _INPUTS = {
     "text": ("texts", "tensor(string)"),
 }
 _CLASS_OUTPUTS = {"class_index": "tensor(int64)", "probability": "tensor(double)", "margin": "tensor(double)"}
+_SET_OUTPUT = {"in_set": "tensor(bool)"}  # absent from models made before there were class sets
 _VALUE_OUTPUTS = dict.fromkeys(("prediction", "low", "high", "margin"), "tensor(double)")
 _NUMBER_TYPES = frozenset({float, int, bool, np.float64, np.int64, np.bool_, np.float32, np.int32})
 _CLASS_DTYPES: dict[str, Any] = {"text": object, "integer": np.int64, "boolean": np.bool_, "number": np.float64}
@@ -65,15 +66,23 @@ class Scorer:
         self._texts = schema.of_kind("text")
         self._to_number = [number_converter(schema[name]) for name in self._numbers]
         self._session = _open_session(graph, threads)
-        self._outputs = _CLASS_OUTPUTS if classes is not None else _VALUE_OUTPUTS
+        self._outputs = _VALUE_OUTPUTS if classes is None else _CLASS_OUTPUTS
+        if classes is not None and any(item.name == "in_set" for item in self._session.get_outputs()):
+            self._outputs = {**_CLASS_OUTPUTS, **_SET_OUTPUT}
         self._names = [name for name in self._outputs if name != "margin"]
         self._check_contract()
+
+    @property
+    def has_sets(self) -> bool:
+        """Whether the graph says which classes are in a row's set: `in_set`."""
+        return "in_set" in self._outputs
 
     def score(self, table: Any, *, margin: bool = False) -> dict[str, NDArray[Any]]:
         """Predictions for any table that `read_columns` takes; one entry a row, in the table's order.
 
-        prediction (rows,): class values in the target's own type, or float64. Classification: probability (rows, K).
-        Regression: low, high (rows,). With `margin` also margin (rows, K or 1): log-odds, logits or the value.
+        prediction (rows,): class values in the target's own type, or float64. Classification: probability (rows, K) and,
+        where the model has class sets, in_set (rows, K) bool. Regression: low, high (rows,). With `margin` also margin
+        (rows, K or 1): log-odds, logits or the value.
         Raises MissingColumn, WrongType, RaggedTable, UnreadableTable.
         """
         names = [*self._names, "margin"] if margin else self._names
@@ -152,6 +161,8 @@ class Scorer:
     def _nothing(self, name: str) -> NDArray[Any]:
         if name in ("probability", "margin"):
             return np.empty((0, 1 if self.classes is None else len(self.classes)))
+        if name == "in_set":
+            return np.empty((0, 0 if self.classes is None else len(self.classes)), dtype=np.bool_)
         return np.empty(0, dtype=np.int64 if name == "class_index" else np.float64)
 
     def _check_contract(self) -> None:

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl.linear import CategoryTable, LinearModel
-from flyball.automl.pipeline import Calibration, FittedPipeline, Member, PredictionInterval
+from flyball.automl.pipeline import Calibration, FittedPipeline, Member, PredictionInterval, PredictionSet
+from flyball.automl.spread import Spread
 from flyball.features import Frame, TargetEncoding
 from flyball.trees import TreeEnsemble
 from flyball_runtime.arrays import ArraysInvalid, pack_arrays, unpack_arrays
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["pack_learned", "pack_pipeline", "unpack_learned", "unpack_pipeline"]
 
-_FORMAT = 1
+_FORMAT = 2  # 2 knows spreads and class sets; 1, without them, is still read
+_SPREAD = "interval.spread"
 _LINEAR_ARRAYS = ("features", "mean", "scale", "coef", "missing", "intercept", "center")
 Arrays = dict[str, NDArray[Any]]
 
@@ -82,9 +84,9 @@ def _unpack(raw: bytes) -> tuple[dict[str, Any], Arrays]:
     arrays = unpack_arrays(raw)
     try:
         header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
-        if header["format"] != _FORMAT:
+        if header["format"] not in (1, _FORMAT):
             raise ArraysInvalid(
-                f"the stored pipeline is of format {header['format']}, this version reads format {_FORMAT}",
+                f"the stored pipeline is of format {header['format']}, this version reads up to format {_FORMAT}",
                 fix="train the model again",
             )
     except (KeyError, ValueError, TypeError) as error:
@@ -112,11 +114,11 @@ def _describe(pipeline: FittedPipeline, arrays: Arrays) -> dict[str, Any]:
             "encodings": encodings,
         }
         if member.trees is not None:
-            entry["trees"] = [f"{number}.trees.{name}" for name in _put_trees(member.trees, arrays, number)]
+            entry["trees"] = _put_trees(member.trees, arrays, number)
         if member.linear is not None:
             entry["linear"] = _put_linear(member.linear, arrays, number)
         members.append(entry)
-    interval = pipeline.interval
+    sets = pipeline.sets
     return {
         "frame": pipeline.frame.to_dict(),
         "task": pipeline.task,
@@ -124,15 +126,43 @@ def _describe(pipeline: FittedPipeline, arrays: Arrays) -> dict[str, Any]:
         "slope": pipeline.calibration.slope,
         "classes": None if pipeline.classes is None else list(pipeline.classes),
         "class_type": pipeline.class_type,
-        "interval": None if interval is None else [interval.low, interval.high, interval.level],
+        "interval": None if pipeline.interval is None else _put_interval(pipeline.interval, arrays),
         "threshold": pipeline.threshold,
+        "sets": None if sets is None else {"thresholds": list(sets.thresholds), "level": sets.level},
     }
 
 
-def _put_trees(trees: TreeEnsemble, arrays: Arrays, number: int) -> list[str]:
+def _put_interval(interval: PredictionInterval, arrays: Arrays) -> dict[str, Any]:
+    entry: dict[str, Any] = {name: getattr(interval, name) for name in ("low", "high", "level", "floor", "ceiling")}
+    if interval.spread is not None:
+        arrays[f"{_SPREAD}.knots"], arrays[f"{_SPREAD}.levels"] = interval.spread.knots, interval.spread.levels
+        entry["power"] = interval.spread.power
+        entry["trees"] = _put_trees(interval.spread.trees, arrays, _SPREAD)
+    return entry
+
+
+def _interval(entry: Mapping[str, Any] | list[float] | None, arrays: Arrays) -> PredictionInterval | None:
+    if entry is None:
+        return None
+    if isinstance(entry, list):  # format 1
+        low, high, level = entry
+        return PredictionInterval(low, high, level)
+    spread = None
+    if "trees" in entry:
+        trees = _trees(entry["trees"], arrays, _SPREAD)
+        spread = Spread(arrays[f"{_SPREAD}.knots"], arrays[f"{_SPREAD}.levels"], trees, entry["power"])
+    return PredictionInterval(entry["low"], entry["high"], entry["level"], spread, entry["floor"], entry["ceiling"])
+
+
+def _put_trees(trees: TreeEnsemble, arrays: Arrays, number: int | str) -> list[str]:
     parts = trees.to_arrays()
     arrays.update({f"{number}.trees.{name}": values for name, values in parts.items()})
-    return sorted(parts)
+    return [f"{number}.trees.{name}" for name in sorted(parts)]
+
+
+def _trees(names: list[str], arrays: Arrays, number: int | str) -> TreeEnsemble:
+    prefix = f"{number}.trees."
+    return TreeEnsemble.from_arrays({name.removeprefix(prefix): arrays[name] for name in names})
 
 
 def _put_linear(model: LinearModel, arrays: Arrays, number: int) -> dict[str, Any]:
@@ -146,7 +176,7 @@ def _put_linear(model: LinearModel, arrays: Arrays, number: int) -> dict[str, An
 def _restored(header: Mapping[str, Any], arrays: Arrays) -> FittedPipeline:
     try:
         raw = header["pipeline"]
-        interval = raw["interval"]
+        sets = raw.get("sets")
         return FittedPipeline(
             frame=Frame.from_dict(raw["frame"]),
             task=raw["task"],
@@ -154,8 +184,9 @@ def _restored(header: Mapping[str, Any], arrays: Arrays) -> FittedPipeline:
             calibration=Calibration(raw["slope"], arrays["calibration.bias"]),
             classes=None if raw["classes"] is None else tuple(raw["classes"]),
             class_type=raw["class_type"],
-            interval=None if interval is None else PredictionInterval(*interval),
+            interval=_interval(raw["interval"], arrays),
             threshold=raw["threshold"],
+            sets=None if sets is None else PredictionSet(tuple(sets["thresholds"]), sets["level"]),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise ArraysInvalid("the stored pipeline is incomplete", why=repr(error)) from error
@@ -164,8 +195,7 @@ def _restored(header: Mapping[str, Any], arrays: Arrays) -> FittedPipeline:
 def _member(entry: Mapping[str, Any], arrays: Arrays, number: int) -> Member:
     trees = linear = None
     if "trees" in entry:
-        prefix = f"{number}.trees."
-        trees = TreeEnsemble.from_arrays({name.removeprefix(prefix): arrays[name] for name in entry["trees"]})
+        trees = _trees(entry["trees"], arrays, number)
     if "linear" in entry:
         raw = entry["linear"]
         tables = tuple(

@@ -9,13 +9,20 @@ __all__ = ["Budget"]
 
 _RESERVE = 0.14  # of the budget: calibration, export and the parity check
 _LEAST_RESERVE_S = 0.4
+_INTERVAL = 0.08  # of the budget, and a bit: the widths of a regression's intervals
+_LEAST_INTERVAL_S, _MOST_INTERVAL_S = 0.3, 5.0
 
 
 class Budget:
-    """A deadline counted from the moment of creation. `clock` gives seconds from any fixed moment."""
+    """A deadline counted from the moment of creation. `clock` gives seconds from any fixed moment.
 
-    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+    intervals: whether time is kept for the widths of intervals as well.
+    """
+
+    def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic, *, intervals: bool = False) -> None:
         self.seconds = float(seconds)
+        share = min(_MOST_INTERVAL_S, _LEAST_INTERVAL_S + _INTERVAL * self.seconds)
+        self.for_interval = share if intervals else 0.0
         self._clock = clock
         self._start = clock()
 
@@ -27,6 +34,10 @@ class Budget:
     @property
     def reserve(self) -> float:
         """Seconds kept back for what follows the search."""
+        return self._finish + self.for_interval
+
+    @property
+    def _finish(self) -> float:
         return max(_LEAST_RESERVE_S, _RESERVE * self.seconds)
 
     @property
@@ -37,7 +48,13 @@ class Budget:
     @property
     def last_moment(self) -> Callable[[], bool]:
         """A flag for work that the pipeline cannot do without: it may use a fifth of the reserve."""
-        end = self.seconds - 0.8 * self.reserve
+        end = self.seconds - self.for_interval - 0.8 * self._finish
+        return lambda: self.used >= end
+
+    @property
+    def interval_moment(self) -> Callable[[], bool]:
+        """A flag for the widths of intervals, which may be done without."""
+        end = self.seconds - 0.6 * self._finish
         return lambda: self.used >= end
 
     def within(self, seconds: float) -> Callable[[], bool]:

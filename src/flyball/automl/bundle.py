@@ -72,6 +72,8 @@ def bundle_files(
         "expires": None if expires is None else rfc3339(expires),
         "content_hash": content_hash(graph, None, inputs),
         "interval_level": None if pipeline.interval is None else pipeline.interval.level,
+        "set_level": None if pipeline.sets is None else pipeline.sets.level,
+        "set_thresholds": None if pipeline.sets is None else list(pipeline.sets.thresholds),
         "files": {name: sha256_hex(content) for name, content in files.items()},
         "explanation": _explanation(pipeline),
         "provenance": dict(provenance),
@@ -95,7 +97,8 @@ def _outputs(pipeline: FittedPipeline) -> list[dict[str, str]]:
     if pipeline.task == "regression":
         return [{"name": name, "type": "number"} for name in ("prediction", "low", "high")]
     kind = pipeline.class_type or "text"
-    return [{"name": "prediction", "type": kind}, {"name": "probability", "type": "number per class"}]
+    sets = [{"name": "in_set", "type": "boolean per class"}] if pipeline.sets is not None else []
+    return [{"name": "prediction", "type": kind}, {"name": "probability", "type": "number per class"}, *sets]
 
 
 def _explanation(pipeline: FittedPipeline) -> dict[str, Any]:

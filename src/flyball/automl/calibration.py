@@ -1,4 +1,4 @@
-"""Makes margins mean what they say: probabilities by a scaled logistic, intervals by the residuals' quantiles."""
+"""Makes margins mean what they say: probabilities by a scaled logistic."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl.losses import Loss
-from flyball.automl.pipeline import Calibration, PredictionInterval
+from flyball.automl.pipeline import Calibration
 
-__all__ = ["calibrate", "conformal_interval"]
+__all__ = ["calibrate"]
 
 _LEAST_ROWS = 30
 _MOST_CELLS = 400_000  # of margins: beyond, a few numbers are not known better from more rows
@@ -45,28 +45,3 @@ def calibrate(margin: Floats, target: Floats, weight: Floats, loss: Loss) -> Cal
     bounds: list[Any] = [(math.log(0.1), math.log(5.0)), *[(-5.0, 5.0)] * outputs]
     found = minimize(objective, np.zeros(1 + outputs), jac=True, method="L-BFGS-B", bounds=bounds)
     return Calibration(float(math.exp(found.x[0])), np.asarray(found.x[1:], dtype=np.float64))
-
-
-def conformal_interval(
-    prediction: Floats, truth: Floats, weight: Floats, *, level: float = 0.90
-) -> PredictionInterval | None:
-    """Offsets that hold `level` of new truths, from out-of-fold residuals, an equal share missed on either side.
-
-    With n rows each side's quantile is taken at rank ceil((n + 1)(1 + level) / 2), the finite-sample correction; with
-    fewer rows than that rank it is the largest residual seen. None without rows. Vovk, Gammerman & Shafer (2005);
-    Barber et al. (2021), "Predictive inference with the jackknife+".
-    """
-    if not len(truth):
-        return None
-    residual = truth - prediction
-    high = _quantile(residual, weight, (1 + level) / 2)
-    low = -_quantile(-residual, weight, (1 + level) / 2)
-    return PredictionInterval(min(low, 0.0), max(high, 0.0), level)
-
-
-def _quantile(values: Floats, weight: Floats, level: float) -> float:
-    order = np.argsort(values)
-    mass = np.cumsum(weight[order])
-    typical = mass[-1] / len(values)  # the new row weighs like an average one
-    rank = np.searchsorted(mass, level * (mass[-1] + typical) - 1e-9 * typical)
-    return float(values[order][min(int(rank), len(values) - 1)])

@@ -24,7 +24,7 @@ from flyball.automl.search import Learned, learn
 from flyball.core.clock import Clock, SystemClock
 from flyball.core.files import replace_directory
 from flyball.data import Table, read_source
-from flyball.evaluation import plan_split
+from flyball.evaluation import label_codes, plan_split, time_blocks
 from flyball_runtime.errors import BadInput
 from flyball_runtime.manifest import MANIFEST_NAME
 from flyball_runtime.score import Scorer
@@ -32,6 +32,7 @@ from flyball_runtime.score import Scorer
 __all__ = ["AutoClassifier", "AutoRegressor", "EstimatorInput", "SparseInput"]
 
 _FOLDS = 5
+_STRETCHES = 120
 
 
 class EstimatorInput(BadInput, ValueError):
@@ -79,8 +80,9 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         kept = slice(None) if weight is None else np.flatnonzero(weight > 0)  # a weight of zero is no row at all
         table, target = table.take(kept), target[kept]
         weight = None if weight is None else weight[kept]
+        labels = None if groups is None else np.asarray(groups)[kept]
         try:
-            folds = _folds(target, task, self.split, None if groups is None else np.asarray(groups)[kept], seed)
+            folds = _folds(target, task, self.split, labels, seed)
             learned = learn(
                 table,
                 target,
@@ -90,6 +92,7 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
                 budget_seconds=float(self.budget),
                 seed=seed,
                 sample_weight=weight,
+                units=_units(self.split, labels, len(target)),
             )
         except BadInput as error:
             raise _as_value_error(error) from error
@@ -238,6 +241,10 @@ class AutoClassifier(ClassifierMixin, _AutoEstimator):  # type: ignore[misc]
         """Calibrated probabilities, (rows, classes), in the order of `classes_`."""
         return self._score_rows(X)["probability"]
 
+    def predict_set(self, X: Any) -> NDArray[np.bool_]:
+        """Which classes are plausible at 90 %, (rows, classes), in the order of `classes_`; a row may have none."""
+        return self._score_rows(X)["in_set"]
+
 
 class AutoRegressor(RegressorMixin, _AutoEstimator):  # type: ignore[misc]
     """Learns a regression with 90 % prediction intervals within `budget` seconds; see AutoClassifier."""
@@ -330,6 +337,13 @@ def _folds(target: NDArray[Any], task: Task, split: str, groups: NDArray[Any] | 
         raise EstimatorInput("validation by group needs at least two groups")
     part = (np.random.default_rng(seed).permutation(count) % min(_FOLDS, count))[labels]
     return [(np.flatnonzero(part != fold), np.flatnonzero(part == fold)) for fold in range(int(part.max()) + 1)]
+
+
+def _units(split: str, groups: NDArray[Any] | None, rows: int) -> NDArray[np.int64] | None:
+    """Rows that depend on each other: those of a group, or of a stretch of time."""
+    if split == "time":
+        return time_blocks(np.arange(rows), count=_STRETCHES)
+    return None if groups is None else label_codes(groups)
 
 
 def _widened(folds: list[Fold], train: NDArray[np.intp], test: NDArray[np.intp]) -> list[Fold]:

@@ -1,4 +1,4 @@
-"""Writes a fitted pipeline as one ONNX graph: features, ensemble, calibration and interval."""
+"""Writes a fitted pipeline as one ONNX graph: features, ensemble, calibration, interval or class sets."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ import numpy as np
 
 from flyball.automl.linear import CLIP, LinearModel
 from flyball.automl.parity import ExportRefused, Parity, check_parity
-from flyball.automl.pipeline import FittedPipeline, Member
+from flyball.automl.pipeline import FittedPipeline, Member, PredictionInterval
 from flyball.features import FrameGraph, TargetEncoding
 from flyball.trees import TreeEnsemble, emit_trees
 
 if TYPE_CHECKING:
+    from flyball.automl.spread import Spread
     from flyball.graph import GraphBuilder
 
 __all__ = ["ExportRefused", "Parity", "check_parity", "export_graph"]
@@ -23,7 +24,7 @@ def export_graph(pipeline: FittedPipeline) -> bytes:
     """The pipeline as ONNX: the same pipeline gives the same bytes.
 
     Inputs `numbers` float64, `times` int64, `texts` string, each [rows, columns of that kind in schema order]; outputs
-    class_index, probability, margin for classes and prediction, low, high, margin for a regression.
+    class_index, probability, in_set, margin for classes and prediction, low, high, margin for a regression.
     """
     from flyball.graph import GraphBuilder
 
@@ -35,10 +36,11 @@ def export_graph(pipeline: FittedPipeline) -> bytes:
         calibration = pipeline.calibration
         scaled = builder.node("Mul", total, builder.constant(np.array(calibration.slope), "slope"))
         margin = builder.node("Add", scaled, builder.constant(calibration.bias[None, :], "bias"))
-        if pipeline.task == "regression":
-            _emit_value(builder, pipeline, margin)
-        else:
+        if pipeline.task != "regression":
             _emit_classes(builder, pipeline, margin)
+    if pipeline.task == "regression":
+        with builder.scope("interval"):
+            _emit_value(builder, pipeline, margin, frame)
     builder.output("margin", margin, np.dtype(np.float64), pipeline.outputs)
     return builder.build("From raw columns to calibrated predictions.", {"task": pipeline.task})
 
@@ -139,13 +141,41 @@ def _category_rows(builder: GraphBuilder, feature: int, first: int, missing_row:
     return builder.node("Reshape", row, builder.constant(np.array([-1]), "flat"))
 
 
-def _emit_value(builder: GraphBuilder, pipeline: FittedPipeline, margin: str) -> None:
+def _emit_value(builder: GraphBuilder, pipeline: FittedPipeline, margin: str, frame: FrameGraph) -> None:
+    """The graph's twin of `FittedPipeline.outcome` for a regression."""
     value = builder.node("Reshape", margin, builder.constant(np.array([-1]), "flat"))
-    interval = pipeline.interval
-    low, high = (interval.low, interval.high) if interval else (np.nan, np.nan)
+    interval = pipeline.interval or PredictionInterval(np.nan, np.nan, 0.0)
+    offsets = builder.constant(np.array([[interval.low, interval.high]]), "offsets")
+    if interval.spread is not None:
+        scale = _emit_spread(builder, interval.spread, margin, frame)
+        offsets = builder.node("Mul", scale, offsets)
+    ends = builder.node("Add", margin, offsets)
+    for op, bound in (("Max", interval.floor), ("Min", interval.ceiling)):
+        if bound is not None:
+            ends = builder.node(op, ends, builder.constant(np.array(bound), "bound"))
     builder.output("prediction", value, np.dtype(np.float64))
-    for name, offset in (("low", low), ("high", high)):
-        builder.output(name, builder.node("Add", value, builder.constant(np.array(offset), name)), np.dtype(np.float64))
+    bounded = interval.floor is not None or interval.ceiling is not None
+    for column, (name, op) in enumerate((("low", "Min"), ("high", "Max"))):
+        end = builder.node("Gather", ends, builder.constant(np.array(column), "column"), axis=1)
+        if bounded:
+            end = builder.node(op, end, value)
+        builder.output(name, end, np.dtype(np.float64))
+
+
+def _emit_spread(builder: GraphBuilder, spread: Spread, margin: str, frame: FrameGraph) -> str:
+    """The graph's twin of Spread.scale, float64 [rows, 1]."""
+    rise = np.diff(spread.levels)
+    log = builder.constant(np.array([[spread.levels[0]]]), "level")
+    if len(rise):
+        run = np.diff(spread.knots)
+        beyond = builder.node("Sub", margin, builder.constant(spread.knots[None, :-1], "knots"))
+        steps = builder.node("Max", beyond, builder.constant(np.array(0.0), "zero"))
+        steps = builder.node("Min", steps, builder.constant(run[None, :], "run"))
+        climbed = builder.node("MatMul", steps, builder.constant((rise / run)[:, None], "slope"))
+        log = builder.node("Add", climbed, log)
+    if spread.trees.trees:
+        log = builder.node("Add", emit_trees(spread.trees, builder, frame.matrix), log)
+    return builder.node("Exp", log)
 
 
 def _emit_classes(builder: GraphBuilder, pipeline: FittedPipeline, margin: str) -> None:
@@ -162,3 +192,7 @@ def _emit_classes(builder: GraphBuilder, pipeline: FittedPipeline, margin: str) 
     classes = len(pipeline.classes or ())
     builder.output("class_index", index, np.dtype(np.int64))
     builder.output("probability", probability, np.dtype(np.float64), classes)
+    if pipeline.sets is not None:
+        thresholds = builder.constant(np.array([pipeline.sets.thresholds]), "thresholds")
+        held = builder.node("GreaterOrEqual", probability, thresholds)
+        builder.output("in_set", held, np.dtype(np.bool_), classes)

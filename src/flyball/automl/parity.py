@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from flyball.automl.gbm import boosted_margin
 from flyball.automl.pipeline import FittedPipeline
 from flyball.automl.probes import probes
+from flyball.automl.spread import SPREAD
 from flyball.core.executor import usable_cores
 from flyball.data import Table
 from flyball_runtime.errors import Refused
@@ -36,7 +37,8 @@ class ExportRefused(Refused):
 class Parity:
     """What the check saw. max_abs_diff: largest |difference| of a probability, or of a value over max(1, |value|).
 
-    label_mismatches: rows whose class differs although it is not tied; cases: rows by kind of probe.
+    label_mismatches: classes that differ, as the prediction or in a set, although they are not tied; cases: rows by
+    kind of probe.
     """
 
     rows: int
@@ -53,7 +55,8 @@ def check_parity(graph: bytes, learned: Learned, table: Table, *, seed: int = 0)
 
     table: raw rows, at least the pipeline's columns. Mutated rows hold unseen categories, nulls, values on and one
     float32 beside the trees' thresholds, extreme numbers and early dates. Raises ExportRefused on a difference above
-    1e-5 (values: 1e-5 of max(1, |value|)) or on a label that differs and is not tied.
+    1e-5 (values and ends of intervals: 1e-5 of max(1, |value|)) or on a label, or a class in or out of a set, that
+    differs and is not tied.
     """
     from flyball_runtime.score import Scorer
 
@@ -64,7 +67,7 @@ def check_parity(graph: bytes, learned: Learned, table: Table, *, seed: int = 0)
     cases: dict[str, int] = {}
     worst: dict[str, float] = {}
     for case, part in probes(pipeline, table.select(pipeline.schema.names), np.random.default_rng(seed)):
-        expected = pipeline.outcome(_native_margins(pipeline, boosters, part))
+        expected = pipeline.outcome(*_native(pipeline, boosters, part))
         actual = scorer.score(dict(part.columns), margin=True)
         difference, wrong = _compare(pipeline, expected, actual)
         cases[case] = cases.get(case, 0) + part.rows
@@ -88,8 +91,10 @@ def _boosters(learned: Learned) -> dict[str, Any]:
     return {name: lightgbm.Booster(model_str=text) for name, text in learned.natives.items()}
 
 
-def _native_margins(pipeline: FittedPipeline, boosters: Mapping[str, Any], table: Table) -> NDArray[np.float64]:
-    """Calibrated margins with every tree evaluated by LightGBM itself: (rows, outputs)."""
+def _native(
+    pipeline: FittedPipeline, boosters: Mapping[str, Any], table: Table
+) -> tuple[NDArray[np.float64], NDArray[np.float64] | float]:
+    """Calibrated margins (rows, outputs) and the interval's scale, with every tree evaluated by LightGBM itself."""
     matrix = pipeline.matrix(table)
     total = np.zeros((table.rows, pipeline.outputs))
     threads = usable_cores() if table.rows > _ROWS_FOR_THREADS else 1
@@ -100,7 +105,12 @@ def _native_margins(pipeline: FittedPipeline, boosters: Mapping[str, Any], table
         else:
             margin = member.margin(matrix)
         total += member.weight * margin
-    return pipeline.calibration.apply(total)
+    margin = pipeline.calibration.apply(total)
+    spread = pipeline.interval.spread if pipeline.interval else None
+    if spread is None or SPREAD not in boosters:
+        return margin, pipeline.scale(margin, matrix)
+    grown = spread.power * boosted_margin(boosters[SPREAD], matrix, threads)[:, 0]
+    return margin, spread.combined(margin[:, 0], grown)
 
 
 def _compare(pipeline: FittedPipeline, expected: Outputs, actual: Outputs) -> tuple[float, int]:
@@ -117,7 +127,11 @@ def _compare(pipeline: FittedPipeline, expected: Outputs, actual: Outputs) -> tu
     if pipeline.class_values is None:
         raise ValueError("a classification pipeline holds classes")
     called = pipeline.class_values[expected["class_index"]]
-    return difference, int(np.count_nonzero((called != actual["prediction"]) & ~tied))
+    wrong = int(np.count_nonzero((called != actual["prediction"]) & ~tied))
+    if pipeline.sets is not None:
+        near = np.abs(probability - np.array(pipeline.sets.thresholds)) <= _TOLERANCE
+        wrong += int(np.count_nonzero((expected["in_set"] != actual["in_set"]) & ~near))
+    return difference, wrong
 
 
 def _values(pipeline: FittedPipeline) -> Iterator[str]:

@@ -15,6 +15,7 @@ from flyball_runtime.schema import Schema
 
 if TYPE_CHECKING:
     from flyball.automl.linear import LinearModel
+    from flyball.automl.spread import Spread
     from flyball.data import Table
     from flyball.trees import TreeEnsemble
 
@@ -25,6 +26,7 @@ __all__ = [
     "FittedPipeline",
     "Member",
     "PredictionInterval",
+    "PredictionSet",
     "Task",
     "sigmoid",
     "softmax",
@@ -83,11 +85,40 @@ class Calibration:
 
 @dataclass(frozen=True, slots=True)
 class PredictionInterval:
-    """Offsets (low <= 0 <= high, in target units) to a prediction that hold `level` of the truths."""
+    """The interval that holds `level` of the truths: prediction + low * scale to prediction + high * scale.
+
+    low <= 0 <= high; the scale is the row's spread, or 1 without one, and the offsets are then in target units. floor,
+    ceiling: ends of the target itself, which the interval keeps within as far as the prediction does.
+    """
 
     low: float
     high: float
     level: float
+    spread: Spread | None = None
+    floor: float | None = None
+    ceiling: float | None = None
+
+    def ends(
+        self, prediction: NDArray[np.float64], scale: NDArray[np.float64] | float = 1.0
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """low and high (rows,) about predictions (rows,) of these spreads; low <= prediction <= high."""
+        low, high = prediction + self.low * scale, prediction + self.high * scale
+        if self.floor is None and self.ceiling is None:
+            return low, high
+        within = (-np.inf if self.floor is None else self.floor, np.inf if self.ceiling is None else self.ceiling)
+        return np.minimum(np.clip(low, *within), prediction), np.maximum(np.clip(high, *within), prediction)
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionSet:
+    """A class is in a row's set when its probability reaches its threshold; so are `level` of each class's truths."""
+
+    thresholds: tuple[float, ...]
+    level: float
+
+    def holds(self, probability: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """(rows, classes) -> which classes each row's set holds, in the same shape; a row may hold none."""
+        return np.asarray(probability >= np.array(self.thresholds))
 
 
 @dataclass(frozen=True)
@@ -107,6 +138,7 @@ class FittedPipeline:
     class_type: ClassType | None = None
     interval: PredictionInterval | None = None
     threshold: float = 0.5
+    sets: PredictionSet | None = None
 
     @property
     def schema(self) -> Schema:
@@ -163,22 +195,33 @@ class FittedPipeline:
         """Calibrated margins, (rows, outputs): log-odds, logits, or the value in target units."""
         return self.calibration.apply(self.raw_margins(self.matrix(table)))
 
-    def outcome(self, margin: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-        """What the graph answers for calibrated margins (rows, outputs), under the same names."""
+    def scale(self, margin: NDArray[np.float64], matrix: NDArray[np.float32]) -> NDArray[np.float64] | float:
+        """What the interval's offsets are multiplied with: each row's spread (rows,), or 1 for all of them."""
+        spread = self.interval.spread if self.interval else None
+        return 1.0 if spread is None else spread.scale(margin[:, 0], matrix)
+
+    def outcome(self, margin: NDArray[np.float64], scale: NDArray[np.float64] | float = 1.0) -> dict[str, NDArray[Any]]:
+        """What the graph answers for calibrated margins (rows, outputs) and their `scale`, under the same names."""
         if self.task == "regression":
             value = margin[:, 0]
-            low, high = (self.interval.low, self.interval.high) if self.interval else (np.nan, np.nan)
-            return {"prediction": value, "low": value + low, "high": value + high, "margin": margin}
+            nothing = np.full(len(value), np.nan)
+            low, high = self.interval.ends(value, scale) if self.interval else (nothing, nothing)
+            return {"prediction": value, "low": low, "high": high, "margin": margin}
         if self.task == "binary":
             positive = sigmoid(margin[:, 0])
             index = (positive >= self.threshold).astype(np.int64)
-            return {"class_index": index, "probability": np.stack([1 - positive, positive], axis=1), "margin": margin}
-        probability = softmax(margin)
-        return {"class_index": probability.argmax(axis=1), "probability": probability, "margin": margin}
+            probability = np.stack([1 - positive, positive], axis=1)
+        else:
+            probability = softmax(margin)
+            index = probability.argmax(axis=1)
+        sets = {} if self.sets is None else {"in_set": self.sets.holds(probability)}
+        return {"class_index": index, "probability": probability, "margin": margin, **sets}
 
     def predict(self, table: Table | Columns) -> dict[str, NDArray[Any]]:
-        """class_index, probability (rows, classes) and margin; or prediction, low, high and margin."""
-        return self.outcome(self.margins(table))
+        """class_index, probability, in_set (rows, classes) and margin; or prediction, low, high and margin."""
+        matrix = self.matrix(table)
+        margin = self.calibration.apply(self.raw_margins(matrix))
+        return self.outcome(margin, self.scale(margin, matrix))
 
 
 def sigmoid(margin: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -67,15 +67,16 @@ def _hostile(
 
 
 def _thresholds(pipeline: FittedPipeline, rng: np.random.Generator) -> list[NDArray[np.float64]]:
-    """Split points of the frame's features over all members, at most a sample of each."""
+    """Split points of the frame's features over all members and the spread, at most a sample of each."""
     width = len(pipeline.frame.names)
     found: list[list[NDArray[np.float64]]] = [[] for _ in range(width)]
-    for member in pipeline.members:
-        if member.trees is None:
-            continue
-        for feature in np.unique(member.trees.feature):
+    forests = [member.trees for member in pipeline.members if member.trees is not None]
+    if pipeline.interval is not None and pipeline.interval.spread is not None:
+        forests.append(pipeline.interval.spread.trees)
+    for trees in forests:
+        for feature in np.unique(trees.feature):
             if 0 <= feature < width:
-                found[feature].append(member.trees.threshold[member.trees.feature == feature])
+                found[feature].append(trees.threshold[trees.feature == feature])
     merged = [np.unique(np.concatenate(parts)) if parts else np.zeros(0) for parts in found]
     finite = [values[np.abs(values) < LARGEST] for values in merged]
     return [values if len(values) <= _BOUNDARIES else rng.choice(values, _BOUNDARIES) for values in finite]

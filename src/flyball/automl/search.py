@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl.budget import Budget
-from flyball.automl.calibration import calibrate, conformal_interval
+from flyball.automl.calibration import calibrate
 from flyball.automl.candidates import Boosting, Candidate, Linear, Prior, Result
+from flyball.automl.conformal import Standing, class_sets, standing
+from flyball.automl.intervals import LEAST_ROWS, fit_interval
 from flyball.automl.losses import loss_for
 from flyball.automl.pipeline import Calibration, FittedPipeline, Member, Task
 from flyball.automl.portfolio import boosting_portfolio, leaf_allowance, measure_pace
 from flyball.automl.problem import Fold, Problem, View
+from flyball.automl.spread import SPREAD
 from flyball.automl.task import Labels, TargetUnfit, encode_target, infer_task, row_weights, standard_score
 from flyball.automl.weights import choose_weights
 from flyball.core.executor import Executor, LocalExecutor, usable_cores
@@ -36,9 +39,10 @@ _LEAST_SECONDS = 0.25  # below this much time, a candidate is not begun
 class Learned:
     """A fitted pipeline with what is known about it.
 
-    oof: (rows, classes) calibrated probabilities or (rows, 1) predictions, each by models that did not see the row;
-    NaN where no fold validated it. oof_margin: (rows, outputs) calibrated. leaderboard: one entry per candidate, best
-    first. natives: LightGBM's own text of every boosted member, by member name.
+    oof: (rows, classes) calibrated probabilities or (rows, 3) predictions with their interval's ends, each by models that
+    did not see the row; NaN where no fold validated it, and no ends for rows beyond the 100,000 that calibrate.
+    oof_margin: (rows, outputs) calibrated. leaderboard: one entry per candidate, best first. natives: LightGBM's own
+    text of every boosted member, by member name, and of the spread.
     """
 
     pipeline: FittedPipeline
@@ -74,6 +78,7 @@ def learn(
     field: Field | None = None,
     positive: Any | None = None,
     sample_weight: NDArray[np.float64] | None = None,
+    units: NDArray[np.integer] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
     step: str = "train",
@@ -85,11 +90,14 @@ def learn(
     table: the training rows without the target; target: (rows,) without missing values; folds: (fit, validate) row
     positions, as the data's structure demands; budget_seconds counts from this call and leaves about a tenth for the
     export; `field` describes the target and `positive` names the class that probabilities of a binary task are of.
+    units: (rows,) codes of rows that depend on each other (groups, stretches of time): intervals and class sets are as
+    sure of themselves as so many independent rows allow.
     Raises TargetUnfit, and Cancelled when `cancellation` was raised. With ample time, equal arguments give equal
     pipelines; a deadline that cuts in makes the result depend on the machine's speed.
     """
-    budget = Budget(budget_seconds, monotonic)
     choice = task or infer_task(target, field).task
+    enough = choice == "regression" and len(target) >= LEAST_ROWS
+    budget = Budget(budget_seconds, monotonic, intervals=enough)
     labels = encode_target(target, choice, field=field, positive=positive)
     mean, spread = standard_score(labels, sample_weight)
     problem = _problem(
@@ -112,7 +120,7 @@ def learn(
         cancellation=cancellation or Cancellation(),
     )
     search.run()
-    return search.conclude(labels, mean, spread)
+    return search.conclude(labels, mean, spread, units)
 
 
 def _problem(
@@ -248,7 +256,7 @@ class _Search:
         result = candidate.gather(self.views, [fits[index] for index in range(len(self.views))])
         self.results.append(result.timed(self.budget.used - began))
 
-    def conclude(self, labels: Labels, mean: float, spread: float) -> Learned:
+    def conclude(self, labels: Labels, mean: float, spread: float, units: NDArray[np.integer] | None = None) -> Learned:
         """Choose the ensemble, calibrate it on the out-of-fold rows, and build the pipeline."""
         problem = self.problem
         weights = self._choose()
@@ -262,14 +270,10 @@ class _Search:
             self.notes += grown.notes
         margin = np.sum([weights[result.candidate.name] * result.margin for result in chosen], axis=0)
         seen = ~np.isnan(margin[:, 0])
-        weight = problem.weight[seen]
         if problem.task == "regression":
-            calibration, interval = Calibration(spread, np.array([mean])), None
-            interval = conformal_interval(margin[seen, 0] * spread + mean, labels.values[seen], weight)
-            if np.count_nonzero(seen) < 19:
-                self.notes.append("fewer than 19 validated rows: the 90 % interval is the range of their errors")
+            calibration = Calibration(spread, np.array([mean]))
         else:
-            calibration, interval = calibrate(margin[seen], problem.target[seen], weight, problem.loss), None
+            calibration = calibrate(margin[seen], problem.target[seen], problem.weight[seen], problem.loss)
         pipeline = FittedPipeline(
             frame=problem.frame,
             task=problem.task,
@@ -277,12 +281,39 @@ class _Search:
             calibration=calibration,
             classes=labels.classes,
             class_type=labels.class_type,
-            interval=interval,
         )
         calibrated = calibration.apply(margin)
-        outcome = pipeline.outcome(calibrated)
-        oof = outcome["prediction"][:, None] if problem.task == "regression" else outcome["probability"]
+        counted = standing(seen, problem.folds, problem.weight, units)
+        if problem.task == "regression":
+            pipeline, oof = self._with_interval(pipeline, calibrated, labels.values, counted, natives)
+        else:
+            oof = pipeline.outcome(calibrated)["probability"]
+            sets = class_sets(oof[seen], problem.target[seen].astype(np.int64), counted)
+            pipeline = replace(pipeline, sets=sets)
         return Learned(pipeline, oof, calibrated, self._leaderboard(weights), self.budget.used, self.notes, natives)
+
+    def _with_interval(
+        self,
+        pipeline: FittedPipeline,
+        calibrated: NDArray[np.float64],
+        truth: NDArray[np.float64],
+        counted: Standing,
+        natives: dict[str, str],
+    ) -> tuple[FittedPipeline, NDArray[np.float64]]:
+        """The pipeline with its interval, and the out-of-fold predictions with theirs, (rows, 3)."""
+        oof = np.full((len(calibrated), 3), np.nan)
+        prediction = calibrated[counted.rows, 0]
+        found = fit_interval(self.problem, prediction, truth[counted.rows], counted, self.budget)
+        if found is None:
+            return pipeline, oof
+        if len(counted.rows) < 19:
+            self.notes.append("fewer than 19 validated rows: the 90 % interval is the range of their errors")
+        if found.note:
+            self.notes.append(found.note)
+        if found.native:
+            natives[SPREAD] = found.native
+        oof[counted.rows] = np.column_stack([prediction, found.ends])
+        return replace(pipeline, interval=found.interval), oof
 
     def _choose(self) -> dict[str, float]:
         """Weights of the candidates, within the size that the artefact may have."""

@@ -1,6 +1,7 @@
 """Pictures of numbers as SVG text: no script, no fetch, light and dark, legible on a phone."""
 
 from flyball.charts.bars import Bar, bars
+from flyball.charts.coverage import coverage
 from flyball.charts.frame import STYLE
 from flyball.charts.intervals import Span, intervals
 from flyball.charts.leaderboard import Entry, leaderboard
@@ -21,6 +22,7 @@ __all__ = [
     "bars",
     "by_threshold",
     "calibration",
+    "coverage",
     "curve",
     "duration",
     "file_size",

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flyball.cli.answer import bullet_list, escape
+from flyball.reports.conformal import conformal_sentence
 
 __all__ = ["audit_summary", "gate_table", "key_table", "log_table", "number", "run_summary", "status_summary"]
 
@@ -55,6 +56,8 @@ def run_summary(data: Data) -> Group:
     from flyball.cli.judging import judged_lines  # which builds on this file's numbers
 
     parts: list[Any] = ["\n".join(head), _metric_table(data)]
+    if said := conformal_sentence(data.get("conformal") or {}):
+        parts.append(f"promise   {escape(said)}")
     if data["gates"]:
         parts.append(gate_table("", data["gates"]))
     if data.get("notes"):

@@ -54,6 +54,8 @@ KNOWN_METRICS = (
     "recall",
     "rmse",
     "roc_auc",
+    "set_coverage",
+    "set_size",
 )
 
 # What a gate may ask beside bounds on metrics.

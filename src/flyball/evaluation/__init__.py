@@ -2,6 +2,7 @@
 
 from flyball.evaluation.auc import NotEnoughData, auc_interval
 from flyball.evaluation.comparison import Paired, compare
+from flyball.evaluation.coverage import coverage_of, coverage_parts
 from flyball.evaluation.decision import Choice, Costs, CostsInvalid, choose_threshold, decision
 from flyball.evaluation.diagnostics import calibration_bins, confusion, curves, residual_bins
 from flyball.evaluation.evaluate import baseline, baseline_outputs, class_codes, evaluate
@@ -41,6 +42,8 @@ __all__ = [
     "class_codes",
     "compare",
     "confusion",
+    "coverage_of",
+    "coverage_parts",
     "curves",
     "decision",
     "default_metric",

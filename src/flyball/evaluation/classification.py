@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from flyball.evaluation.resampling import Block, Statistic
 
-__all__ = ["binary_statistics", "equal_mass_bins", "mean", "multiclass_statistics", "ratio"]
+__all__ = ["binary_statistics", "equal_mass_bins", "mean", "multiclass_statistics", "ratio", "set_statistics"]
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -55,6 +55,21 @@ def multiclass_statistics(probability: Floats, truth: Codes, called: Codes) -> d
             (found, size, said), lambda hits, rows, calls: _class_mean(_over(2 * hits, rows + calls))
         ),
         "calibration_error": _calibration_error(probability.max(axis=1), right),
+    }
+
+
+def set_statistics(truth: Codes, in_set: Truth | None) -> dict[str, Statistic]:
+    """truth: (rows,) class codes; in_set: (rows, classes), None for a model without class sets. A class that the model
+    does not know is in no set.
+    """
+    if in_set is None:
+        return {}
+    held = np.asarray(in_set, dtype=np.bool_)
+    known = truth < held.shape[1]
+    covered = known & held[np.arange(len(truth)), np.where(known, truth, 0)]
+    return {
+        "set_coverage": mean(covered.astype(np.float64)),
+        "set_size": mean(held.sum(axis=1).astype(np.float64)),
     }
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.evaluation.auc import NotEnoughData, macro_auc_interval
-from flyball.evaluation.classification import binary_statistics, multiclass_statistics
+from flyball.evaluation.classification import binary_statistics, multiclass_statistics, set_statistics
 from flyball.evaluation.interval import Interval, from_replicates, wilson
 from flyball.evaluation.metrics import METRICS, Task, default_metric
 from flyball.evaluation.regression import regression_statistics
@@ -25,7 +25,7 @@ Codes = NDArray[np.int64]
 Truth = NDArray[np.bool_]
 Outputs = Mapping[str, NDArray[Any]]
 Classes = NDArray[Any] | list[Any]
-_PROPORTIONS = ("accuracy", "precision", "recall", "interval_coverage")
+_PROPORTIONS = ("accuracy", "precision", "recall", "interval_coverage", "set_coverage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def evaluate(
     seed: int = 0,
     replicates: int = 400,
 ) -> dict[str, Interval]:
-    """Metrics of a model's outputs (`prediction`, `probability`, `low`, `high`: as `bundle.score` gives them).
+    """Metrics of a model's outputs (`prediction`, `probability`, `in_set`, `low`, `high`: as `bundle.score` gives them).
 
     target: (rows,) in the type of `classes`; positive: the class of interest (default: the last of two). Rows that
     share a label in `groups` (or `blocks`, of time) are resampled together. A metric that the rows leave undefined
@@ -133,7 +133,13 @@ def baseline_outputs(
     names = np.unique(np.asarray(target_train)) if classes is None else np.asarray(classes)
     codes = class_codes(np.asarray(target_train), names)
     shares = np.bincount(codes, learned, minlength=len(names) + 1)[: len(names)] / learned.sum()
-    return {"probability": np.tile(shares, (rows, 1)), "prediction": np.repeat(names[[shares.argmax()]], rows)}
+    order = np.argsort(-shares, kind="stable")
+    plausible = np.empty(len(names), dtype=np.bool_)
+    plausible[order] = np.cumsum(shares[order]) - shares[order] < level  # the commonest, until they hold the level
+    return {
+        "probability": np.tile(shares, (rows, 1)), "prediction": np.repeat(names[[shares.argmax()]], rows),
+        "in_set": np.tile(plausible, (rows, 1)),
+    }  # fmt: skip
 
 
 def class_codes(values: NDArray[Any], classes: Classes) -> Codes:
@@ -170,11 +176,13 @@ def _measure(task: Task, target: NDArray[Any], outputs: Outputs, classes: Classe
             code = int(class_codes(np.asarray([positive], dtype=object), classes)[0])
         yes, said = truth == code, called == code
         chance = probability[:, code]
-        return _Measured(binary_statistics(chance, yes, said), [chance], [yes], {"recall": yes, "precision": said})
+        statistics = binary_statistics(chance, yes, said) | set_statistics(truth, outputs.get("in_set"))
+        return _Measured(statistics, [chance], [yes], {"recall": yes, "precision": said})
     scores, truths = list(probability.T), [truth == code for code in range(len(classes))]
     if truth.max() == len(classes):  # a class the model never saw: it gave it no probability
         probability = np.column_stack([probability, np.zeros(len(target))])
-    return _Measured(multiclass_statistics(probability, truth, called), scores, truths)
+    statistics = multiclass_statistics(probability, truth, called) | set_statistics(truth, outputs.get("in_set"))
+    return _Measured(statistics, scores, truths)
 
 
 def _count(units: Codes | None, concerned: Truth | None, rows: int) -> int:

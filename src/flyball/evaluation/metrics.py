@@ -87,6 +87,15 @@ _ALL = [
         "Mean gap between predicted probability and observed frequency. At 0.02 a stated 70 % means 68 to 72 %.",
     ),
     Metric(
+        "set_coverage", "Set coverage", "higher", _CLASSES,
+        "Share of rows whose class is in the predicted set; should match the set's stated level.",
+    ),
+    Metric(
+        "set_size", "Set size", "lower", _CLASSES,
+        "Classes in a row's set, on average. 1 is decided; more are undecided, and 0 is a row that fits no class.",
+        high=math.inf,
+    ),
+    Metric(
         "rmse", "RMSE", "lower", ("regression",),
         "Root of the mean squared error, in the target's unit; large errors weigh more.",
         high=math.inf, in_target_units=True,

@@ -51,7 +51,7 @@ def explain(
     base, values = calibration.slope * base + calibration.bias, calibration.slope * values
     margin = calibration.apply(pipeline.raw_margins(matrix))
     _check(base + values.sum(axis=1), margin)
-    outcome = pipeline.outcome(margin)
+    outcome = pipeline.outcome(margin)  # of which the ends of the interval are not used
     classes = pipeline.class_values
     if classes is not None and hide_classes:
         classes = np.array([f"class {place}" for place in range(1, len(classes) + 1)], dtype=object)

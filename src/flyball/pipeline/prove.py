@@ -33,6 +33,7 @@ from flyball.governance import environment
 from flyball.monitoring.watched import WATCHED_NAME
 from flyball.pipeline.blobs import get_bytes, get_json, present, put_bytes, put_json
 from flyball.pipeline.comparing import paired_metrics, words
+from flyball.pipeline.conformal import conformal_evidence
 from flyball.pipeline.deciding import decision_evidence
 from flyball.pipeline.exam import Exam, Rows, class_typed
 from flyball.pipeline.examine import Examined
@@ -163,6 +164,9 @@ class _Prover:
                 **examined.split, **self._with_copies(),
             },
             "metrics": self._measured,
+            "conformal": conformal_evidence(
+                pipeline, examined, self._outputs, self._truth, self._measured["sampling"]
+            ),
             "random_gap": self._gap(),
             "overrules": [dict(one) for one in examined.overrules],
             "leaks": [dict(leak) for leak in examined.leaks],
@@ -208,7 +212,7 @@ class _Prover:
                 **test,
             ),
         }
-        validated = np.flatnonzero(np.isfinite(self._trained.out_of_fold).all(axis=1))
+        validated = np.flatnonzero(np.isfinite(self._trained.out_of_fold[:, 0]))
         if len(validated):
             measured["cv"] = self._cross_validated(train_truth, validated)
         return {
@@ -286,17 +290,16 @@ class _Prover:
         """Out-of-fold values in the form that scoring answers with."""
         pipeline = self._pipeline
         if pipeline.classes is None:
-            value = out_of_fold[:, 0]
-            if pipeline.interval is None:
-                return {"prediction": value}
-            return {"prediction": value, "low": value + pipeline.interval.low, "high": value + pipeline.interval.high}
+            known = [column for column in out_of_fold.T if np.isfinite(column).all()]
+            return dict(zip(("prediction", "low", "high"), known, strict=False))
         probability = out_of_fold
         if probability.shape[1] == 1:
             probability = np.column_stack([1 - probability[:, 0], probability[:, 0]])
         values = pipeline.class_values
         assert values is not None
         binary = _at_threshold(probability, pipeline.threshold) if len(values) == 2 else probability.argmax(axis=1)
-        return {"prediction": values[binary], "probability": probability}
+        sets = {} if pipeline.sets is None else {"in_set": pipeline.sets.holds(probability)}
+        return {"prediction": values[binary], "probability": probability, **sets}
 
     def _gap(self) -> dict[str, Any] | None:
         """What a random split would have shown instead, when the honest one is another."""

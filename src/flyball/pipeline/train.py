@@ -113,6 +113,7 @@ def _learn(
         budget_seconds=settings.budget_seconds,
         seed=settings.seed,
         sample_weight=None if examined.weights is None else examined.weights[train_rows],
+        units=examined.plan.units_of(train_rows),
         executor=executor,
         progress=progress,
         step=_STEP,

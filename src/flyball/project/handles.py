@@ -72,9 +72,20 @@ class _Scores(ABC):
     def predict_interval(self, table: Any) -> tuple[NDArray[Any], NDArray[Any]]:
         """Ends of the 90 % interval of a regression, (rows,) each. Raises AttributeError for a classifier."""
         if self._bundle.classes is not None:
-            raise AttributeError("a classifier has probabilities, not an interval: see predict_proba")
+            raise AttributeError("a classifier has probabilities and class sets, not an interval: see predict_set")
         scored = self._score(table)
         return scored["low"], scored["high"]
+
+    def predict_set(self, table: Any) -> NDArray[Any]:
+        """Which classes are plausible at 90 %: (rows, classes) bool, in the order of `classes`.
+
+        Each class is in the set of nine in ten of its rows. A row for which no class is plausible has an empty set.
+        Raises AttributeError for a regression, and for models that were made before there were sets.
+        """
+        scored = self._score(table)
+        if "in_set" not in scored:
+            raise AttributeError("the model has no class sets; a regression has an interval: see predict_interval")
+        return scored["in_set"]
 
     def explain(self, table: Any) -> Explanation:
         """Contributions of the columns to each row's score; with the base they add up to it."""

@@ -38,6 +38,7 @@ class Outcome:
             "version": version.number if version else None,
             "registered": self.registered,
             "unchanged": self.registration.unchanged,
+            "conformal": evidence.get("conformal"),
             "left_out": evidence["data"]["left_out"],
             "bundle": str(version.bundle_path) if version else None,
             "content_hash": version.content_hash if version else None,

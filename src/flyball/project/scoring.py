@@ -114,6 +114,10 @@ def _with_outputs(table: Table, outputs: dict[str, NDArray[Any]], classes: NDArr
     if classes is not None:
         for place, value in enumerate(classes.tolist()):
             answers.append((Field(f"probability_{class_label(value)}", "number"), outputs["probability"][:, place]))
+        if "in_set" in outputs:
+            for place, value in enumerate(classes.tolist()):
+                held = outputs["in_set"][:, place].astype(np.float64)
+                answers.append((Field(f"in_set_{class_label(value)}", "number", "boolean"), held))
     else:
         answers += [(Field(name, "number"), outputs[name]) for name in ("low", "high")]
     table = table.drop([field.name for field, _ in answers])

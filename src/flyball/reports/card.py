@@ -9,6 +9,7 @@ from typing import Any
 
 from flyball.charts import number, percent, span
 from flyball.evaluation import METRICS
+from flyball.reports.conformal import conformal_sentence
 from flyball.reports.evidence import Evidence
 from flyball.reports.overview import purpose
 
@@ -78,6 +79,8 @@ def _measured(known: Evidence) -> str:
     for name in known.metrics:
         cells = " | ".join(known.shown(part, name) for part in ("test", "cv", "baseline"))
         lines.append(f"| {METRICS[name].label} | {cells} |")
+    if said := conformal_sentence(known.part("conformal")):
+        lines.append(f"\n{said}. The promise is for {_plain(known.part('conformal').get('target'))}.")
     gap = known.part("random_gap")
     if gap.get("random") is not None and gap.get("honest") is not None:
         label = known.label(str(gap.get("metric") or known.metric))

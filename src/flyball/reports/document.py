@@ -10,6 +10,7 @@ from typing import Any
 
 from flyball.charts import number
 from flyball.core.files import write_atomic
+from flyball.reports.conformal import conformal_sentence
 from flyball.reports.report import model_report
 
 __all__ = ["Report"]
@@ -55,6 +56,8 @@ class Report:
             mark = "*" if metric == evidence["metric"] else " "
             interval = f"[{number(found['low'])}, {number(found['high'])}]"
             lines.append(f"{mark} {metric:<22} {number(found['value']):>8} {interval}")
+        if said := conformal_sentence(evidence.get("conformal") or {}):
+            lines.append(said)
         lines += [f"left out {item['column']}: {item['why']}" for item in evidence["data"]["left_out"]]
         return "\n".join(lines)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flyball.charts import agreement, calibration, curve, histogram, matrix, number
 from flyball.evaluation import METRICS
+from flyball.reports.conformal import conformal_charts, conformal_sentence
 from flyball.reports.evidence import Evidence
 from flyball.reports.html import e, figure, section, table
 
@@ -21,9 +22,11 @@ def quality(evidence: Evidence) -> str:
         "of the split. The baseline knows the target's distribution and looks at no column. An arrow says which way is "
         "better."
     )
-    charts = "".join([*_classifier_charts(evidence), *_regressor_charts(evidence)])
+    charts = "".join([*_classifier_charts(evidence), *_regressor_charts(evidence), *conformal_charts(evidence)])
     grid = f'<div class="grid">{charts}</div>' if charts else ""
-    return section("quality", "Quality", lead, _metrics(evidence), grid)
+    said = conformal_sentence(evidence.part("conformal"))
+    promise = f'<p class="lead">{e(said)}.</p>' if said else ""
+    return section("quality", "Quality", lead, _metrics(evidence), promise, grid)
 
 
 def _metrics(evidence: Evidence) -> str:

@@ -40,15 +40,22 @@ def read_rows(body: Any, schema: Schema, *, limits: Limits | None = None) -> dic
 
 
 def write_answer(answer: Answer, served: Served) -> dict[str, Any]:
-    """`{"model", "version", "alias", "predictions": [{"id", "prediction", ...}]}`, one prediction per row."""
-    labels = served.labels
+    """`{"model", "version", "alias", "predictions": [{"id", "prediction", ...}]}`, one prediction per row.
+
+    For classes: `"probability": {class: number}` and, where the model has class sets, `"set": [class, ...]`.
+    """
+    labels = served.labels or []
     values = {name: array.tolist() for name, array in answer.outputs.items()}
     predictions = []
     for row, record in enumerate(answer.records):
         said: dict[str, Any] = {"id": record.id}
         for name, cells in values.items():
-            probabilities = name == "probability" and labels is not None
-            said[name] = dict(zip(labels or [], cells[row], strict=True)) if probabilities else cells[row]
+            if name == "probability":
+                said[name] = dict(zip(labels, cells[row], strict=True))
+            elif name == "in_set":
+                said["set"] = [label for label, held in zip(labels, cells[row], strict=True) if held]
+            else:
+                said[name] = cells[row]
         predictions.append(said)
     return {"model": served.model, "version": served.version, "alias": served.alias, "predictions": predictions}
 

@@ -99,7 +99,10 @@ class Served:
         classes = self.bundle.classes
         if classes is None:
             return {name: ("FP64", [-1]) for name in ("prediction", "low", "high")}
-        return {"prediction": (tensor_type(classes), [-1]), "probability": ("FP64", [-1, len(classes)])}
+        types = {"prediction": (tensor_type(classes), [-1]), "probability": ("FP64", [-1, len(classes)])}
+        if self.bundle.scorer.has_sets:
+            types["in_set"] = ("BOOL", [-1, len(classes)])
+        return types
 
 
 def tensor_type(values: NDArray[Any]) -> str:

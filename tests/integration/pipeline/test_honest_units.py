@@ -49,3 +49,32 @@ def test_intervals_of_grouped_rows_are_as_wide_as_the_groups_deserve(tmp_path: P
     found = answer["metrics"]["test"]["rmse"]
     # 240 independent rows would give about ±8 %; 8 machines with one error each give several times that.
     assert (found["high"] - found["low"]) / found["value"] > 0.3
+    promise = answer["conformal"]
+    assert (promise["kind"], promise["unit"]) == ("interval", "group")
+    assert promise["target"] == "rows of groups that the training did not hold"
+    assert promise["coverage"] == answer["metrics"]["sampling"]["interval_coverage"]
+    by = {one["by"]: one["parts"] for one in promise["by"]}
+    assert set(by) == {"prediction", "group"}
+    assert sum(part["rows"] for part in by["group"]) == 240
+    assert {part["name"] for part in by["group"]} < {str(number) for number in range(40)}
+    assert [part["value"] for part in by["group"]] == sorted(part["value"] for part in by["group"])
+    assert all(part["low"] is None for part in by["group"])  # one machine says nothing of the next
+
+
+def test_promises_over_time_are_shown_by_stretch_and_a_personal_target_keeps_its_ends(tmp_path: Path) -> None:
+    rng = np.random.default_rng(5)
+    rows = 900
+    wander = np.cumsum(rng.normal(0, 0.3, rows))
+    pay = np.minimum(np.abs(wander + rng.normal(0, 0.3, rows)).round(4) + 31.5, 37.25)
+    columns = {"hour": np.arange(rows), "load": rng.normal(size=rows).round(3), "y": pay}
+    folder = tmp_path / "m"
+    flyball("init", "m", "--from", str(written(tmp_path / "t.csv", columns)), "--target", "y", folder=folder).answer(0)
+    file = folder / "flyball.toml"
+    text = file.read_text("utf-8").replace("[model.m]", '[model.m]\nsplit = "time"\ntime = "hour"')
+    file.write_text(text.replace("[data.m]", '[data.m]\npersonal = ["y"]'), "utf-8")
+    promise = flyball("run", "--budget", "2s", folder=folder).answer(0)["conformal"]
+    assert promise["target"] == "rows that come after the training's"
+    assert promise["bounds"] is None
+    (stretches,) = [one["parts"] for one in promise["by"] if one["by"] == "time"]
+    assert [part["name"] for part in stretches] == [f"stretch {number}" for number in range(1, 7)]
+    assert sum(part["rows"] for part in stretches) == promise["rows"] == 180

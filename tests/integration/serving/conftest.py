@@ -30,7 +30,7 @@ INPUTS = [
 ]
 
 
-def make_graph(classes: int) -> bytes:
+def make_graph(classes: int, thresholds: list[float] | None = None) -> bytes:
     """A graph of format 1 over INPUTS: logits (or a value) linear in the numbers, the time and a code of the text."""
     width = max(classes, 1)
     constants = {
@@ -64,6 +64,10 @@ def make_graph(classes: int) -> bytes:
         ]
         outputs.append(helper.make_tensor_value_info("class_index", TensorProto.INT64, [None]))
         outputs.append(helper.make_tensor_value_info("probability", TensorProto.DOUBLE, [None, width]))
+        if thresholds:
+            constants["thresholds"] = np.array([thresholds])
+            nodes.append(helper.make_node("GreaterOrEqual", ["probability", "thresholds"], ["in_set"]))
+            outputs.append(helper.make_tensor_value_info("in_set", TensorProto.BOOL, [None, width]))
     else:
         nodes += [
             helper.make_node("Reshape", ["margin", "last"], ["prediction"]),
@@ -82,14 +86,19 @@ def make_graph(classes: int) -> bytes:
     return onnx.ModelProto.SerializeToString(helper.make_model(graph, opset_imports=opsets, ir_version=9))
 
 
-def make_bundle(classes: list[Any] | None, class_type: str = "text", model: str = "machines") -> Bundle:
-    graph = make_graph(len(classes or []))
+def make_bundle(
+    classes: list[Any] | None,
+    class_type: str = "text",
+    model: str = "machines",
+    thresholds: list[float] | None = None,
+) -> Bundle:
+    graph = make_graph(len(classes or []), thresholds)
     task = "regression" if classes is None else "binary" if len(classes) == 2 else "multiclass"
     manifest = {
         "format": 1, "minimum_runtime": "0.1.0", "model": model, "version": 3, "created": "2026-01-01T00:00:00Z",
         "task": task, "target": "failed", "classes": classes, "class_type": class_type, "positive_class": None,
         "threshold": 0.5, "inputs": INPUTS, "outputs": [], "requires": [], "windows": None, "release": 1,
-        "expires": None, "content_hash": content_hash(graph, None, INPUTS), "interval_level": 0.9,
+        "expires": None, "set_thresholds": thresholds, "content_hash": content_hash(graph, None, INPUTS), "interval_level": 0.9,
         "files": {"model.onnx": hashlib.sha256(graph).hexdigest()}, "explanation": {}, "provenance": {},
     }  # fmt: skip
     return open_files({"model.onnx": graph, "manifest.json": json.dumps(manifest).encode()})
@@ -102,6 +111,7 @@ def bundles() -> dict[str, Bundle]:
         "grades": make_bundle([1, 2, 5], "integer", model="grades"),
         "flags": make_bundle([False, True], "boolean", model="flags"),
         "load": make_bundle(None, model="load"),
+        "sets": make_bundle(["a", "b", "c"], model="sets", thresholds=[0.3, 0.2, 0.7]),
     }
 
 

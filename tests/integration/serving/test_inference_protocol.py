@@ -52,6 +52,16 @@ def test_the_server_and_its_models_describe_themselves(ask):
     assert ask("HEAD", "/v2/health/live").content == b""
 
 
+def test_class_sets_are_an_output_of_truth_values(ask, bundles):
+    described = ask("GET", "/v2/models/sets").json()["outputs"]
+    assert described[-1] == {"name": "in_set", "datatype": "BOOL", "shape": [-1, 3]}
+    answer = post(ask, {**request(), "outputs": [{"name": "in_set"}]}, "/v2/models/sets/infer").json()
+    (tensor,) = answer["outputs"]
+    expected = bundles["sets"].score(TABLE)["in_set"]
+    assert (tensor["datatype"], tensor["shape"]) == ("BOOL", list(expected.shape))
+    assert tensor["data"] == expected.ravel().tolist()
+
+
 @pytest.mark.parametrize("name", ["machines", "grades", "flags", "load"])
 def test_an_inference_gives_the_bundles_own_outputs(ask, bundles, name):
     answer = post(ask, {**request(), "id": "Nr. 1"}, f"/v2/models/{name}/versions/3/infer").json()

@@ -41,6 +41,21 @@ def test_rows_columns_lists_and_a_bare_row_get_the_bundles_answer(ask, bundles, 
             assert said["probability"] == dict(zip(keys, expected["probability"][row].tolist(), strict=True))
 
 
+def test_class_sets_are_named_in_answers_and_kept_in_the_log(ask, bundles, log):
+    assert not bundles["machines"].scorer.has_sets
+    expected = bundles["sets"].score(table(ROWS))["in_set"]
+    said = ask("POST", "/predict/sets", json={"rows": ROWS}).json()["predictions"]
+    named = [[name for name, held in zip("abc", row, strict=True) if held] for row in expected.tolist()]
+    assert [one["set"] for one in said] == named
+    assert len({tuple(row) for row in named}) > 1
+    assert all("in_set" not in one for one in said)
+    logged = log.find([one["id"] for one in said])
+    assert [logged[one["id"]].prediction.outputs["in_set"] for one in said] == expected.tolist()
+    listed = {model["name"]: model["outputs"] for model in ask("GET", "/").json()["models"]}
+    assert listed["sets"] == ["prediction", "probability", "in_set"]
+    assert listed["grades"] == ["prediction", "probability"]
+
+
 def test_what_was_answered_is_in_the_log_without_its_personal_columns(ask, log):
     answer = ask("POST", "/predict/machines", json={"rows": ROWS}).json()
     ids = [said["id"] for said in answer["predictions"]]
@@ -97,7 +112,7 @@ def test_a_server_with_several_models_asks_for_the_name_and_one_with_one_does_no
 
 def test_the_front_page_tells_what_is_served(ask):
     answer = ask("GET", "/").json()
-    assert [model["name"] for model in answer["models"]] == ["machines", "grades", "flags", "load"]
+    assert [model["name"] for model in answer["models"]] == ["machines", "grades", "flags", "load", "sets"]
     assert answer["models"][1]["classes"] == ["1", "2", "5"]
     assert answer["models"][0]["inputs"][0]["unit"] == "K"
     assert ask("GET", "/healthz").json() == {"live": True}

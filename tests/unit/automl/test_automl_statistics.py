@@ -1,11 +1,11 @@
-"""Losses, ensemble weights, calibration and intervals do what their names say."""
+"""Losses, ensemble weights and calibration do what their names say."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from flyball.automl.calibration import calibrate, conformal_interval
+from flyball.automl.calibration import calibrate
 from flyball.automl.losses import Loss
 from flyball.automl.pipeline import sigmoid, softmax
 from flyball.automl.weights import choose_weights
@@ -62,25 +62,3 @@ def test_calibration_of_a_perfect_separation_stays_finite_and_keeps_the_order() 
 def test_too_few_rows_are_not_calibrated_on() -> None:
     found = calibrate(np.ones((10, 3)), np.zeros(10), np.ones(10), Loss("log loss", 3))
     assert (found.slope, found.bias.tolist()) == (1.0, [0.0, 0.0, 0.0])
-
-
-@pytest.mark.parametrize("rows", [40, 400])
-def test_the_interval_covers_its_level_of_new_rows(rows: int) -> None:
-    """Averaged over many draws, as the guarantee is; skewed errors, so that a symmetric interval would not do."""
-    rng = np.random.default_rng(3)
-    covered = []
-    for _ in range(400):
-        truth = rng.exponential(size=rows + 50)
-        interval = conformal_interval(np.zeros(rows), truth[:rows], np.ones(rows), level=0.9)
-        assert interval is not None
-        assert interval.low <= 0 <= interval.high
-        covered.append(np.mean((truth[rows:] >= interval.low) & (truth[rows:] <= interval.high)))
-    assert np.mean(covered) >= 0.895
-
-
-def test_heavier_rows_count_more_in_the_interval() -> None:
-    errors = np.concatenate([np.full(500, 0.1), np.full(500, 5.0)]) * np.tile([1, -1], 500)
-    light = np.concatenate([np.ones(500), np.full(500, 1e-6)])
-    interval = conformal_interval(np.zeros(1000), errors, light)
-    assert interval is not None
-    assert interval.high == pytest.approx(0.1)

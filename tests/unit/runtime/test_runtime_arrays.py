@@ -91,6 +91,10 @@ def test_the_difference_is_relative_and_counts_labels_unless_tied() -> None:
     wrong = OUTPUTS | {"prediction": np.array(["b", "b", "a"], dtype=object)}
     assert golden.difference(OUTPUTS, wrong) == np.inf
     assert golden.difference(OUTPUTS, {"prediction": OUTPUTS["prediction"]}) == np.inf
+    held = OUTPUTS | {"in_set": np.array([[True, False], [False, True], [True, False]])}
+    moved = held | {"in_set": np.array([[True, False], [False, True], [True, True]])}
+    assert golden.difference(held, moved) == np.inf
+    assert golden.difference(held, moved, thresholds=np.array([0.5, 0.49999])) == 0.0
     large = {"low": np.array([1e6, np.nan, np.inf])}
     assert golden.difference(large, {"low": np.array([1e6 + 1, np.nan, np.inf])}) == pytest.approx(1e-6)
     assert golden.difference(large, {"low": np.array([1e6, 0.0, np.inf])}) == np.inf
