@@ -30,8 +30,8 @@ def watch_summary(seen: Watch) -> Group:
         "alert": f"[red]✗[/] [bold]{escape(seen.model)}[/]: {len(seen.alerts)} alert(s) open",
         "not enough data": f"[yellow]–[/] [bold]{escape(seen.model)}[/]: not enough data to say",
     }[seen.state]
-    chance = f"{low} to {high}" if high else "none"
-    lines = [head, f"budget    {escape(seen.budget)}; of {judged:,} windows chance alone would make {chance} alarm"]
+    chance = f"{low} to {high}" if high else "0"
+    lines = [head, f"budget    {escape(seen.budget)}; chance alone would raise {chance} alarms in {judged:,} windows"]
     lines += [_waiting(seen, item) for item in seen.waiting if item.rows or item.late]
     if not seen.waiting:
         lines.append("waiting   nothing was asked in this time")
