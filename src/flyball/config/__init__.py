@@ -25,11 +25,13 @@ if TYPE_CHECKING:
         MonitorConfig,
         ProjectConfig,
         ProjectSection,
+        RetentionConfig,
     )
     from flyball.config.write import write_project
 
 __all__ = [
     "PROJECT_FILE",
+    "STATE_FOLDER",
     "Budget",
     "BudgetInvalid",
     "ConfigInvalid",
@@ -45,6 +47,7 @@ __all__ = [
     "MonitorConfig",
     "ProjectConfig",
     "ProjectSection",
+    "RetentionConfig",
     "load_project",
     "parse_duration",
     "parse_project",
@@ -52,6 +55,7 @@ __all__ = [
 ]
 
 PROJECT_FILE = "flyball.toml"
+STATE_FOLDER = ".flyball"
 
 _HOMES = {
     "budget": ("Budget", "BudgetInvalid"),
@@ -73,6 +77,7 @@ _HOMES = {
         "MonitorConfig",
         "ProjectConfig",
         "ProjectSection",
+        "RetentionConfig",
     ),
     "write": ("write_project",),
 }

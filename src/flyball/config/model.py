@@ -34,6 +34,7 @@ __all__ = [
     "NoWorseConfig",
     "ProjectConfig",
     "ProjectSection",
+    "RetentionConfig",
 ]
 
 KNOWN_METRICS = (
@@ -55,6 +56,7 @@ KNOWN_METRICS = (
     "roc_auc",
 )
 
+_DAY_S = 86_400.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RULE = re.compile(r"\s*(>=|<=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%?)\s*")
 
@@ -166,6 +168,25 @@ class ModelConfig(_Section):
         if self.target in self.drop:
             raise ValueError(f'the target "{self.target}" stands in drop')
         return self
+
+
+def _at_least_a_day(seconds: float) -> float:
+    if seconds < _DAY_S:
+        raise ValueError("must be a day at least: work that is under way may still need what is younger")
+    return seconds
+
+
+Age = Annotated[Duration, AfterValidator(_at_least_a_day)]
+
+
+class RetentionConfig(_Section):
+    """`[retention]`: what `flyball clean` may remove once it is older than this, in seconds. None: it stays."""
+
+    predictions: Age | None = None
+    steps: Age | None = None
+    artifacts: Age | None = None
+    reports: Age | None = None
+    upgrade_copies: Age | None = None
 
 
 class MetricRule(_Section):
@@ -316,6 +337,7 @@ class ProjectConfig(_Section):
     model: dict[str, ModelConfig] = {}
     gate: dict[str, GateConfig] = {}
     monitor: dict[str, MonitorConfig] = {}
+    retention: RetentionConfig = RetentionConfig()
 
     _path: Path = PrivateAttr(default=Path("flyball.toml"))
     _positions: dict[KeyPath, Position] = PrivateAttr(default_factory=dict)
@@ -345,6 +367,10 @@ class ProjectConfig(_Section):
         if scheme or not separator or location.startswith("/"):
             return self.project.store
         return f"sqlite:///{self.resolve(location)}"
+
+    def line(self, key: KeyPath) -> int | None:
+        """The line that a key stands on; None when the file does not set it."""
+        return self._positions[key].line if key in self._positions else None
 
     def where(self, key: str | KeyPath) -> str:
         """`flyball.toml:31` for a key such as `gate.production.roc_auc`: its own line, or that of the section it
