@@ -17,11 +17,11 @@ from flyball.predictions.writer import GroupWriter
 from flyball.store.database import Database, Reader
 from flyball_runtime.errors import BadInput
 
-__all__ = ["BadOutcome", "PredictionLog", "Told", "UnknownPrediction", "microseconds", "moment"]
+__all__ = ["LOOK_UP", "BadOutcome", "PredictionLog", "Told", "UnknownPrediction", "microseconds", "moment"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_LOOK_UP = 500  # ids per query, below every database's limit on parameters
+LOOK_UP = 500  # ids per query, below every database's limit on parameters
 
 
 class UnknownPrediction(BadInput):
@@ -89,8 +89,8 @@ class PredictionLog:
         wanted = list(dict.fromkeys(ids))
         found: dict[str, Logged] = {}
         with self._database.read() as reader:
-            for start in range(0, len(wanted), _LOOK_UP):
-                query = _with_outcome().where(predictions.c.id.in_(wanted[start : start + _LOOK_UP]))
+            for start in range(0, len(wanted), LOOK_UP):
+                query = _with_outcome().where(predictions.c.id.in_(wanted[start : start + LOOK_UP]))
                 for row in reader.execute(query).mappings():
                     found[row["id"]] = _logged(row)
         return found
@@ -164,8 +164,8 @@ def _with_outcome() -> Select[Any]:
 
 def _stored(reader: Reader, ids: list[str]) -> set[str]:
     known: set[str] = set()
-    for start in range(0, len(ids), _LOOK_UP):
-        query = select(predictions.c.id).where(predictions.c.id.in_(ids[start : start + _LOOK_UP]))
+    for start in range(0, len(ids), LOOK_UP):
+        query = select(predictions.c.id).where(predictions.c.id.in_(ids[start : start + LOOK_UP]))
         known.update(reader.execute(query).scalars())
     return known
 

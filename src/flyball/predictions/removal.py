@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, and_, delete, func, select
+from sqlalchemy import ColumnElement, delete, func, select
 
 from flyball.core.clock import rfc3339
 from flyball.ledger import Actor, Draft, Ledger
-from flyball.predictions.log import microseconds, moment
+from flyball.predictions.log import LOOK_UP, microseconds, moment
 from flyball.predictions.tables import outcomes, predictions
 from flyball.store.database import Database, Reader
 
@@ -50,31 +50,34 @@ def remove_before(
     tells of it; None when there are none left. Raises the store's and the ledger's errors; then nothing was removed.
     """
     columns = predictions.c
-    oldest = (
-        select(columns.time).where(columns.model == model, columns.time < microseconds(limit)).order_by(columns.time)
-    )
+    old = (columns.model == model, columns.time < microseconds(limit))
+    # One model at a time, by time: that is the order of the index, whatever the size of the table.
+    oldest = select(columns.id, columns.time, _size().label("size")).where(*old).order_by(columns.time).limit(_BATCH)
     with database.write("predictions.remove") as tx:
-        # One model at a time, up to a time: that is the order of the index, whatever the size of the table.
-        times = tx.execute(oldest.limit(_BATCH)).scalars().all()
-        if not times:
+        rows = tx.execute(oldest).all()
+        if not rows:
             return None
-        which = and_(columns.model == model, columns.time <= times[-1], columns.time < microseconds(limit))
-        found = _measure(tx, which)
-        tx.execute(delete(outcomes).where(outcomes.c.prediction_id.in_(select(columns.id).where(which))))
-        tx.execute(delete(predictions).where(which))
-        told = {
-            "count": found.count, "outcomes": found.outcomes, "first": found.first, "last": found.last,
-            "before": rfc3339(limit),
-        }  # fmt: skip
-        entry = ledger.append(tx, Draft("predictions.removed", model, actor, why, payload=told))[0]
-        return replace(found, entry=entry.seq)
+        ids = [row.id for row in rows]
+        told = 0
+        for start in range(0, len(ids), LOOK_UP):
+            some = ids[start : start + LOOK_UP]
+            told += tx.execute(delete(outcomes).where(outcomes.c.prediction_id.in_(some))).rowcount
+            tx.execute(delete(predictions).where(columns.id.in_(some)))
+        first, last = (rfc3339(moment(row.time)) for row in (rows[0], rows[-1]))
+        payload = {"count": len(ids), "outcomes": told, "first": first, "last": last, "before": rfc3339(limit)}
+        entry = ledger.append(tx, Draft("predictions.removed", model, actor, why, payload=payload))[0]
+        return Removed(len(ids), told, sum(row.size for row in rows), first, last, entry.seq)
+
+
+def _size() -> ColumnElement[int]:
+    columns = predictions.c
+    return func.length(columns.inputs) + func.length(columns.outputs) + func.length(columns.id)
 
 
 def _measure(reader: Reader, which: ColumnElement[bool]) -> Removed:
     columns = predictions.c
-    texts = func.length(columns.inputs) + func.length(columns.outputs) + func.length(columns.id)
     query = select(
-        func.count(), func.coalesce(func.sum(texts), 0), func.min(columns.time), func.max(columns.time)
+        func.count(), func.coalesce(func.sum(_size()), 0), func.min(columns.time), func.max(columns.time)
     ).where(which)
     count, size, first, last = reader.execute(query).one()
     ids = select(columns.id).where(which)

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from flyball.core.clock import SystemClock
 from flyball.core.files import CannotWrite
@@ -51,6 +51,17 @@ class AuditTarget:
             "what": f"{damage.what}: {damage.why or ''}",
         }
         return {"ok": False, "problems": [problem], "notes": [], "checked": {}, "checkpoint": None}
+
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._project is not None:
+            self._project.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
 
 def open_for_audit(path: str | os.PathLike[str] | None = None) -> AuditTarget:

@@ -149,6 +149,8 @@ def _check_end(file: BinaryIO, where: str) -> None:
         if rest.strip(b"\0"):
             raise damaged(where, "something follows after its end")
         rest = file.read(CHUNK)
+    if file.tell() % _RECORD:
+        raise damaged(where, "it ends too early")
 
 
 def _exactly(file: BinaryIO, size: int, where: str) -> bytes:

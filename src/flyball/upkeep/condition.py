@@ -46,8 +46,10 @@ def _space(name: str, place: Path, size: int) -> Check:
     free, state = shutil.disk_usage(place).free, os.statvfs(place)
     facts: dict[str, Any] = {"free_bytes": free, "store_bytes": size, "free_files": state.f_favail}
     fix = "free some space: `flyball clean --dry-run` tells what the project could give back"
+    if not os.access(place, os.W_OK):
+        return fine(name, "read-only: nothing is written here", where=str(place), **facts)
     said = f"{free / 2**30:,.1f} GB free, the store takes {size / 2**20:,.1f} MB"
-    if os.access(place, os.W_OK) and state.f_files and state.f_favail < _LEAST_FILES:
+    if state.f_files and state.f_favail < _LEAST_FILES:
         return problem(name, f"only {state.f_favail:,} more files fit on this disk", where=str(place), fix=fix, **facts)
     if free < _LEAST_BYTES:
         return problem(
@@ -140,7 +142,7 @@ def _time(registry: Registry, clock: Clock) -> Check:
     newest = registry.ledger.newest_checkpoint()
     if newest is None:
         return fine("time", "nothing to compare with")
-    ahead = (datetime.fromisoformat(newest.time) - clock.now()).total_seconds()
+    ahead = round((datetime.fromisoformat(newest.time) - clock.now()).total_seconds())
     if ahead > _LEAD_S:
         return problem(
             "time", "the newest entry of the ledger lies in the future", where=f"entry {newest.size}, {newest.time}",

@@ -145,12 +145,12 @@ def _masked(config: ProjectConfig) -> dict[str, Any]:
             }
             for number, gate in enumerate(config.gate.values(), 1)
         },
-        "retention": config.retention.model_dump(),
+        "retention_ms": {name: None if age is None else _ms(age) for name, age in config.retention},
     }  # fmt: skip
 
 
 def _model(model: ModelConfig, data: Mapping[str, str]) -> dict[str, Any]:
-    said = {"task": model.task, "split": model.split, "seed": model.seed, "budget": model.budget}
+    said = {"task": model.task, "split": model.split, "seed": model.seed, "budget_ms": _ms(model.budget)}
     return {**_section(model), **said, "data": [data.get(name, "unknown") for name in model.data],
             "metric": model.metric if model.metric in KNOWN_METRICS else None}  # fmt: skip
 
@@ -189,12 +189,12 @@ def _store(config: ProjectConfig, opened: Callable[[ProjectConfig], Registry]) -
     parts: dict[str, Callable[[Registry], Any]] = {
         "tables": _tables, "ledger": _ledger, "runs": _runs, "versions": _versions, "artifacts": _artifacts,
     }  # fmt: skip
-    told: dict[str, Any] = {"open_seconds": round(time.monotonic() - began, 4)}
+    told: dict[str, Any] = {"open_ms": _ms(time.monotonic() - began)}
     try:
         for name, part in parts.items():
             began = time.monotonic()
             told[name] = _guarded(lambda part=part: part(registry))  # type: ignore[misc]
-            told[f"{name}_seconds"] = round(time.monotonic() - began, 4)
+            told[f"{name}_ms"] = _ms(time.monotonic() - began)
     finally:
         registry.database.close()
     return told
@@ -235,8 +235,8 @@ def _runs(registry: Registry) -> list[dict[str, Any]]:
         began = datetime.fromisoformat(run.started)
         ended = datetime.fromisoformat(run.finished) if run.finished else None
         known = run.status if run.status in ("running", "done", "failed", "interrupted") else "other"
-        seconds = round((ended - began).total_seconds(), 3) if ended else None
-        found.append({"status": known, "started": rfc3339(began), "seconds": seconds})
+        took = _ms((ended - began).total_seconds()) if ended else None
+        found.append({"status": known, "started": rfc3339(began), "took_ms": took})
     return found
 
 
@@ -252,7 +252,7 @@ def _versions(registry: Registry) -> list[dict[str, Any]]:
                     "model": f"model-{number}", "number": version.number, "created": version.created,
                     "task": version.task if version.task in ("binary", "multiclass", "regression") else "other",
                     "files": len(version.files), "bytes": sum(map(registry.artifacts.size, version.files.values())),
-                    "seconds": took.get("used_seconds") if isinstance(took, dict) else None,
+                    "took_ms": _ms(took.get("used_seconds") or 0) if isinstance(took, dict) else None,
                 }
             )  # fmt: skip
     return found
@@ -261,6 +261,11 @@ def _versions(registry: Registry) -> list[dict[str, Any]]:
 def _artifacts(registry: Registry) -> dict[str, int]:
     sizes = [registry.artifacts.size(digest) for digest in registry.artifacts.digests()]
     return {"count": len(sizes), "bytes": sum(sizes), "largest_bytes": max(sizes, default=0)}
+
+
+def _ms(seconds: float) -> int:
+    """Whole milliseconds: a time with a point in it could be taken for a value of the data."""
+    return round(seconds * 1000)
 
 
 def _files(state: Path) -> dict[str, dict[str, int]]:

@@ -13,7 +13,7 @@ from typing import IO, Any, BinaryIO
 
 from flyball.config import PROJECT_FILE, STATE_FOLDER, ProjectConfig, load_project
 from flyball.core.failpoints import failpoint
-from flyball.core.files import StoreFull, sync_directory, sync_file
+from flyball.core.files import CannotWrite, StoreFull, sync_directory, sync_file
 from flyball.core.progress import Progress
 from flyball.ledger import Verification
 from flyball.store import FileArtifacts
@@ -135,6 +135,8 @@ def _settle(
     progress.start("verify", "every hash")
     try:
         verification, counts = prove(staged)
+    except (StoreFull, CannotWrite):
+        raise
     except FlyballError as error:
         raise _not_verified(None, f"{error.code}: {error.what}") from error
     if not verification.ok:

@@ -18,6 +18,7 @@ from flyball_runtime.errors import BadInput, Refused
 __all__ = ["UpkeepBusy", "explained", "staging_beside", "upkeep_lock"]
 
 _HELD = "held.lock"
+_ENDING = ".flyball-tmp"
 _POLL_S = 0.05
 
 
@@ -29,15 +30,15 @@ class UpkeepBusy(Refused):
 
 @contextlib.contextmanager
 def staging_beside(target: Path) -> Iterator[Path]:
-    """A new hidden folder beside `target`, gone afterwards; what an earlier one of that target left by dying goes too.
+    """A new hidden folder beside `target`, gone afterwards; what others that died left there goes too.
 
     So what is made in it can take the target's place by one rename.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    for old in target.parent.glob(f".{_globbed(target.name)}.*.tmp"):
+    for old in target.parent.glob(f".*{_ENDING}"):
         if not _alive(old):
             shutil.rmtree(old, ignore_errors=True)
-    staging = target.with_name(f".{target.name}.{secrets.token_hex(6)}.tmp")
+    staging = target.with_name(f".{target.name}.{secrets.token_hex(6)}{_ENDING}")
     staging.mkdir(mode=0o700)
     handle = os.open(staging / _HELD, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
@@ -125,7 +126,3 @@ def _alive(staging: Path) -> bool:
     finally:
         os.close(handle)
     return False
-
-
-def _globbed(name: str) -> str:
-    return "".join(f"[{letter}]" if letter in "*?[" else letter for letter in name)

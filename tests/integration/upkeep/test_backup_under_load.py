@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-import flyball as fb
 import pytest
 
+import flyball as fb
 from support.command_line import flyball
 from support.load import Asked, asking, command, promoting, serving
 from support.projects import TARGET, standing
