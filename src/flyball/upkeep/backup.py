@@ -26,9 +26,10 @@ from flyball.ledger import Actor, Checkpoint, Draft, Key, KeyMissing, Ledger
 from flyball.ledger.keys import key_rows
 from flyball.registry import Registry
 from flyball.store import ArtifactCorrupt, ArtifactStore, Database
+from flyball.store.contents import named_digests
 from flyball.upkeep.archive import CHUNK, TarWriter
 from flyball.upkeep.manifest import HEAD, MANIFEST, MANIFEST_DIGEST, PROJECT, STORE, Held, Manifest
-from flyball.upkeep.references import bound_artifacts, named_digests, reachable
+from flyball.upkeep.references import bound_artifacts, reachable
 from flyball.upkeep.staging import explained, staging_beside, upkeep_lock
 from flyball_runtime.errors import BadInput, InternalError, Refused
 

@@ -10,8 +10,6 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, select
-
 from flyball.config import STATE_FOLDER, ProjectConfig
 from flyball.core.clock import Clock, rfc3339
 from flyball.core.failpoints import failpoint
@@ -20,9 +18,9 @@ from flyball.core.progress import Progress
 from flyball.ledger import Actor
 from flyball.predictions.removal import Removed, count_before, models_before, remove_before
 from flyball.registry import Registry
-from flyball.store import ArtifactMissing, Database, FileArtifacts
-from flyball.store.tables import steps
-from flyball.upkeep.references import named_digests, reachable
+from flyball.store import ArtifactMissing, Database, FileArtifacts, StepCache
+from flyball.store.contents import named_digests
+from flyball.upkeep.references import reachable
 from flyball.upkeep.staging import upkeep_lock
 
 __all__ = ["Cleaned", "Part", "clean"]
@@ -157,20 +155,15 @@ class _Work:
         limit = self.before("steps")
         if limit is None:
             return
-        old = steps.c.created < rfc3339(limit)
+        cache, than = StepCache(self.database), rfc3339(limit)
         with self.part("steps") as part:
-            size = func.coalesce(func.sum(func.length(steps.c.outputs)), 0)
-            with self.database.read() as reader:
-                part.count, part.bytes = reader.execute(select(func.count(), size).where(old)).one()
+            part.count, part.bytes = cache.older(than)
             if self.done.dry_run:
-                self.steps_since = rfc3339(limit)
+                self.steps_since = than
             elif part.count:
-                with self.database.write("clean.steps") as tx:
-                    if self._running():
-                        part.count = part.bytes = 0
-                        return
-                    tx.execute(delete(steps).where(old))
-                self.emptied = True
+                done = cache.forget_older(than, unless=self._running)
+                self.emptied |= done
+                part.count, part.bytes = (part.count, part.bytes) if done else (0, 0)
 
     def artifacts(self) -> None:
         """Artifacts that nothing names. Each batch is judged anew while nobody can register anything."""

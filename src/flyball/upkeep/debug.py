@@ -19,8 +19,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import func, inspect, select, table
-
 from flyball.config import PROJECT_FILE, STATE_FOLDER, ProjectConfig, load_project
 from flyball.config.model import KNOWN_METRICS, ModelConfig
 from flyball.core.clock import Clock, rfc3339
@@ -30,6 +28,7 @@ from flyball.core.progress import Progress
 from flyball.core.version import __version__
 from flyball.ledger.keys import key_rows
 from flyball.registry import Registry
+from flyball.store.contents import row_counts
 from flyball.upkeep.backup import BackupExists
 from flyball.upkeep.diagnosis import Diagnosis
 from flyball.upkeep.installation import installed_versions
@@ -211,8 +210,7 @@ def _guarded(part: Callable[[], Any]) -> Any:
 
 def _tables(registry: Registry) -> dict[str, Any]:
     with registry.database.read() as reader:
-        names = [name for name in inspect(reader).get_table_names() if _TABLE.fullmatch(name)]
-        rows = {name: reader.execute(select(func.count()).select_from(table(name))).scalar_one() for name in names}
+        rows = {name: count for name, count in row_counts(reader).items() if _TABLE.fullmatch(name)}
     return {"rows": rows, "bytes": registry.database.size_bytes(), "unused_bytes": registry.database.unused_bytes()}
 
 
