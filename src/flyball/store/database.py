@@ -159,11 +159,17 @@ class Database:
     def snapshot(self, target: Path, on_progress: Callable[[float], None] | None = None) -> None:
         """Copy the store as it is at one instant into the new file `target`, while others read and write.
 
-        Neither waits for the other. on_progress: told the fraction done. Raises StoreFull and the store's errors;
-        what was copied by then is left to the caller.
+        Neither waits for the other. on_progress: told the fraction done. Raises StoreFull, CannotWrite and the store's
+        errors; what was copied by then is left to the caller.
         """
         with self.explained():
-            sqlite.snapshot(self._engine, target, on_progress)
+            try:
+                sqlite.snapshot(self._engine, target, on_progress)
+            except sqlite.DRIVER_ERRORS as error:
+                coded = sqlite.explain_copy(error, target)
+                if coded is None:
+                    raise
+                raise coded from error
 
     def size_bytes(self) -> int:
         """What the store's files take up on the disk."""

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from flyball.core.failpoints import failpoint
-from flyball.core.files import StoreFull, sync_directory
+from flyball.core.files import CannotWrite, StoreFull, sync_directory
 from flyball.store.errors import StoreBusy, StoreDamaged, StoreUnreachable
 from flyball_runtime.errors import FlyballError
 
@@ -27,6 +27,7 @@ __all__ = [
     "copy_files",
     "copy_store",
     "explain",
+    "explain_copy",
     "file_engine",
     "files_of",
     "integrity",
@@ -226,6 +227,22 @@ def _disk_is_full(path: Path) -> bool:
     except OSError:
         return False
     return disk.f_bavail * disk.f_frsize < _LEAST_FREE_BYTES
+
+
+def explain_copy(error: Exception, target: Path) -> FlyballError | None:
+    """The coded error of a copy that could not be written; None when it was not the writing that failed."""
+    number = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    if number == sqlite3.SQLITE_FULL or (number == sqlite3.SQLITE_IOERR and _disk_is_full(target)):
+        return StoreFull(
+            "the disk is full, so the store was not copied", where=str(target.parent),
+            fix="free some space, or choose a place with more, and run the command again",
+        )  # fmt: skip
+    if number == sqlite3.SQLITE_IOERR:
+        return CannotWrite(
+            "the store cannot be copied", where=str(target.parent), why=str(error),
+            fix="check that files of the store's size may be written there, and that both disks are healthy",
+        )  # fmt: skip
+    return None
 
 
 def explain(error: Exception, path: Path) -> FlyballError | None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -110,6 +113,25 @@ def test_a_disk_that_fills_during_a_backup_leaves_no_part_of_one(
     disk = small_disk(f"size={kilobytes}k")
     assert here("backup", disk / "b.tar", folder=folder).error(2)["code"] == "FB-FILE-002"
     assert tree(disk) == {}
+    assert here("audit", "verify", folder=folder).answer()["ok"]
+
+
+@pytest.mark.parametrize("most", [50_000, 160_000])
+def test_a_limit_on_the_size_of_files_ends_a_backup_with_a_code_and_leaves_nothing(
+    most: int, folder: Path, tmp_path: Path
+) -> None:
+    place = tmp_path / "to"
+    place.mkdir()
+    script = (
+        "import resource, sys\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({most}, {most}))\n"
+        "from flyball.cli import main\nraise SystemExit(main(sys.argv[1:]))\n"
+    )
+    words = [sys.executable, "-c", script, "backup", str(place / "b.tar"), "--dir", str(folder), "--json"]
+    ended = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert ended.returncode == 2, ended.stderr
+    assert json.loads(ended.stdout)["error"]["code"] in ("FB-FILE-001", "FB-FILE-002")
+    assert tree(place) == {}
     assert here("audit", "verify", folder=folder).answer()["ok"]
 
 
