@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flyball.core.version import __version__
 
 if TYPE_CHECKING:
-    from flyball.project import Dataset, LearnedModel, Project, Version, init, open  # noqa: A004
+    from flyball.project import Dataset, LearnedModel, Project, Version, init, open, restore  # noqa: A004
     from flyball_runtime.errors import BadInput, FlyballError, InternalError, Refused
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "__version__",
     "init",
     "open",
+    "restore",
 ]
 
 _ERRORS = {"BadInput", "FlyballError", "InternalError", "Refused"}

@@ -15,6 +15,7 @@ from flyball.api.documents import (
     AlertDocument,
     Audit,
     ComparisonDocument,
+    DiagnosisDocument,
     Entry,
     ErrorDocument,
     GateDocument,
@@ -199,6 +200,10 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
     @app.get(**route("/audit", Audit, "Verify every hash now"))
     def audit() -> Response:
         return _json(view.audit())
+
+    @app.get(**route("/doctor", DiagnosisDocument, "Examine the installation and the project"))
+    def doctor() -> Response:
+        return _json(view.doctor())
 
 
 def _add_promotion(app: FastAPI, view: ProjectView, actor: dict[str, str]) -> None:

@@ -217,6 +217,30 @@ class Audit(BaseModel):
     problems: list[dict[str, Any]]
 
 
+class CheckDocument(BaseModel):
+    """One thing that the doctor looked at; `state` is "ok", "warning" or "problem", `facts` are numbers."""
+
+    name: str
+    state: str
+    what: str
+    where: str | None
+    why: str | None
+    fix: str | None
+    code: str | None
+    facts: dict[str, float]
+
+
+class DiagnosisDocument(BaseModel):
+    """Every check of an examination; `ok` when none is a problem."""
+
+    ok: bool
+    project: str | None
+    deep: bool
+    problems: int
+    warnings: int
+    checks: list[CheckDocument]
+
+
 class ErrorDocument(BaseModel):
     """A coded error: what, where, why and how to fix it."""
 

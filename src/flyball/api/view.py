@@ -54,6 +54,9 @@ class ProjectView(Protocol):
     def settle_alert(self, number: int, action: str, reason: str, actor: Mapping[str, str]) -> Mapping[str, Any]:
         """ "acknowledge" or "resolve" an alert: the AlertDocument then. Raises AlertUnknown (404), AlertSettled (409)."""
 
+    def doctor(self) -> Mapping[str, Any]:
+        """Examine installation and project without changing anything: a DiagnosisDocument. Damage is told, not raised."""
+
     def promote(self, name: str, number: int, alias: str, reason: str, actor: Mapping[str, str]) -> Mapping[str, Any]:
         """Judge the alias's gate and move the alias; a GateDocument with `alias`, `number` and `since`.
 

@@ -6,6 +6,8 @@ import errno
 import os
 import sys
 from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
 from typing import Any, TypeGuard
 
 from cyclopts import App, CycloptsError, Parameter
@@ -24,6 +26,7 @@ from flyball.cli.commands import (
     serve,
     slices,
     status,
+    upkeep,
     watch,
 )
 from flyball.cli.commands import run as run_command
@@ -48,6 +51,11 @@ COMMANDS: dict[str, App | Callable[..., Any]] = {
     "console": console.console,
     "audit": audit.app,
     "keys": keys.app,
+    "doctor": upkeep.doctor,
+    "backup": upkeep.backup,
+    "restore": upkeep.restore,
+    "clean": upkeep.clean,
+    "debug-bundle": upkeep.debug_bundle,
 }
 
 app = App(
@@ -115,7 +123,7 @@ def run(arguments: list[str]) -> int:
     except Exception as error:
         if os.environ.get("FLYBALL_DEBUG"):
             raise
-        coded = _refused_by_system(error) if _names_a_file(error) else _unexpected(error)
+        coded = _refused_by_system(error) if _names_a_file(error) else _unexpected(error, arguments)
         show_error(coded, as_json=as_json)
         return coded.exit_code
 
@@ -143,12 +151,23 @@ def _refused_by_system(error: OSError) -> SystemRefused:
     )
 
 
-def _unexpected(error: Exception) -> UnexpectedFailure:
+def _unexpected(error: Exception, arguments: list[str]) -> UnexpectedFailure:
     import traceback
 
+    from flyball.config import STATE_FOLDER
+    from flyball.core.clock import SystemClock
+    from flyball.core.errorlog import note_error
+
+    places = [Path(after) for word, after in pairwise(arguments) if word == "--dir"] or [
+        Path.cwd(),
+        *Path.cwd().parents,
+    ]
+    state = next((place / STATE_FOLDER for place in places if (place / STATE_FOLDER).is_dir()), None)
+    if state is not None:
+        note_error(state, error, next((word for word in arguments if word in COMMANDS), ""), SystemClock())
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return UnexpectedFailure(
         f"unexpected {type(error).__name__}: {error}",
         where=f"{frame.filename.rpartition('/')[2]}:{frame.lineno} in {frame.name}",
-        fix="run it again with FLYBALL_DEBUG=1 and report what it prints",
+        fix="run it again with FLYBALL_DEBUG=1 and report what it prints, with what `flyball debug-bundle` collects",
     )

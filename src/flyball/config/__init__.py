@@ -26,11 +26,13 @@ if TYPE_CHECKING:
         MonitorConfig,
         ProjectConfig,
         ProjectSection,
+        RetentionConfig,
     )
     from flyball.config.write import write_project
 
 __all__ = [
     "PROJECT_FILE",
+    "STATE_FOLDER",
     "Budget",
     "BudgetInvalid",
     "ConfigInvalid",
@@ -46,6 +48,7 @@ __all__ = [
     "MonitorConfig",
     "ProjectConfig",
     "ProjectSection",
+    "RetentionConfig",
     "check_choices",
     "load_project",
     "parse_duration",
@@ -54,6 +57,7 @@ __all__ = [
 ]
 
 PROJECT_FILE = "flyball.toml"
+STATE_FOLDER = ".flyball"
 
 _HOMES = {
     "budget": ("Budget", "BudgetInvalid"),
@@ -76,6 +80,7 @@ _HOMES = {
         "MonitorConfig",
         "ProjectConfig",
         "ProjectSection",
+        "RetentionConfig",
     ),
     "write": ("write_project",),
 }

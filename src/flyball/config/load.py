@@ -22,6 +22,7 @@ from flyball.config.model import (
     NoWorseConfig,
     ProjectConfig,
     ProjectSection,
+    RetentionConfig,
     is_name,
 )
 from flyball.config.positions import KeyPath, Position, key_positions
@@ -146,6 +147,7 @@ def _syntax(error: tomllib.TOMLDecodeError, text: str, file: str) -> ConfigSynta
     )
 
 
+_PLAIN: dict[str, type[BaseModel]] = {"project": ProjectSection, "retention": RetentionConfig}
 _SECTIONS: dict[str, type[BaseModel]] = {
     "data": DataConfig,
     "model": ModelConfig,
@@ -204,8 +206,8 @@ def _translate(item: Any) -> list[_Complaint]:
 def _keys_beside(path: KeyPath) -> list[str]:
     if len(path) == 1:
         return list(ProjectConfig.model_fields)
-    if path[0] == "project":
-        return list(ProjectSection.model_fields)
+    if path[0] in _PLAIN:
+        return list(_PLAIN[str(path[0])].model_fields)
     inner = _INNER.get(str(path[2])) if len(path) > 3 else None
     if inner is not None:
         return list(inner.model_fields)

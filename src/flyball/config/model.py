@@ -35,6 +35,7 @@ __all__ = [
     "NoWorseConfig",
     "ProjectConfig",
     "ProjectSection",
+    "RetentionConfig",
 ]
 
 KNOWN_METRICS = (
@@ -61,6 +62,7 @@ KNOWN_METRICS = (
 # What a gate may ask beside bounds on metrics.
 GATE_KEYS = ("beats_baseline", "no_worse_than", "overrules", "leaks_kept")
 
+_DAY_S = 86_400.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RULE = re.compile(r"\s*(>=|<=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%?)\s*")
 
@@ -203,6 +205,25 @@ class ModelConfig(_Section):
         if self.purge and self.split == "random":
             raise ValueError('purge: purging needs groups, and split is "random"')
         return self
+
+
+def _at_least_a_day(seconds: float) -> float:
+    if seconds < _DAY_S:
+        raise ValueError("must be a day at least: work that is under way may still need what is younger")
+    return seconds
+
+
+Age = Annotated[Duration, AfterValidator(_at_least_a_day)]
+
+
+class RetentionConfig(_Section):
+    """`[retention]`: what `flyball clean` may remove once it is older than this, in seconds. None: it stays."""
+
+    predictions: Age | None = None
+    steps: Age | None = None
+    artifacts: Age | None = None
+    reports: Age | None = None
+    upgrade_copies: Age | None = None
 
 
 class MetricRule(_Section):
@@ -357,6 +378,7 @@ class ProjectConfig(_Section):
     model: dict[str, ModelConfig] = {}
     gate: dict[str, GateConfig] = {}
     monitor: dict[str, MonitorConfig] = {}
+    retention: RetentionConfig = RetentionConfig()
 
     _path: Path = PrivateAttr(default=Path("flyball.toml"))
     _positions: dict[KeyPath, Position] = PrivateAttr(default_factory=dict)
@@ -391,6 +413,10 @@ class ProjectConfig(_Section):
         """`flyball.toml:31, model.machines.time` for a key that stands in the file; None for one that does not."""
         found = self._positions.get(path)
         return None if found is None else f"{self._path.name}:{found.line}, {'.'.join(map(str, path))}"
+
+    def line_number(self, key: KeyPath) -> int | None:
+        """The line that a key stands on; None when the file does not set it."""
+        return self._positions[key].line if key in self._positions else None
 
     def where(self, key: str | KeyPath) -> str:
         """`flyball.toml:31` for a key such as `gate.production.roc_auc`: its own line, or that of the section it

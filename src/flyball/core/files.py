@@ -8,11 +8,12 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from flyball.core.failpoints import failpoint
 from flyball_runtime.errors import BadInput
 
-__all__ = ["CannotWrite", "StoreFull", "replace_directory", "sync_directory", "write_atomic"]
+__all__ = ["CannotWrite", "StoreFull", "replace_directory", "sync_directory", "sync_file", "write_atomic"]
 
 
 class CannotWrite(BadInput):
@@ -83,6 +84,12 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
+def sync_file(file: IO[bytes]) -> None:
+    """Make what was written to an open file durable."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
 def _move_in(staging: Path, path: Path, old: Path) -> None:
     try:
         staging.rename(path)
@@ -106,8 +113,7 @@ def _write_synced(path: Path, data: bytes, mode: int) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     with os.fdopen(handle, "wb") as file:
         file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
+        sync_file(file)
 
 
 def _explain(error: OSError, path: Path) -> BadInput:

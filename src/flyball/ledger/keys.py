@@ -106,13 +106,17 @@ class KeyFiles:
         with self._guard:
             self._loaded.pop(identity, None)
         failpoint("ledger.key-file:destroy")
-        for suffix in (".pem", _PENDING):
-            (self.folder / (identity + suffix)).unlink(missing_ok=True)
+        for path in self.paths(identity):
+            path.unlink(missing_ok=True)
         failpoint("ledger.key-file:destroyed")
 
     def has(self, identity: str) -> bool:
         """Whether the private half of this key lies here."""
-        return any((self.folder / (identity + suffix)).is_file() for suffix in (".pem", _PENDING))
+        return any(path.is_file() for path in self.paths(identity))
+
+    def paths(self, identity: str) -> tuple[Path, Path]:
+        """Where the private half of a key lies, or before the ledger knew it."""
+        return self.folder / f"{identity}.pem", self.folder / (identity + _PENDING)
 
     def sign(self, identity: str, message: bytes) -> bytes:
         """ECDSA-P256-SHA256 over `message`, as DER. Raises KeyMissing."""
@@ -130,7 +134,7 @@ class KeyFiles:
             if identity in self._loaded:
                 return self._loaded[identity]
             try:
-                path = next(p for s in (".pem", _PENDING) if (p := self.folder / (identity + s)).exists())
+                path = next(path for path in self.paths(identity) if path.exists())
                 key = form.load_pem_private_key(path.read_bytes(), None)
             except (StopIteration, OSError, ValueError, TypeError, UnsupportedAlgorithm) as error:
                 raise self._missing(identity, "it cannot be read" if str(error) else "no such file") from error

@@ -305,6 +305,11 @@ class Ledger:
         kept = self._kept()
         return kept is not None and not self._knows(reader, kept)
 
+    def knows(self, checkpoint: Checkpoint) -> bool:
+        """Whether this ledger made that checkpoint."""
+        with self.database.read() as reader:
+            return self._knows(reader, checkpoint)
+
     # -- inside
 
     def _destroy_revoked(self, doomed: Collection[str]) -> None:

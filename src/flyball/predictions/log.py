@@ -17,11 +17,11 @@ from flyball.predictions.writer import GroupWriter
 from flyball.store.database import Database, Reader
 from flyball_runtime.errors import BadInput
 
-__all__ = ["BadOutcome", "PredictionLog", "Told", "UnknownPrediction"]
+__all__ = ["LOOK_UP", "BadOutcome", "PredictionLog", "Told", "UnknownPrediction", "microseconds", "moment"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_LOOK_UP = 500  # ids per query, below every database's limit on parameters
+LOOK_UP = 500  # ids per query, below every database's limit on parameters
 
 
 class UnknownPrediction(BadInput):
@@ -89,8 +89,8 @@ class PredictionLog:
         wanted = list(dict.fromkeys(ids))
         found: dict[str, Logged] = {}
         with self._database.read() as reader:
-            for start in range(0, len(wanted), _LOOK_UP):
-                query = _with_outcome().where(predictions.c.id.in_(wanted[start : start + _LOOK_UP]))
+            for start in range(0, len(wanted), LOOK_UP):
+                query = _with_outcome().where(predictions.c.id.in_(wanted[start : start + LOOK_UP]))
                 for row in reader.execute(query).mappings():
                     found[row["id"]] = _logged(row)
         return found
@@ -113,9 +113,9 @@ class PredictionLog:
         if version is not None:
             query = query.where(predictions.c.version == version)
         if start is not None:
-            query = query.where(predictions.c.time >= _microseconds(start))
+            query = query.where(predictions.c.time >= microseconds(start))
         if end is not None:
-            query = query.where(predictions.c.time < _microseconds(end))
+            query = query.where(predictions.c.time < microseconds(end))
         if with_outcome:
             query = query.where(outcomes.c.seq.is_not(None))
         query = query.order_by(predictions.c.time.desc(), predictions.c.id.desc())
@@ -164,8 +164,8 @@ def _with_outcome() -> Select[Any]:
 
 def _stored(reader: Reader, ids: list[str]) -> set[str]:
     known: set[str] = set()
-    for start in range(0, len(ids), _LOOK_UP):
-        query = select(predictions.c.id).where(predictions.c.id.in_(ids[start : start + _LOOK_UP]))
+    for start in range(0, len(ids), LOOK_UP):
+        query = select(predictions.c.id).where(predictions.c.id.in_(ids[start : start + LOOK_UP]))
         known.update(reader.execute(query).scalars())
     return known
 
@@ -205,7 +205,7 @@ def _refuse_unknown(unknown: list[str]) -> None:
 def _prediction_row(record: Prediction) -> dict[str, Any]:
     return {
         "id": record.id,
-        "time": _microseconds(record.time),
+        "time": microseconds(record.time),
         "model": record.model,
         "version": record.version,
         "alias": record.alias,
@@ -220,9 +220,9 @@ def _outcome_row(outcome: Outcome) -> dict[str, Any]:
     return {
         "prediction_id": outcome.prediction_id,
         "value": _json(outcome.value),
-        "time": _microseconds(outcome.time),
+        "time": microseconds(outcome.time),
         "source": outcome.source,
-        "recorded": _microseconds(outcome.recorded),
+        "recorded": microseconds(outcome.recorded),
     }
 
 
@@ -232,13 +232,13 @@ def _logged(row: RowMapping) -> Logged:
         outcome = Outcome(
             prediction_id=row["id"],
             value=json.loads(row["outcome_value"]),
-            time=_moment(row["outcome_time"]),
+            time=moment(row["outcome_time"]),
             source=row["outcome_source"],
-            recorded=_moment(row["outcome_recorded"]),
+            recorded=moment(row["outcome_recorded"]),
         )
     prediction = Prediction(
         id=row["id"],
-        time=_moment(row["time"]),
+        time=moment(row["time"]),
         model=row["model"],
         version=row["version"],
         alias=row["alias"],
@@ -254,9 +254,11 @@ def _json(value: Mapping[str, Any] | Value) -> str:
     return json.dumps(value, separators=(",", ":"))
 
 
-def _microseconds(moment: datetime) -> int:
-    return (moment - _EPOCH) // _MICROSECOND
+def microseconds(time: datetime) -> int:
+    """A moment as it stands in the tables: microseconds since 1970 in UTC."""
+    return (time - _EPOCH) // _MICROSECOND
 
 
-def _moment(microseconds: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=microseconds)
+def moment(stored: int) -> datetime:
+    """The moment behind a number of the tables."""
+    return _EPOCH + timedelta(microseconds=stored)

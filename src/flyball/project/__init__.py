@@ -9,14 +9,28 @@ if TYPE_CHECKING:
     from flyball.project.handles import Dataset, LearnedModel, Version
     from flyball.project.opening import init, open  # noqa: A004
     from flyball.project.project import Project, ReasonMissing
+    from flyball.project.upkeep import debug_bundle, doctor, restore
 
-__all__ = ["Dataset", "LearnedModel", "Project", "ReasonMissing", "Version", "init", "open", "open_for_audit"]
+__all__ = [
+    "Dataset",
+    "LearnedModel",
+    "Project",
+    "ReasonMissing",
+    "Version",
+    "debug_bundle",
+    "doctor",
+    "init",
+    "open",
+    "open_for_audit",
+    "restore",
+]
 
 _HOMES = {
     "audit": ("open_for_audit",),
     "handles": ("Dataset", "LearnedModel", "Version"),
     "opening": ("init", "open"),
     "project": ("Project", "ReasonMissing"),
+    "upkeep": ("debug_bundle", "doctor", "restore"),
 }
 
 

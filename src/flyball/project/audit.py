@@ -6,14 +6,17 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
+from flyball.core.clock import SystemClock
+from flyball.core.files import CannotWrite
 from flyball.project.opening import find_project
 from flyball.project.opening import open as open_project
 from flyball.project.project import Project
+from flyball.store import StoreUnreachable
 from flyball_runtime.errors import BadInput, FlyballError, InternalError
 
-__all__ = ["AuditTarget", "CheckpointUnreadable", "StoreGone", "open_for_audit", "verify_project"]
+__all__ = ["AuditTarget", "CheckpointUnreadable", "StoreGone", "open_for_audit", "read_checkpoint", "verify_project"]
 
 
 class CheckpointUnreadable(BadInput):
@@ -37,7 +40,7 @@ class AuditTarget:
 
     def verify(self, checkpoints: Sequence[Path], accepted_keys: Sequence[str] = ()) -> dict[str, Any]:
         """What `flyball audit verify --json` prints."""
-        given = [_read(path) for path in checkpoints]
+        given = [read_checkpoint(path) for path in checkpoints]
         if self._project is not None:
             return verify_project(self._project, given, accepted_keys)
         damage = self._damage
@@ -49,6 +52,17 @@ class AuditTarget:
         }
         return {"ok": False, "problems": [problem], "notes": [], "checked": {}, "checkpoint": None}
 
+    def close(self) -> None:
+        """Let go of the store."""
+        if self._project is not None:
+            self._project.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
 
 def open_for_audit(path: str | os.PathLike[str] | None = None) -> AuditTarget:
     """A project to verify; damage that keeps it from opening becomes a finding. Raises BadInput as `open` does.
@@ -56,7 +70,8 @@ def open_for_audit(path: str | os.PathLike[str] | None = None) -> AuditTarget:
     An audit makes nothing: a store that is gone is a finding, not a reason to begin a new one.
     """
     try:
-        store = Path(find_project(path).store_url.removeprefix("sqlite:///"))
+        config = find_project(path)
+        store = Path(config.store_url.removeprefix("sqlite:///"))
         if not store.exists():
             raise StoreGone(
                 "the project's store is gone",
@@ -64,7 +79,11 @@ def open_for_audit(path: str | os.PathLike[str] | None = None) -> AuditTarget:
                 why="its ledger, and with it every proof, was kept there",
                 fix="restore it from a backup; checkpoints kept elsewhere tell whether the backup is whole",
             )
-        return AuditTarget(open_project(path), None)
+        try:
+            return AuditTarget(open_project(path), None)
+        except (CannotWrite, StoreUnreachable):
+            # Read-only media, or another's project: an audit needs no more than to read it.
+            return AuditTarget(Project(config, SystemClock(), reads_only=True), None)
     except InternalError as damage:
         return AuditTarget(None, damage)
 
@@ -80,7 +99,8 @@ def verify_project(
     return found.to_dict()
 
 
-def _read(path: Path) -> Any:
+def read_checkpoint(path: Path) -> Any:
+    """A checkpoint kept in a file. Raises CheckpointUnreadable."""
     try:
         checkpoint = json.loads(path.read_bytes())
         if not checkpoint:

@@ -19,7 +19,7 @@ from flyball_runtime.errors import BadInput
 if TYPE_CHECKING:
     from flyball.pipeline import LoopSettings
 
-__all__ = ["Made", "NameInvalid", "NotAProject", "ProjectExists", "find_project", "init", "open"]
+__all__ = ["Made", "NameInvalid", "NotAProject", "ProjectExists", "find_project", "init", "nearest", "open"]
 
 
 class NotAProject(BadInput):
@@ -61,7 +61,7 @@ def open(path: str | os.PathLike[str] | None = None, *, clock: Clock | None = No
 
 def find_project(path: str | os.PathLike[str] | None = None) -> ProjectConfig:
     """The project file of a folder, or of the nearest one above this, checked; the store is not touched."""
-    folder = _nearest() if path is None else Path(path)
+    folder = nearest() if path is None else Path(path)
     if not (folder / PROJECT_FILE).is_file():
         raise NotAProject(
             "there is no project here",
@@ -225,7 +225,8 @@ def _seen_from(folder: Path, source: Path) -> str:
     return absolute.relative_to(home).as_posix() if absolute.is_relative_to(home) else str(absolute)
 
 
-def _nearest() -> Path:
+def nearest() -> Path:
+    """The nearest folder with a project file, from this one upwards; this one when there is none."""
     here = Path.cwd()
     return next((folder for folder in (here, *here.parents) if (folder / PROJECT_FILE).is_file()), here)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Collection, Mapping
 from contextlib import suppress
@@ -11,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flyball.config import ModelConfig, ProjectConfig, check_choices, parse_duration
+from flyball.config import STATE_FOLDER, ModelConfig, ProjectConfig, check_choices, parse_duration
 from flyball.core.clock import Clock
 from flyball.core.executor import Executor, LocalExecutor
 from flyball.core.files import write_atomic
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from flyball.project.view import ProjectDocuments
     from flyball.project.watch import Watch
     from flyball.reports import Report
+    from flyball.upkeep import Backup, Cleaned, Diagnosis
 
 __all__ = [
     "STATE_FOLDER",
@@ -47,7 +49,6 @@ __all__ = [
     "TargetMissing",
 ]
 
-STATE_FOLDER = ".flyball"
 _PROMOTION_TRIES = 20
 
 
@@ -76,22 +77,28 @@ class TargetMissing(BadInput):
 
 
 class Project:
-    """A folder with a flyball.toml. `flyball.open(path)` makes one; threads may share it."""
+    """A folder with a flyball.toml. `flyball.open(path)` makes one; threads may share it.
 
-    def __init__(self, config: ProjectConfig, clock: Clock, *, executor: Executor | None = None) -> None:
+    reads_only: open the store as it is and change nothing, not even what a crash left; it may lie on read-only media.
+    """
+
+    def __init__(
+        self, config: ProjectConfig, clock: Clock, *, executor: Executor | None = None, reads_only: bool = False
+    ) -> None:
         self.config = config
         self.clock = clock
         self.path = config.folder
         self.name = config.project.name
         self.actor = Actor.local()
         state = self.path / STATE_FOLDER
-        self.database = Database.open(config.store_url, clock)
+        self.database = Database.open(config.store_url, clock, create=not reads_only)
         self.artifacts = FileArtifacts(config.resolve(config.project.artifacts))
         self.bundles = state / "bundles"
         self.ledger = Ledger(
             self.database, clock, KeyFiles(state / "keys"), projections=[REGISTRY, ALERTS], head=state / "head.json"
         )
-        self.ledger.begin(self.name, self.actor)
+        if not reads_only:
+            self.ledger.begin(self.name, self.actor)
         self.keys = KeyRing(self.ledger)
         self.registry = Registry(self.database, self.ledger, self.artifacts, clock, self.bundles)
         self._executor = executor or LocalExecutor()
@@ -433,6 +440,40 @@ class Project:
     def trust_document(self) -> dict[str, Any]:
         """The public keys, revoked ones marked: what `open_bundle(path, trust=...)` takes."""
         return self.keys.trust()
+
+    # -- look after
+
+    def backup(
+        self, destination: str | os.PathLike[str], *, with_keys: bool = True, progress: Progress | None = None
+    ) -> Backup:
+        """Copy the whole project into one file, consistent although it is in use; `flyball.restore` makes it anew.
+
+        destination: a new file, or a folder, in which the file is named after the project and the time. `with_keys`:
+        whether the private signing keys go in. Raises BackupExists, BackupIncomplete, StoreRolledBack.
+        """
+        from flyball.upkeep import take_backup
+
+        return take_backup(
+            self.config, self.registry, Path(destination), actor=self.actor, clock=self.clock,
+            progress=progress or NoProgress(), with_keys=with_keys,
+        )  # fmt: skip
+
+    def clean(self, *, dry_run: bool = False, progress: Progress | None = None) -> Cleaned:
+        """Remove what `[retention]` of the project file lets go; nothing that is governed. See docs/howto."""
+        from flyball.upkeep import clean
+
+        if not dry_run:
+            self._check_writable()
+        return clean(
+            self.config, self.registry, actor=self.actor, clock=self.clock, progress=progress or NoProgress(),
+            dry_run=dry_run,
+        )  # fmt: skip
+
+    def doctor(self, *, deep: bool = False) -> Diagnosis:
+        """Examine the installation and this project without changing anything."""
+        from flyball.project.upkeep import doctor
+
+        return doctor(self.path, deep=deep, clock=self.clock)
 
     def close(self) -> None:
         """Let go of the store."""

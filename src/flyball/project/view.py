@@ -98,6 +98,10 @@ class ProjectDocuments:
         settle = {"acknowledge": self._project.acknowledge_alert, "resolve": self._project.resolve_alert}[action]
         return settle(number, reason=reason, actor=Actor.from_dict(actor)).to_dict()
 
+    def doctor(self) -> dict[str, Any]:
+        """Examine installation and project."""
+        return self._project.doctor().to_dict()
+
     def promote(self, name: str, number: int, alias: str, reason: str, actor: Mapping[str, str]) -> dict[str, Any]:
         """Judge the alias's gate and move the alias."""
         moved = self._project.promote(f"{name}@{number}", alias, reason=reason, actor=Actor.from_dict(actor))

@@ -111,6 +111,10 @@ class Registry:
         """Runs, newest first."""
         return self._runs.list(kind=kind, limit=limit)
 
+    def running(self) -> Sequence[Run]:
+        """Runs that are under way now, in any process."""
+        return self._runs.running()
+
     def run(self, run_id: str) -> Run:
         """One run. Raises RunRefused."""
         return self._runs.get(run_id)
@@ -136,7 +140,8 @@ class Registry:
         `build(number, checkpoint)` gives the signed files of the bundle; it is called while the store is locked, so it
         only stamps and signs. Files and evidence are durable before the version is. The same content with the same
         evidence from the same run is one version. `attachments` names further artifacts (name -> digest) that belong to
-        the version but not into its bundle; the audit looks after them too. Raises NameRefused, BundleRefused, NotRecordable.
+        the version but not into its bundle; the audit looks after them too. Raises NameRefused, BundleRefused, NotRecordable,
+        ArtifactMissing.
         """
         check_name(model)
         document = record_json(dict(evidence), "the evidence")
@@ -147,6 +152,8 @@ class Registry:
             content = content_hash_of(files, model, number)
             evidence_digest = self.artifacts.put(document)
             failpoint("registry.register:after-evidence")
+            for digest in (attachments or {}).values():
+                self.artifacts.size(digest)  # raises ArtifactMissing: an entry never binds what is not there
             same = self._same(tx, model, content, evidence_digest, run_id)
             if same is not None:
                 return same

@@ -110,6 +110,13 @@ class Runs:
         with self._database.read() as connection:
             return [Run.from_row(row) for row in connection.execute(query)]
 
+    def running(self) -> Sequence[Run]:
+        """Runs that are under way: not finished, and their process lives."""
+        query = select(runs).where(runs.c.finished.is_(None)).order_by(runs.c.started, runs.c.id)
+        with self._database.read() as connection:
+            open_runs = [Run.from_row(row) for row in connection.execute(query)]
+        return [run for run in open_runs if self._alive(run.id)]
+
     def get(self, run_id: str) -> Run:
         """One run. Raises RunRefused."""
         with self._database.read() as connection:

@@ -13,6 +13,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -136,6 +137,27 @@ class FileArtifacts:
 
     def delete(self, digest: str) -> None:
         self.path(digest).unlink(missing_ok=True)
+
+    def older(self, digest: str, than: datetime) -> bool:
+        """Whether a blob is there and was last written before a moment."""
+        try:
+            return self.path(digest).stat().st_mtime < than.timestamp()
+        except OSError:
+            return False
+
+    def discard(self, digest: str, *, older_than: datetime) -> bool:
+        """Delete a blob that was last written before a moment; whether it was. One that is written anew meanwhile stays."""
+        path = self.path(digest)
+        aside = self.root / "staging" / f"{digest}.discarded"
+        if not self.older(digest, older_than):
+            return False
+        aside.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(aside)
+        if aside.stat().st_mtime >= older_than.timestamp():
+            aside.rename(path)
+            return False
+        aside.unlink()
+        return True
 
     def path(self, digest: str) -> Path:
         """Where the blob lies, for readers that want a file. Raises ValueError when `digest` is not one."""

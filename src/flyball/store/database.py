@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -64,6 +65,7 @@ class Database:
         self._patience_s = patience_s
         self._turn = threading.Lock()
         self._mine = threading.local()
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
     def open(
@@ -72,8 +74,8 @@ class Database:
         """Open `sqlite:///FILE`, made or upgraded as needed; a relative FILE is seen from `folder` (or from here).
 
         Without `create` the store is opened as it is, for reading only, as an audit does: nothing is made, upgraded or
-        written. Raises StoreUnsupported for other URLs, StoreNewer, StoreForeign, StoreDamaged, StoreUnreachable;
-        without `create` also StoreMissing, StoreOlder.
+        written, so it may lie on read-only media. Raises StoreUnsupported for other URLs, StoreNewer, StoreForeign,
+        StoreDamaged, StoreUnreachable; without `create` also StoreMissing, StoreOlder.
         """
         path = _path(url, folder)
         if not create:
@@ -99,8 +101,14 @@ class Database:
                 why="there is no such file; nothing was made in its place",
                 fix="put back a backup of this file, or correct `store` in flyball.toml",
             )
-        engine = sqlite.file_engine(path, patience_s=patience_s, reads_only=True)
+        scratch = None
+        if sqlite.needs_copy(path):
+            scratch = tempfile.TemporaryDirectory(prefix="flyball-")
+            engine = sqlite.file_engine(sqlite.copy_files(path, Path(scratch.name)), patience_s=patience_s)
+        else:
+            engine = sqlite.reading_engine(path, patience_s=patience_s)
         database = cls(engine, path, clock, patience_s=patience_s)
+        database._scratch = scratch
         try:
             with database.explained():
                 check_revision(engine, path)
@@ -143,10 +151,43 @@ class Database:
         with self._engine.connect() as connection, connection.begin(), sqlite.tolerant(connection):
             yield connection
 
-    def integrity(self) -> list[str]:
-        """What the database's own check of its pages and indexes finds wrong."""
+    def integrity(self, *, quick: bool = False) -> list[str]:
+        """What the database's own check of its pages and indexes finds wrong; `quick` leaves the indexes out."""
         with self.inspect() as connection:
-            return sqlite.integrity(connection)
+            return sqlite.quick_check(connection) if quick else sqlite.integrity(connection)
+
+    def snapshot(self, target: Path, on_progress: Callable[[float], None] | None = None) -> None:
+        """Copy the store as it is at one instant into the new file `target`, while others read and write.
+
+        Neither waits for the other. on_progress: told the fraction done. Raises StoreFull, CannotWrite and the store's
+        errors; what was copied by then is left to the caller.
+        """
+        with self.explained():
+            try:
+                sqlite.snapshot(self._engine, target, on_progress)
+            except sqlite.DRIVER_ERRORS as error:
+                coded = sqlite.explain_copy(error, target)
+                if coded is None:
+                    raise
+                raise coded from error
+
+    def size_bytes(self) -> int:
+        """What the store's files take up on the disk."""
+        return sum(file.stat().st_size for file in sqlite.files_of(self.path)[:2] if file.exists())
+
+    def unused_bytes(self) -> int:
+        """What of the store's file holds nothing any more; `compact` gives it back."""
+        with self.read() as connection:
+            return sqlite.unused_bytes(connection)
+
+    def compact(self) -> bool:
+        """Give unused space back to the disk and remove every trace of deleted rows; writers wait meanwhile.
+
+        It needs as much free space as the store is large. False when readers kept a trace in the journal.
+        """
+        with self.explained():
+            sqlite.vacuum(self._engine)
+            return sqlite.scrub(self._engine)
 
     def scrub(self) -> None:
         """Remove the traces of deleted rows that the database's journal still holds."""
@@ -167,6 +208,8 @@ class Database:
     def close(self) -> None:
         """Let go of the file. Transactions under way must have ended."""
         self._engine.dispose()
+        if self._scratch is not None:
+            self._scratch.cleanup()
 
     def __enter__(self) -> Self:
         return self

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, func, insert, select
 
 from flyball.core.canonical import canonical_json
 from flyball.core.clock import rfc3339
@@ -45,6 +46,24 @@ class StepCache:
         with self._database.write("store.step") as tx:
             tx.execute(delete(steps).where(steps.c.key == key))
             tx.execute(insert(steps), row)
+
+    def older(self, than: str) -> tuple[int, int]:
+        """How many steps were remembered before a moment (RFC 3339), and the bytes of their outputs."""
+        size = func.coalesce(func.sum(func.length(steps.c.outputs)), 0)
+        with self._database.read() as connection:
+            count, total = connection.execute(select(func.count(), size).where(steps.c.created < than)).one()
+        return count, total
+
+    def forget_older(self, than: str, *, unless: Callable[[], bool]) -> bool:
+        """Drop the steps remembered before a moment; whether it was done.
+
+        `unless` is asked with the store's write lock held, so that its answer holds while they go.
+        """
+        with self._database.write("store.forget-steps") as tx:
+            if unless():
+                return False
+            tx.execute(delete(steps).where(steps.c.created < than))
+            return True
 
     def forget(self, key: str) -> None:
         """Drop one step, for example because an artifact that it names is gone."""

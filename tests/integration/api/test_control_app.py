@@ -70,6 +70,9 @@ class View:
     def audit(self):
         raise Damaged("the store is damaged", where="entry 7")
 
+    def doctor(self):
+        return {"ok": False, "checks": [{"name": "keys", "state": "problem"}]}
+
     def promote(self, name, number, alias, reason, actor):
         if alias == "production":
             raise GateSaysNo("machines@1 was not promoted", facts={"rule": "roc_auc >= 0.9", "measured": "0.80"})
@@ -102,6 +105,7 @@ def test_documents_are_sent_as_the_view_gives_them_with_null_for_what_is_no_numb
     assert ask("GET", "/api/v1/models/machines").json()["versions"][0]["number"] == 1
     version = ask("GET", "/api/v1/models/machines/versions/1").json()
     assert version["evidence"]["metrics"]["test"]["r2"] is None
+    assert ask("GET", "/api/v1/doctor").json()["checks"][0]["state"] == "problem"
     assert ask("GET", "/api/v1/ledger?subject=machines&limit=5").json() == [{"seq": 7, "subject": "machines"}]
 
 
@@ -242,6 +246,7 @@ def test_the_description_names_every_route_and_its_errors(ask):
         "/api/v1/alerts/{number}/resolve",
         "/api/v1/ledger",
         "/api/v1/audit",
+        "/api/v1/doctor",
     }
     promote = described["paths"]["/api/v1/models/{name}/promote"]["post"]
     assert {"200", "404", "409"} <= set(promote["responses"])

@@ -115,11 +115,12 @@ def test_the_page_of_error_codes_names_each(errors: list[type[FlyballError]]) ->
 
 
 def test_every_key_of_the_project_file_is_in_its_reference(repository: Path) -> None:
-    from flyball.config.model import DataConfig, ModelConfig, MonitorConfig, ProjectSection
+    from flyball.config.model import DataConfig, ModelConfig, MonitorConfig, ProjectSection, RetentionConfig
 
     page = (repository / "docs" / "reference" / "project-file.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## \[(\w+)[.\w]*\]\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     known = {"project": ProjectSection, "data": DataConfig, "model": ModelConfig, "monitor": MonitorConfig}
+    known["retention"] = RetentionConfig
     for section, model in known.items():
         documented = set(
             re.findall(r"`(\w+)`", "".join(re.findall(r"^\| ([^|]+) \|", sections[section], re.MULTILINE)))

@@ -44,7 +44,8 @@ def verify(
     from flyball.cli.summary import audit_summary
     from flyball.project import open_for_audit
 
-    data = open_for_audit(folder).verify(checkpoint or [], accept_key or [])
+    with open_for_audit(folder) as target:
+        data = target.verify(checkpoint or [], accept_key or [])
     return Answer(data, audit_summary(data), exit_code=0 if data["ok"] else 1)
 
 
