@@ -98,7 +98,9 @@ def _clean_line(trials: Sequence[Mapping[str, Any]]) -> str:
 def _planted_line(trials: Sequence[Mapping[str, Any]]) -> str:
     lost = [item for item in trials if not item["found"]]
     lines = [f"missed (seed {item['seed']}): {'; '.join(item['seen'])[:150]}" for item in lost]
-    lines += [f"not all named (seed {item['seed']}): {'; '.join(item['seen'])[:150]}" for item in trials if not item["whole"]]
+    lines += [
+        f"not all named (seed {item['seed']}): {'; '.join(item['seen'])[:150]}" for item in trials if not item["whole"]
+    ]
     lines += [f"also: {text[:150]}" for item in trials for text in item["others"]]
     return f"{len(trials) - len(lost)}/{len(trials)}" + "".join(f"\n           {text}" for text in lines)
 

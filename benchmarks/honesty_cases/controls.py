@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 import time
 import zlib
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.honesty_cases.clean import CLEAN, Columns
-from benchmarks.honesty_cases.planted import PLANTED, Plant
+from benchmarks.honesty_cases.planted import PLANTED
 from flyball.data import read_source
 from flyball.data.look import Look, look
 
@@ -72,8 +73,11 @@ def _looked(columns: Columns, seed: int) -> tuple[Look, float]:
 
 def _plain(values: Sequence[Any] | np.ndarray[Any, Any]) -> list[Any]:
     """Python values, NaN and the empty text as None."""
-    cells = np.asarray(values).tolist()
-    return [None if cell == "" or cell != cell else cell for cell in cells]
+    return [None if cell == "" else _cell(cell) for cell in np.asarray(values).tolist()]
+
+
+def _cell(value: Any) -> Any:
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def summary(clean: Sequence[Mapping[str, Any]], planted: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

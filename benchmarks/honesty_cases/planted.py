@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# All makers of one table take the same arguments, whether they need them or not.
+# ruff: noqa: ARG001, ARG005
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -113,7 +115,9 @@ def _threshold(rng: Rng) -> Plant:
     """The number of which the class is a cut: exam points for passed or not."""
     columns, _ = _base(rng, "binary")
     points = rng.normal(60, 15, len(columns["y"])).round(1)
-    return Plant(_mixed_in(rng, {**columns, "y": np.where(points >= 50, "pass", "fail")}, {"plant": points}), ("plant",))
+    return Plant(
+        _mixed_in(rng, {**columns, "y": np.where(points >= 50, "pass", "fail")}, {"plant": points}), ("plant",)
+    )
 
 
 def _afterwards(rng: Rng) -> Plant:
@@ -142,7 +146,10 @@ def _drift(kind: str) -> Callable[[Rng], Plant]:
         if kind == "iso date":
             columns["day"], by = (_DAY + hours // 2).astype(str), ("day",)
         elif kind == "iso time, shuffled":
-            columns["seen_at"], by = (_DAY.astype("datetime64[h]") + hours).astype("datetime64[s]").astype(str), ("seen_at",)
+            columns["seen_at"], by = (
+                (_DAY.astype("datetime64[h]") + hours).astype("datetime64[s]").astype(str),
+                ("seen_at",),
+            )
         elif kind == "epoch":
             columns["timestamp"], by = 1_600_000_000 + 3600 * hours, ("timestamp",)
         elif kind == "epoch, shuffled":
@@ -277,6 +284,17 @@ def _hash(rng: Rng, columns: Columns) -> Any:
     return [hashlib.sha256(bytes([place % 256, place // 256])).hexdigest()[:16] for place in range(len(columns["y"]))]
 
 
+_GIVEN = ("Anna", "Ben", "Carla", "David", "Eva", "Frank", "Ingrid", "Tomasz", "Aiko")
+_FAMILY = ("Meyer", "Smith", "Rossi", "Novak", "Silva", "Kim")
+
+
+def _personal(form: Callable[[Rng, int], str], name: str) -> Callable[[Rng], Plant]:
+    """A text made of a person's number for each row, under a name that tells or does not."""
+    return _column(
+        "personal data", lambda rng, columns: [form(rng, int(p)) for p in _people(rng, len(columns["y"]))], name
+    )
+
+
 def _people(rng: Rng, rows: int) -> NDArray[np.intp]:
     return rng.integers(0, max(rows // 3, 30), rows)
 
@@ -290,7 +308,8 @@ PLANTED: Mapping[str, Callable[[Rng], Plant]] = {
     "leak: logarithm": _number_leak(lambda rng, y: np.log(y - y.min() + 1).round(6)),
     "leak: rank": _number_leak(lambda rng, y: np.argsort(np.argsort(y))),
     "leak: rounded target": _number_leak(lambda rng, y: np.round(y / y.std() * 4)),
-    "leak: binned target": _number_leak(lambda rng, y: np.char.add("band ", np.digitize(y, np.quantile(y, np.arange(0.1, 1, 0.1))).astype(str))),
+    "leak: binned target": _number_leak(
+        lambda rng, y: np.char.add("band ", np.digitize(y, np.quantile(y, np.arange(0.1, 1, 0.1))).astype(str))),
     "leak: sum of two": _formula(lambda a, b, c: a + b, 2),
     "leak: difference": _formula(lambda a, b, c: a - b, 2),
     "leak: sum of three": _formula(lambda a, b, c: a + b + c, 3),
@@ -301,11 +320,15 @@ PLANTED: Mapping[str, Callable[[Rng], Plant]] = {
     "leak: a times (b minus c)": _formula(lambda a, b, c: a * (b - c), 3),
     "leak: missing when it happened": _class_leak(lambda rng, event: np.where(event, np.nan, rng.normal(size=len(event)))),
     "leak: present when it happened": _class_leak(lambda rng, event: np.where(event, rng.gamma(2, 5, len(event)), np.nan)),
-    "leak: present for half of the events": _class_leak(lambda rng, event: np.where(event & (rng.random(len(event)) < 0.5), rng.gamma(2, 5, len(event)), np.nan)),
-    "leak: date only when it happened": _class_leak(lambda rng, event: np.where(event, (_DAY + rng.integers(0, 300, len(event))).astype(str), "")),
+    "leak: present for half of the events": _class_leak(
+        lambda rng, event: np.where(event & (rng.random(len(event)) < 0.5), 5.0 + rng.random(len(event)), np.nan)),
+    "leak: date only when it happened": _class_leak(
+        lambda rng, event: np.where(event, (_DAY + rng.integers(0, 300, len(event))).astype(str), "")),
     "leak: flag of some events": _class_leak(lambda rng, event: (event & (rng.random(len(event)) < 0.3)).astype(int)),
-    "leak: a level of its own": _class_leak(lambda rng, event: np.where(event & (rng.random(len(event)) < 0.6), "repaired", rng.choice(["none", "checked"], len(event)))),
-    "leak: zero unless it happened": _class_leak(lambda rng, event: np.where(event, rng.gamma(2, 50, len(event)).round(2), 0.0)),
+    "leak: a level of its own": _class_leak(
+        lambda rng, event: np.where(event & (rng.random(len(event)) < 0.6), "repaired", rng.choice(["ok", "new"], len(event)))),
+    "leak: zero unless it happened": _class_leak(
+        lambda rng, event: np.where(event, rng.gamma(2, 50, len(event)).round(2), 0.0)),
     "leak: far apart by class": _class_leak(lambda rng, event: (6 * event + rng.normal(size=len(event))).round(3)),
     "leak: group mean of the target": _group_mean,
     "leak: row number of the sorted table": _row_number_of_sorted,
@@ -319,7 +342,8 @@ PLANTED: Mapping[str, Callable[[Rng], Plant]] = {
     "time: clock columns": _drift("clock columns"),
     "time: row order alone": _drift("row order"),
     "time: drifting relation": _drifting_relation,
-    "group: numbers": _entities("machine_id", lambda rng, entity: 500 + rng.permutation(int(entity.max()) + 1)[entity], contiguous=False),
+    "group: numbers": _entities(
+        "machine_id", lambda rng, entity: 500 + rng.permutation(int(entity.max()) + 1)[entity], contiguous=False),
     "group: texts": _entities("patient", lambda rng, entity: np.char.add("P", (1000 + entity).astype(str)), contiguous=False),
     "group: sessions in a row": _entities("session", lambda rng, entity: entity, contiguous=True),
     "group: name that says nothing": _entities("grp", lambda rng, entity: np.char.add("k", entity.astype(str)), contiguous=False),
@@ -342,14 +366,18 @@ PLANTED: Mapping[str, Callable[[Rng], Plant]] = {
     "identifier: numbers": _column("identifier", lambda rng, columns: 70_000 + rng.permutation(len(columns["y"])), "order_no"),
     "identifier: hash": _column("identifier", _hash),
     "identifier: large numbers": _column("identifier", lambda rng, columns: rng.choice(10**9, len(columns["y"]), replace=False)),
-    "personal: e-mail": _column("personal data", lambda rng, columns: [f"user{p}@mail.example" for p in _people(rng, len(columns["y"]))], "contact"),
-    "personal: phone": _column("personal data", lambda rng, columns: [f"+49 30 {100_000 + 7919 * p % 899_999}" for p in _people(rng, len(columns["y"]))], "reach"),
-    "personal: name": _column("personal data", lambda rng, columns: [f"{a} {b}" for a, b in zip(rng.choice(["Anna", "Ben", "Carla", "David", "Eva", "Frank"], len(columns["y"])), rng.choice(["Meyer", "Smith", "Rossi", "Novak", "Silva", "Kim"], len(columns["y"])), strict=True)], "full_name"),
-    "personal: names without a telling header": _column("personal data", lambda rng, columns: [f"{a} {b}" for a, b in zip(rng.choice(["Anna", "James", "Maria", "David", "Sarah", "Robert", "Laura"], len(columns["y"])), rng.choice(["Miller", "Smith", "Garcia", "Johnson", "Brown", "Davis"], len(columns["y"])), strict=True)], "entry"),
-    "personal: iban": _column("personal data", lambda rng, columns: [f"DE{10 + p % 89} 5001 0517 {5_000_000_000 + p * 977:010d}"[:27] for p in _people(rng, len(columns["y"]))], "acct"),
-    "personal: date of birth": _column("personal data", lambda rng, columns: (np.datetime64("1950-01-01") + rng.integers(0, 18_000, len(columns["y"]))).astype(str), "birth_date"),
-    "personal: national number": _column("personal data", lambda rng, columns: [f"{100 + p % 800:03d}-{10 + p % 88:02d}-{1000 + p:04d}" for p in _people(rng, len(columns["y"]))], "no"),
-    "personal: address": _column("personal data", lambda rng, columns: [f"{1 + p % 200} {s} Street" for p, s in zip(_people(rng, len(columns["y"])), rng.choice(["Oak", "Main", "Mill", "High"], len(columns["y"])), strict=True)], "location"),
+    "personal: e-mail": _personal(lambda rng, p: f"user{p}@mail.example", "contact"),
+    "personal: phone": _personal(lambda rng, p: f"+49 30 {100_000 + 7919 * p % 899_999}", "reach"),
+    "personal: name": _personal(lambda rng, p: f"{rng.choice(_GIVEN)} {rng.choice(_FAMILY)}", "full_name"),
+    "personal: names without a telling header": _personal(
+        lambda rng, p: f"{rng.choice(_GIVEN)} {rng.choice(_FAMILY)}", "entry"),
+    "personal: iban": _personal(lambda rng, p: f"DE{10 + p % 89} 5001 0517 {5_000_000_000 + p * 977:010d}"[:27], "acct"),
+    "personal: date of birth": _personal(
+        lambda rng, p: str(np.datetime64("1950-01-01") + int(rng.integers(0, 18_000))), "birth_date"),
+    "personal: national number": _personal(
+        lambda rng, p: f"{100 + p % 800:03d}-{10 + p % 88:02d}-{1000 + p:04d}", "no"),
+    "personal: address": _personal(
+        lambda rng, p: f"{1 + p % 200} {rng.choice(['Oak', 'Main', 'Mill'])} Street", "location"),
 }  # fmt: skip
 
 

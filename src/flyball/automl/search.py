@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -74,6 +74,7 @@ def learn(
     field: Field | None = None,
     positive: Any | None = None,
     sample_weight: NDArray[np.float64] | None = None,
+    missing: Mapping[str, Sequence[Any]] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
     step: str = "train",
@@ -84,7 +85,8 @@ def learn(
 
     table: the training rows without the target; target: (rows,) without missing values; folds: (fit, validate) row
     positions, as the data's structure demands; budget_seconds counts from this call and leaves about a tenth for the
-    export; `field` describes the target and `positive` names the class that probabilities of a binary task are of.
+    export; `field` describes the target and `positive` names the class that probabilities of a binary task are of;
+    `missing` tells, by column, values that mean missing.
     Raises TargetUnfit, and Cancelled when `cancellation` was raised. With ample time, equal arguments give equal
     pipelines; a deadline that cuts in makes the result depend on the machine's speed.
     """
@@ -99,6 +101,7 @@ def learn(
         metric,
         folds,
         sample_weight=sample_weight,
+        missing=missing,
         seed=seed,
         executor=executor,
         standard=(mean, spread),
@@ -123,6 +126,7 @@ def _problem(
     folds: Sequence[Fold],
     *,
     sample_weight: NDArray[np.float64] | None,
+    missing: Mapping[str, Sequence[Any]] | None,
     seed: int,
     executor: Executor | None,
     standard: tuple[float, float],
@@ -140,7 +144,7 @@ def _problem(
             why="there are no folds" if not folds else "a fold has no rows on one side",
             fix="give more rows, or fewer folds",
         )
-    frame = fit_frame(table)
+    frame = fit_frame(table, missing)
     mean, spread = standard
     values = (labels.values - mean) / spread
     workers = executor.workers if executor else usable_cores()

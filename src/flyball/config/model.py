@@ -85,6 +85,9 @@ NamesOrOne = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(strict
 OneOrMore = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(strict=False, min_length=1)]
 
 
+MissingValues = Annotated[tuple[str | int | float, ...], Field(strict=False)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -98,13 +101,15 @@ class ProjectSection(_Section):
 
 
 class DataConfig(_Section):
-    """`[data.NAME]`: a table, and what is known of its columns."""
+    """`[data.NAME]`: a table, and what is known of its columns. `missing` lists, by column, the values that mean missing;
+    an empty list says that none does. Columns that are not in it are searched for such values."""
 
     source: Text
     time: Text | None = None
     entity: Text | None = None
     personal: Names = ()
     drop: Names = ()
+    missing: Annotated[dict[Text, MissingValues], Field(default_factory=dict)]
 
 
 class CostsConfig(_Section):

@@ -48,6 +48,12 @@ def write_project(
         *_setting("time", time, '"COLUMN"', "when a row was observed"),
         *_setting("entity", group, '"COLUMN"', "the machine, customer … that several rows belong to"),
         *_setting("personal", list(personal) or None, '["COLUMN"]', "never shown in reports, never logged"),
+        *_setting(
+            "missing",
+            None,
+            "{ COLUMN = [-1] }",
+            "values that mean missing; [] when none does; found by itself otherwise",
+        ),
         "",
         *(["# A look at the data found:", *found, ""] if found else []),
         f"[model.{name}]",

@@ -9,7 +9,7 @@ from flyball.data.table import Table, content_digest
 
 if TYPE_CHECKING:
     from flyball.data.contract import Contract, ContractBroken, Violation, check_contract, infer_contract
-    from flyball.data.look import Finding, Look, Structure, look
+    from flyball.data.look import Finding, Look, Structure, disguised_target, look, row_families
     from flyball.data.parquet import from_parquet, to_parquet_bytes
     from flyball.data.sources import Read, read_source
     from flyball.data.target import Target, prepare_target
@@ -26,17 +26,19 @@ __all__ = [
     "Violation",
     "check_contract",
     "content_digest",
+    "disguised_target",
     "from_parquet",
     "infer_contract",
     "look",
     "prepare_target",
     "read_source",
+    "row_families",
     "to_parquet_bytes",
 ]
 
 _HOMES = {
     "contract": ("Contract", "ContractBroken", "Violation", "check_contract", "infer_contract"),
-    "look": ("Finding", "Look", "Structure", "look"),
+    "look": ("Finding", "Look", "Structure", "disguised_target", "look", "row_families"),
     "parquet": ("from_parquet", "to_parquet_bytes"),
     "sources": ("Read", "read_source"),
     "target": ("Target", "prepare_target"),

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl import infer_task
-from flyball.data import Table, Target, prepare_target
-from flyball.data.look import look  # not by the package, whose attribute of this name may be the module
+from flyball.data import Finding, Table, Target, disguised_target, look, prepare_target, row_families
 from flyball.evaluation import SplitPlan, Task, default_metric, label_codes, metric, plan_split
 from flyball.pipeline.personal import finding_without_values, personal_columns
 from flyball.pipeline.plain import plain
@@ -20,10 +19,20 @@ from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
 from flyball_runtime.errors import BadInput
 
-__all__ = ["Examined", "NothingToLearnFrom", "RoleTaken", "TaskUnfit", "TimeUnordered", "WeightInvalid", "examine"]
+__all__ = [
+    "Examined",
+    "MissingUnfit",
+    "NothingToLearnFrom",
+    "RoleTaken",
+    "TaskUnfit",
+    "TimeUnordered",
+    "WeightInvalid",
+    "examine",
+]
 
 
 _FINDINGS = ("leaks", "columns")
+_REPEATED = ("duplicate rows", "near-duplicate rows")
 
 
 class NothingToLearnFrom(BadInput):
@@ -50,6 +59,12 @@ class TaskUnfit(BadInput):
     code = "FB-PIPE-005"
 
 
+class MissingUnfit(BadInput):
+    """The project file declares values as missing that a column of that kind cannot hold."""
+
+    code = "FB-PIPE-030"
+
+
 class TimeUnordered(BadInput):
     """The column declared as the time holds text, which has no order in time: only times and numbers have."""
 
@@ -73,13 +88,14 @@ class Examined:
     findings: tuple[Mapping[str, Any], ...]
     plan: SplitPlan
     weights: NDArray[np.float64] | None
+    missing: Mapping[str, tuple[Any, ...]]
     notes: tuple[str, ...]
 
 
 def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner) -> Examined:
     """Look at a dataset version and decide. Raises BadInput when nothing can be learned from it."""
     _check_names(dataset.table, settings)
-    target = prepare_target(dataset.table, settings.target)
+    target, hidden = _target(dataset.table, settings)
     table = dataset.table.take(target.rows_kept)
     if len(table.names) == 1:
         raise NothingToLearnFrom(
@@ -89,15 +105,22 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
     task: Task = choice.task if settings.task == "auto" else _declared(settings.task, target)
     found = runner.run(
         "look",
-        {"dataset": dataset.version, **settings.key("target", "time", "group", "seed"), "task": task},
+        {"dataset": dataset.version, **settings.key("target", "time", "group", "seed", "missing"), "task": task},
         lambda: plain(
             look(
-                table, settings.target, task=task, time=settings.time, group=settings.group, seed=settings.seed
+                table,
+                settings.target,
+                task=task,
+                time=settings.time,
+                group=settings.group,
+                literal=[name for name, _ in settings.missing],
+                seed=settings.seed,
             ).to_dict()
         ),
         note=lambda made: f"split by {made['structure']['kind']}, {len(made['leaks'])} leaks",
         usable=lambda made: all(part in made for part in ("structure", "notes", *_FINDINGS)),
     )
+    found = {**found, "columns": [*(plain(item.to_dict()) for item in hidden), *found["columns"]]}
     personal = personal_columns(found, settings.personal)
     found = {**found, **{part: [finding_without_values(item, personal) for item in found[part]] for part in _FINDINGS}}
     used, left_out = _columns(table, settings, found)
@@ -108,6 +131,7 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
             facts={item["column"]: item["why"] for item in left_out[:8]},
             fix="give the table columns that say something about the target, or keep one on purpose: keep = [COLUMN]",
         )
+    absent = _missing_values(table, settings, found, used)
     return Examined(
         table=table,
         target=target,
@@ -122,8 +146,45 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
         findings=tuple(found["columns"]),
         plan=_plan(table, target, task, settings=settings, found=found, used=used),
         weights=_weights(table, settings),
-        notes=(*dataset.notes, *target.notes, *found["notes"]),
+        missing=absent,
+        notes=(*dataset.notes, *target.notes, *found["notes"], *_declared_missing(settings)),
     )
+
+
+def _target(table: Table, settings: LoopSettings) -> tuple[Target, list[Finding]]:
+    """The target's rows, without those in which it only looks known, such as -200; and what was found to say so."""
+    target = prepare_target(table, settings.target)
+    declared = dict(settings.missing)
+    if settings.target in declared:
+        return prepare_target(table, settings.target, declared[settings.target]), []
+    hidden = disguised_target(target.field, target.values)
+    values = [value for item in hidden for value in item.values]
+    return (prepare_target(table, settings.target, values), hidden) if values else (target, [])
+
+
+def _missing_values(
+    table: Table, settings: LoopSettings, found: Mapping[str, Any], used: Sequence[str]
+) -> dict[str, tuple[Any, ...]]:
+    """Values that mean missing, by used column: what the project file declares, or else what the look found."""
+    absent = {item["column"]: tuple(item["values"]) for item in found["columns"] if item["action"] == "as missing"}
+    for name, values in settings.missing:
+        kind = table.schema[name].kind
+        if any(isinstance(value, str) != (kind == "text") for value in values) or (kind == "time" and values):
+            raise MissingUnfit(
+                f'missing gives "{name}" values of another kind than its own',
+                why={"text": "it holds text", "number": "it holds numbers", "time": "it holds times"}[kind],
+                fix='write texts in quotes and numbers without: missing = { kind = ["none"], pressure = [-1] }',
+            )
+        absent[name] = values
+    return {name: absent[name] for name in used if absent.get(name)}
+
+
+def _declared_missing(settings: LoopSettings) -> list[str]:
+    return [
+        f'"{name}": ' + (f"{', '.join(map(str, values))} count as missing" if values else "every value means what it says")
+        + ", declared in the project file"
+        for name, values in settings.missing
+    ]  # fmt: skip
 
 
 def _declared(task: Task, target: Target) -> Task:
@@ -173,7 +234,7 @@ def _plan(
 ) -> SplitPlan:
     """The split that the project file declares, or else the one that the data shows.
 
-    Where rows stand in the table more than once, copies stay on one side of a random split too.
+    Where rows stand in the table more than once, or nearly so, copies stay on one side of a random split too.
     """
     structure = found["structure"]
     kind, by = structure["kind"], structure["by"]
@@ -185,22 +246,14 @@ def _plan(
         by = "row_order"
     order = table[by] if kind == "time" and by in table else None
     groups = table[by] if kind == "group" and by in table else None
-    if kind == "random" and any(finding["kind"] == "duplicate rows" for finding in found["columns"]):
-        groups = _copies([*(table[name] for name in used), target.values])
+    if kind == "random" and any(finding["kind"] in _REPEATED for finding in found["columns"]):
+        codes = target.values if target.field.kind == "number" else label_codes(target.values)
+        groups = row_families(table, used, codes.astype(np.float64), settings.seed)
         why += "; rows stand in the table more than once, and copies are kept on one side"
     return plan_split(
         table.rows, kind=kind, by=by, order=order, groups=groups, target=target.values, task=task,
         seed=settings.seed, confidence=confidence, why=why,
     )  # fmt: skip
-
-
-def _copies(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-    """A code for each row, (rows,): rows that agree in every column share one."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
-    for values in columns:
-        levels = label_codes(np.asarray(values))
-        codes = label_codes(codes * (int(levels.max()) + 1) + levels)
-    return codes
 
 
 def _weights(table: Table, settings: LoopSettings) -> NDArray[np.float64] | None:
@@ -238,3 +291,4 @@ def _check_names(table: Table, settings: LoopSettings) -> None:
     check_columns("keep", settings.keep, table)
     check_columns("personal", settings.personal, table)
     check_columns("slices", settings.slices, table)
+    check_columns("missing", [name for name, _ in settings.missing], table)

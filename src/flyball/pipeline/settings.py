@@ -34,6 +34,7 @@ class LoopSettings:
     personal: tuple[str, ...] = ()
     slices: tuple[str, ...] = ()
     costs: Mapping[str, float] | None = None
+    missing: tuple[tuple[str, tuple[str | int | float, ...]], ...] = ()
 
     @classmethod
     def from_config(cls, name: str, model: ModelConfig, data: DataConfig) -> LoopSettings:
@@ -45,6 +46,7 @@ class LoopSettings:
             drop=model.drop, keep=model.keep,
             personal=tuple(name for name in data.personal if name not in data.drop),
             slices=model.slices, costs=None if model.costs is None else model.costs.model_dump(),
+            missing=tuple((name, values) for name, values in data.missing.items() if name not in data.drop),
         )  # fmt: skip
 
     def with_budget(self, seconds: float | None) -> LoopSettings:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -93,8 +93,8 @@ class Outcome:
     def to_dict(self) -> dict[str, Any]:
         """What `flyball run --json` prints."""
         evidence, version = self.learned.evidence, self.registration.version
-        same = ("model", "task", "target", "metric", "split", "metrics", "random_gap", "leaks", "parity", "size_bytes",
-                "slices", "decision", "comparisons")  # fmt: skip
+        same = ("model", "task", "target", "metric", "split", "metrics", "random_gap", "leaks", "findings", "parity",
+                "size_bytes", "slices", "decision", "comparisons")  # fmt: skip
         return {
             **{name: evidence[name] for name in same},
             "version": version.number if version else None,
@@ -185,16 +185,19 @@ class Project:
         protected: Collection[str] = (),
         drop: Collection[str] = (),
         keep: Collection[str] = (),
+        missing: Mapping[str, Sequence[str | int | float]] | None = None,
     ) -> Dataset:
         """A table to learn from: a path, or a pandas, Polars or Arrow table. Nothing is read yet.
 
         `protected` columns (sex, race, …) are kept out of what is learned from, and `personal` ones out of reports
-        and logs. A relative path starts from the project's folder.
+        and logs. `missing` lists values that mean missing, by column; the look at the data searches the other columns
+        for such values. A relative path starts from the project's folder.
         """
         given = name or (Path(source).stem if isinstance(source, str | Path) else self.name)
         settings = LoopSettings(
             name=self.name, dataset=given, target=target, time=time, group=group, weight=weight, positive=positive,
             personal=tuple(personal), drop=(*drop, *protected), keep=tuple(keep),
+            missing=tuple((name, tuple(values)) for name, values in (missing or {}).items()),
         )  # fmt: skip
         return Dataset(self._located(source), settings)
 

@@ -34,6 +34,9 @@ class GroupGap:
     z: float
     groups: int
 
+    def beyond(self, share: float, z: float) -> bool:
+        return self.share >= share and self.z >= z
+
 
 def panel_of(view: View) -> tuple[str, str] | None:
     """An entity column and a counter that runs 1, 2, 3 … without gaps inside each entity and starts again in the next.
@@ -63,7 +66,7 @@ def _entity_like(view: View) -> list[str]:
         for field in view.fields
         if field.kind != "time"
         and field.logical != "float"
-        and _FEWEST_GROUPS <= view.levels[field.name] <= len(view) / 3
+        and _FEWEST_GROUPS <= view.levels[field.name] <= len(view) / 1.9
         and not np.isnan(view.columns[field.name]).any()
         and not _CALENDAR.search(field.name)
     ]
