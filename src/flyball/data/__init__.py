@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from flyball.data.table import Table, content_digest
 
+# Not as late as the rest: a package of the same name as its function would take the function's place once it is loaded.
+from flyball.data.look import Finding, Look, Structure, disguised_target, look, row_families  # isort: skip
+
 if TYPE_CHECKING:
     from flyball.data.contract import Contract, ContractBroken, Violation, check_contract, infer_contract
-    from flyball.data.look import Finding, Look, Structure, disguised_target, look, row_families
     from flyball.data.parquet import from_parquet, to_parquet_bytes
     from flyball.data.sources import Read, read_source
     from flyball.data.target import Target, prepare_target
@@ -38,7 +40,6 @@ __all__ = [
 
 _HOMES = {
     "contract": ("Contract", "ContractBroken", "Violation", "check_contract", "infer_contract"),
-    "look": ("Finding", "Look", "Structure", "disguised_target", "look", "row_families"),
     "parquet": ("from_parquet", "to_parquet_bytes"),
     "sources": ("Read", "read_source"),
     "target": ("Target", "prepare_target"),

@@ -54,11 +54,14 @@ def averages_of_target(view: View) -> list[Finding]:
     if view.task == "multiclass" or len(view) < _FEWEST_ROWS:
         return []
     keys = [field.name for field in view.fields if _is_key(view, field.name)][:_MOST_KEYS]
+    spread = float(np.std(view.target))
     findings = []
     for field in view.fields:
         values = view.columns[field.name]
         if field.kind != "number" or view.levels[field.name] < _FEWEST_MEANS or not np.isfinite(values).all():
             continue
+        if values.min() < view.target.min() - spread or values.max() > view.target.max() + spread:
+            continue  # an average lies within the range of what it averages
         said = _own_means(values, view.target) or next(
             (said for key in keys if key != field.name for said in [_means_over(view, key, values)] if said), None
         )

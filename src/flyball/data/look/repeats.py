@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +27,11 @@ _MOST_DIMENSIONS = 8
 _FEWEST_DIMENSIONS = 3
 _ASKED = 3_000
 _MOST_SEARCHED = 150_000
-_NEIGHBOURS = 5
+_NEIGHBOURS = 10
+_COPIES = 4  # the most copies of one row that are told from its neighbours
+_STEPS = sum(
+    1 / number for number in range(_COPIES + 1, _NEIGHBOURS)
+)  # mean log of the 10th distance over the 5th, in 1-D
 _CHANCE = 1e-4  # of a row to have so near a neighbour by chance
 
 
@@ -44,6 +49,17 @@ class _Rows:
 
     def __len__(self) -> int:
         return len(self.target)
+
+
+@dataclass(frozen=True, slots=True)
+class _Space:
+    """The measured cells of some rows (`kept`: (points,) their places) as points, with a tree to find neighbours by."""
+
+    rows: _Rows
+    kept: NDArray[np.intp]
+    points: Floats
+    tree: Any
+    dimensions: float
 
 
 def repeated_rows(view: View, gone: set[str], rng: np.random.Generator) -> list[Finding]:
@@ -170,29 +186,47 @@ def _shaken(rows: _Rows, rng: np.random.Generator) -> tuple[str, Pairs] | None:
     points = np.column_stack([_ranks(rows.cells[place][kept]) for place in rows.measured])
     if len(points) < 2 * _FEWEST_ROWS:
         return None
-    tree = cKDTree(points)
+    dimensions = _dimensions(points[rng.permutation(len(points))[: max(2 * _FEWEST_ROWS, len(points) // 4)]])
+    if dimensions < _FEWEST_DIMENSIONS - 0.5:
+        return None
+    space = _Space(rows, kept, points, cKDTree(points), dimensions)
     asked = np.sort(rng.choice(len(points), min(_ASKED, len(points)), replace=False))
-    near = _neighbours(rows, kept, points, tree, asked)
+    near = _neighbours(space, asked)
     share = len(near) / len(asked)
     if len(near) < _FEWEST or share < _LEAST_SHARE or share < 20 * _CHANCE:
         return None
-    pairs = near if len(asked) == len(points) else _neighbours(rows, kept, points, tree, np.arange(len(points)))
+    pairs = near if len(asked) == len(points) else _neighbours(space, np.arange(len(points)))
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
     return f"about {len(pairs):,} pairs of rows differ by small changes of numbers alone", pairs
 
 
-def _neighbours(rows: _Rows, kept: NDArray[np.intp], points: Floats, tree: object, asked: NDArray[np.intp]) -> Pairs:
+def _dimensions(points: Floats) -> float:
+    """How many dimensions the points (rows, columns) fill, by how fast the distance to the k-th neighbour grows with k.
+
+    Levina & Bickel (2004). Asked of a part of the rows, few of which have their copies there.
+    """
+    from scipy.spatial import cKDTree
+
+    points = points[:_ASKED]
+    distances = cKDTree(points).query(points, k=_NEIGHBOURS + 1)[0][:, 1:]
+    far = distances[:, _COPIES] > 0
+    logs = np.log(distances[far, -1] / distances[far, _COPIES])
+    return _STEPS / max(float(logs.mean()), 1e-3) if far.any() else 0.0
+
+
+def _neighbours(space: _Space, asked: NDArray[np.intp]) -> Pairs:
     """Pairs (row, row) of the asked rows with a neighbour beyond chance, all that is no measurement being equal."""
-    distances, others = tree.query(points[asked], k=_NEIGHBOURS + 1)  # type: ignore[attr-defined]
+    rows, kept = space.rows, space.kept
+    distances, others = space.tree.query(space.points[asked], k=_NEIGHBOURS + 1)
     distances, others = distances[:, 1:], others[:, 1:]
-    far = distances[:, -1] > 0
-    logs = np.log(np.maximum(distances[far, -1], 1e-12) / np.maximum(distances[far, -2], 1e-12))
-    dimensions = 1 / max(float(logs.mean()) * (_NEIGHBOURS - 1), 1e-3) if far.any() else 0.0
-    if dimensions < _FEWEST_DIMENSIONS - 0.5:
-        return np.empty((0, 2), dtype=np.intp)
-    ratio = min(0.25, _CHANCE ** (1 / dimensions))
-    hit = (distances[:, 0] <= ratio * distances[:, 1]) & (distances[:, 1] > 0)
-    pairs = np.column_stack([kept[asked[hit]], kept[others[hit, 0]]])
+    ratio = min(0.2, _CHANCE ** (1 / space.dimensions))
+    found, open_rows = [], np.ones(len(asked), dtype=bool)
+    for step in range(_COPIES):
+        # the nearest step + 1 rows are copies when the one after them is far beyond
+        hit = open_rows & (distances[:, step] <= ratio * distances[:, step + 1]) & (distances[:, step + 1] > 0)
+        found += [np.column_stack([kept[asked[hit]], kept[others[hit, place]]]) for place in range(step + 1)]
+        open_rows &= ~hit
+    pairs = np.concatenate(found)
     agree = np.ones(len(pairs), dtype=bool)
     for place in range(len(rows.cells)):
         if place not in rows.measured:
