@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-# All makers of one table take the same arguments, whether they need them or not.
-# ruff: noqa: ARG001, ARG005
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass

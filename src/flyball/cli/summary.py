@@ -72,7 +72,11 @@ def run_summary(data: Data) -> Group:
 
 def _done(leak: Data, data: Data) -> str:
     """What was done about a leak: a column that is only marked, or kept by the project file, is learned from."""
-    return "left out" if leak["column"] in {item["column"] for item in data.get("left_out", ())} else "marked, and learned from"
+    return (
+        "left out"
+        if leak["column"] in {item["column"] for item in data.get("left_out", ())}
+        else "marked, and learned from"
+    )
 
 
 def _metric_table(data: Data) -> Table:
