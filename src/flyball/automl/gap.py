@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -40,14 +40,15 @@ def random_gap(
     honest_units: NDArray[Any] | None = None,
     positive: Any | None = None,
     weights: NDArray[np.float64] | None = None,
+    missing: Mapping[str, Sequence[Any]] | None = None,
 ) -> dict[str, Any] | None:
     """One quick LightGBM on both splits, on equally many rows, so that only the way of splitting differs.
 
     Returns {"metric", "random", "honest", "value", "low", "high"}; `value` is how much better the random split makes
     the model look, in units of the metric: positive means that it flatters. honest_units: (rows,) labels of rows that
     belong together, resampled as one; positive: the class that a binary metric is about; weights: (rows,), for
-    learning and for judging. None where the metric is undefined on these rows. An end that is not finite: the data
-    cannot tell.
+    learning and for judging; missing: values that mean missing, by column. None where the metric is undefined on these
+    rows. An end that is not finite: the data cannot tell.
     """
     labels = encode_target(target, task, field=field, positive=positive)
     values = labels.values
@@ -57,7 +58,7 @@ def random_gap(
     folds = [(fit[weight[fit] > 0], validate[weight[validate] > 0]) for fit, validate in [*honest_folds, *random_folds]]
     if any(len(fit) == 0 or len(validate) == 0 for fit, validate in folds):
         return None
-    frame = fit_frame(table)
+    frame = fit_frame(table, missing)
     problem = Problem(
         frame=frame,
         task=task,

@@ -23,6 +23,7 @@ _BOUNDARIES = 100  # per column
 _DAY = 86_400_000_000
 _EXTREME_NUMBERS = (np.inf, -np.inf, 1e308, -1e308, LARGEST, -LARGEST, 1e-45, -0.0, 5e-324, 2.0**53 + 1)
 _EXTREME_TIMES = (MISSING_TIME + 1, np.iinfo(np.int64).max, -62_135_596_800_000_000, 253_402_300_799_999_999, 0, -1)
+_TYPES = {"number": np.float64, "time": np.int64, "text": object}
 _UNSEEN = ("a level that training never saw", "", " ", "\ufffd")
 
 
@@ -48,6 +49,8 @@ def probes(pipeline: FittedPipeline, table: Table, rng: np.random.Generator) -> 
 def _hostile(
     base: Table, field: Field, encoder: Encoder, edges: dict[int, NDArray[np.float64]], rng: np.random.Generator
 ) -> Iterator[tuple[str, Table]]:
+    if encoder.missing:
+        yield "values that mean missing", _cycled(base, field, _of_kind(encoder.missing, field))
     if isinstance(encoder, NumberEncoder):
         if len(edges[0]):
             yield "tree thresholds", _cycled(base, field, _on_thresholds(encoder, edges[0]))
@@ -103,6 +106,12 @@ def _cycled(base: Table, field: Field, values: NDArray[Any]) -> Table:
 
 def _with(table: Table, field: Field, values: NDArray[Any]) -> Table:
     return table.with_column(field, values)
+
+
+def _of_kind(values: tuple[Any, ...], field: Field) -> NDArray[Any]:
+    column = np.empty(len(values), dtype=_TYPES[field.kind])
+    column[:] = values
+    return column
 
 
 def _nulls(field: Field, rows: int) -> NDArray[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -79,6 +79,7 @@ def learn(
     positive: Any | None = None,
     sample_weight: NDArray[np.float64] | None = None,
     units: NDArray[np.integer] | None = None,
+    missing: Mapping[str, Sequence[Any]] | None = None,
     executor: Executor | None = None,
     progress: Progress | None = None,
     step: str = "train",
@@ -89,7 +90,8 @@ def learn(
 
     table: the training rows without the target; target: (rows,) without missing values; folds: (fit, validate) row
     positions, as the data's structure demands; budget_seconds counts from this call and leaves about a tenth for the
-    export; `field` describes the target and `positive` names the class that probabilities of a binary task are of.
+    export; `field` describes the target and `positive` names the class that probabilities of a binary task are of;
+    `missing` tells, by column, values that mean missing.
     units: (rows,) codes of rows that depend on each other (groups, stretches of time): intervals and class sets are as
     sure of themselves as so many independent rows allow.
     Raises TargetUnfit, and Cancelled when `cancellation` was raised. With ample time, equal arguments give equal
@@ -107,6 +109,7 @@ def learn(
         metric,
         folds,
         sample_weight=sample_weight,
+        missing=missing,
         seed=seed,
         executor=executor,
         standard=(mean, spread),
@@ -131,6 +134,7 @@ def _problem(
     folds: Sequence[Fold],
     *,
     sample_weight: NDArray[np.float64] | None,
+    missing: Mapping[str, Sequence[Any]] | None,
     seed: int,
     executor: Executor | None,
     standard: tuple[float, float],
@@ -148,7 +152,7 @@ def _problem(
             why="there are no folds" if not folds else "a fold has no rows on one side",
             fix="give more rows, or fewer folds",
         )
-    frame = fit_frame(table)
+    frame = fit_frame(table, missing)
     mean, spread = standard
     values = (labels.values - mean) / spread
     workers = executor.workers if executor else usable_cores()

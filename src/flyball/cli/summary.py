@@ -48,7 +48,9 @@ def run_summary(data: Data) -> Group:
         + f": {escape(split['why'])}"
     )
     head += bullet_list("", list(split.get("details", ())))
-    head += bullet_list("leaks", [f"{leak['column']}: {leak['why']}" for leak in data["leaks"]])
+    head += bullet_list("leaks", [f"{leak['column']} ({_done(leak, data)}): {leak['why']}" for leak in data["leaks"]])
+    seen = [item for item in data.get("findings", ()) if item["action"] in ("mark", "as missing")]
+    head += bullet_list("noticed", [f"{item['column'] or 'rows'}: {item['what']} ({item['why']})" for item in seen])
     head += bullet_list("overruled", [one["text"] for one in data.get("overrules", ())])
     if gap := data["random_gap"]:
         shown = f"{gap['metric']} {number(gap['random'])} instead of {number(gap['honest'])}"
@@ -71,6 +73,15 @@ def run_summary(data: Data) -> Group:
         foot += [f"bundle    {escape(data['bundle'])}", f"report    {escape(data['report'])}"]
         foot.append(f'next      flyball explain {made} --row 0    flyball promote {made} production --reason "…"')
     return Group(*parts, "\n".join(foot))
+
+
+def _done(leak: Data, data: Data) -> str:
+    """What was done about a leak: a column that is only marked, or kept by the project file, is learned from."""
+    return (
+        "left out"
+        if leak["column"] in {item["column"] for item in data.get("left_out", ())}
+        else "marked, and learned from"
+    )
 
 
 def _metric_table(data: Data) -> Table:

@@ -109,6 +109,9 @@ NamesOrOne = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(strict
 OneOrMore = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(strict=False, min_length=1)]
 
 
+MissingValues = Annotated[tuple[str | int | float, ...], Field(strict=False)]
+
+
 class _Section(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -122,7 +125,8 @@ class ProjectSection(_Section):
 
 
 class DataConfig(_Section):
-    """`[data.NAME]`: a table, and what is known of its columns."""
+    """`[data.NAME]`: a table, and what is known of its columns. `missing` lists, by column, the values that mean missing;
+    an empty list says that none does. Columns that are not in it are searched for such values."""
 
     source: Text
     test: Text | None = None
@@ -131,6 +135,7 @@ class DataConfig(_Section):
     personal: Names = ()
     public: Names = ()
     drop: Names = ()
+    missing: Annotated[dict[Text, MissingValues], Field(default_factory=dict)]
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> DataConfig:

@@ -54,6 +54,12 @@ def write_project(
         *_setting("entity", group, '"COLUMN"', "the machine, customer … that several rows belong to"),
         *_setting("personal", list(personal) or None, '["COLUMN"]', "never shown, never logged"),
         *_setting("public", list(public) or None, '["COLUMN"]', "columns that only seem personal"),
+        *_setting(
+            "missing",
+            None,
+            "{ COLUMN = [-1] }",
+            "values that mean missing; [] when none does; found by itself otherwise",
+        ),
         "",
         *(["# A look at the data found:", *found, ""] if found else []),
         f"[model.{name}]",

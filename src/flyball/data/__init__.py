@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 from flyball.data.table import Table, content_digest
 
+# Not as late as the rest: a package of the same name as its function would take the function's place once it is loaded.
+from flyball.data.look import (  # isort: skip
+    Finding,
+    Look,
+    Structure,
+    disguised_missing,
+    disguised_target,
+    look,
+    personal_columns,
+    row_families,
+)
+
 if TYPE_CHECKING:
     from flyball.data.contract import Contract, ContractBroken, Violation, check_contract, infer_contract
-    from flyball.data.look import Finding, Look, Structure, look, personal_columns
     from flyball.data.parquet import from_parquet, to_parquet_bytes
     from flyball.data.sources import Read, read_source
     from flyball.data.target import Target, prepare_target
@@ -26,18 +37,20 @@ __all__ = [
     "Violation",
     "check_contract",
     "content_digest",
+    "disguised_missing",
+    "disguised_target",
     "from_parquet",
     "infer_contract",
     "look",
     "personal_columns",
     "prepare_target",
     "read_source",
+    "row_families",
     "to_parquet_bytes",
 ]
 
 _HOMES = {
     "contract": ("Contract", "ContractBroken", "Violation", "check_contract", "infer_contract"),
-    "look": ("Finding", "Look", "Structure", "look", "personal_columns"),
     "parquet": ("from_parquet", "to_parquet_bytes"),
     "sources": ("Read", "read_source"),
     "target": ("Target", "prepare_target"),

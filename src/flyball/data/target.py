@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,8 +71,9 @@ class Target:
     levels: int
 
 
-def prepare_target(table: Table, name: str) -> Target:
-    """The target column of a table. Rows without one, or with an infinite one, are left out and counted in `notes`.
+def prepare_target(table: Table, name: str, missing: Sequence[Any] = ()) -> Target:
+    """The target column of a table. Rows without one, or with an infinite one, are left out and counted in `notes`; so
+    are rows with one of the `missing` values, which only stand for a target that is not known.
 
     Raises TargetUnknown, TargetMissing, TargetConstant, TooFewRows or TargetUnusable.
     """
@@ -88,15 +90,19 @@ def prepare_target(table: Table, name: str) -> Target:
             where=f'column "{name}"',
             fix="make a number of it, for example the hours until then",
         )
-    kept, notes = _rows_with_target(values, field)
+    kept, notes = _rows_with_target(values, field, missing)
     present = values[kept]
     levels = len(np.unique(present)) if field.kind == "number" else len(set(present.tolist()))
     _check(name, present, levels, table.rows, field)
     return Target(present, field, kept, notes, levels)
 
 
-def _rows_with_target(values: NDArray[Any], field: Field) -> tuple[NDArray[np.intp], list[str]]:
+def _rows_with_target(
+    values: NDArray[Any], field: Field, standing_for_missing: Sequence[Any]
+) -> tuple[NDArray[np.intp], list[str]]:
     missing = missing_mask(values, field.kind)
+    for value in standing_for_missing:
+        missing |= values == value
     infinite = np.isinf(values) if field.kind == "number" else np.zeros(len(values), dtype=bool)
     notes = [
         f'{count:,} rows are left out: the target "{field.name}" is {word} there'

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.features.absent import blanked, emit_blanked
 from flyball_runtime.schema import MISSING_TIME
 
 if TYPE_CHECKING:
@@ -72,11 +73,15 @@ def calendar_parts(moment: Whole) -> dict[str, Whole]:
 
 @dataclass(frozen=True, slots=True)
 class DateEncoder:
-    """The calendar parts in use, then the days since `origin` (microseconds since 1970); a missing time gives NaN."""
+    """The calendar parts in use, then the days since `origin` (microseconds since 1970); a missing time gives NaN.
+
+    Each of the `missing` times counts as missing.
+    """
 
     column: str
     parts: tuple[str, ...]
     origin: int
+    missing: tuple[int, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -89,22 +94,23 @@ class DateEncoder:
         columns = [parts[name].astype(np.float32) for name in self.parts]
         columns.append(((moment - self.origin).astype(np.float64) / _DAY).astype(np.float32))
         matrix = np.stack(columns, axis=1)
-        matrix[values == MISSING_TIME] = np.nan
+        matrix[blanked(values, "time", self.missing) == MISSING_TIME] = np.nan
         return matrix
 
     def to_dict(self) -> dict[str, Any]:
-        return {"kind": "time", "column": self.column, "parts": list(self.parts), "origin": self.origin}
+        described = {"kind": "time", "column": self.column, "parts": list(self.parts), "origin": self.origin}
+        return {**described, "missing": list(self.missing)} if self.missing else described
 
 
-def fit_date(column: str, values: NDArray[np.int64]) -> DateEncoder:
-    """Keep the parts that differ between rows; count days from before the earliest time.
+def fit_date(column: str, values: NDArray[np.int64], missing: tuple[int, ...] = ()) -> DateEncoder:
+    """Keep the parts that differ between rows; count days from before the earliest time. `values` hold none of `missing`.
 
     The origin stands in the graph, so it is no value of the column: the day before the month of the earliest time.
     """
     known = np.clip(values[values != MISSING_TIME], _EARLIEST, _LATEST)
     parts = calendar_parts(known)
     used = tuple(name for name in PARTS if known.size and parts[name].min() != parts[name].max())
-    return DateEncoder(column, used, _before(int(known.min())) if known.size else 0)
+    return DateEncoder(column, used, _before(int(known.min())) if known.size else 0, missing)
 
 
 def _before(moment: int) -> int:
@@ -142,6 +148,7 @@ class _GraphWhole:
 def emit_dates(builder: GraphBuilder, times: str, encoders: Sequence[DateEncoder]) -> str:
     """The graph's twin of `apply`, for all time columns at once: int64 [N, t] -> float32 [N, features]."""
     count = len(encoders)
+    times = emit_blanked(builder, times, [encoder.missing for encoder in encoders], MISSING_TIME)
     earliest, latest = (builder.constant(np.array(limit, dtype=np.int64), "limit") for limit in (_EARLIEST, _LATEST))
     moment = builder.node("Max", builder.node("Min", times, latest), earliest)
     missing = builder.node("Equal", times, builder.constant(np.array(MISSING_TIME, dtype=np.int64), "missing"))

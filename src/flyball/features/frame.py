@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.features.absent import blanked
 from flyball.features.dates import CATEGORY_SIZES, DateEncoder, emit_dates, fit_date
 from flyball.features.numbers import NumberEncoder, emit_numbers, fit_number
 from flyball.features.texts import TextEncoder, emit_texts, fit_text
@@ -119,8 +120,11 @@ class Frame:
         return cls(Schema.from_list(raw["schema"]), encoders, dropped)
 
 
-def fit_frame(table: Table) -> Frame:
+def fit_frame(table: Table, missing: Mapping[str, Sequence[Any]] | None = None) -> Frame:
     """Choose an encoder for each column of a table that must not hold the target.
+
+    `missing`: values that mean missing, by column, in the column's normalised form; every encoder takes them so, in the
+    graph too.
 
     Columns that are constant, empty or different in every row are left out with the reason; when nothing else is
     there, the first column stays, because a graph needs an input to know how many rows it is asked about.
@@ -128,8 +132,9 @@ def fit_frame(table: Table) -> Frame:
     found: dict[str, list[tuple[Field, Encoder]]] = {"number": [], "time": [], "text": []}
     dropped: list[DroppedColumn] = []
     for field in table.schema:
-        values = table.columns[field.name]
-        encoder = _fit(field, values)
+        absent = tuple((missing or {}).get(field.name, ()))
+        values = blanked(table.columns[field.name], field.kind, absent)
+        encoder = _fit(field, values, absent)
         why = _useless(values, field, encoder)
         if why is None:
             found[field.kind].append((field, encoder))
@@ -138,19 +143,19 @@ def fit_frame(table: Table) -> Frame:
     kept = [*found["number"], *found["time"], *found["text"]]
     if not kept and len(table.schema):
         field = next(iter(table.schema))
-        kept = [(field, _fit(field, table.columns[field.name]))]
+        kept = [(field, _fit(field, table.columns[field.name], ()))]
         dropped = [item for item in dropped if item.column != field.name]
     used = {field.name for field, _ in kept}
     schema = Schema(tuple(field for field in table.schema if field.name in used))
     return Frame(schema, tuple(encoder for _, encoder in kept), tuple(dropped))
 
 
-def _fit(field: Field, values: NDArray[Any]) -> Encoder:
+def _fit(field: Field, values: NDArray[Any], absent: tuple[Any, ...]) -> Encoder:
     if field.kind == "number":
-        return fit_number(field.name, values)
+        return fit_number(field.name, values, tuple(float(value) for value in absent))
     if field.kind == "time":
-        return fit_date(field.name, values)
-    return fit_text(field.name, values)
+        return fit_date(field.name, values, tuple(int(value) for value in absent))
+    return fit_text(field.name, values, tuple(str(value) for value in absent))
 
 
 def _useless(values: NDArray[Any], field: Field, encoder: Encoder) -> str | None:
@@ -166,8 +171,9 @@ def _useless(values: NDArray[Any], field: Field, encoder: Encoder) -> str | None
 
 
 def _encoder(raw: Mapping[str, Any]) -> Encoder:
+    absent = tuple(raw.get("missing", ()))
     if raw["kind"] == "number":
-        return NumberEncoder(raw["column"], raw["offset"], raw["scale"])
+        return NumberEncoder(raw["column"], raw["offset"], raw["scale"], absent)
     if raw["kind"] == "time":
-        return DateEncoder(raw["column"], tuple(raw["parts"]), raw["origin"])
-    return TextEncoder(raw["column"], tuple(raw["levels"]))
+        return DateEncoder(raw["column"], tuple(raw["parts"]), raw["origin"], absent)
+    return TextEncoder(raw["column"], tuple(raw["levels"]), absent)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.features.absent import blanked, emit_blanked
+
 if TYPE_CHECKING:
     from flyball.graph import GraphBuilder
 
@@ -20,16 +22,20 @@ _OFFSET_RATIO = 64.0  # beyond this many spreads from zero, fewer than 18 of flo
 
 @dataclass(frozen=True, slots=True)
 class NumberEncoder:
-    """float32((value - offset) * scale), infinities and what exceeds float32 clipped to its largest; NaN stays NaN."""
+    """float32((value - offset) * scale), infinities and what exceeds float32 clipped to its largest; NaN stays NaN.
+
+    Each of the `missing` values counts as NaN.
+    """
 
     column: str
     offset: float = 0.0
     scale: float = 1.0
+    missing: tuple[float, ...] = ()
 
     def apply(self, values: NDArray[Any]) -> NDArray[np.float32]:
         """(rows,) float64 -> (rows, 1) float32."""
         with np.errstate(over="ignore", invalid="ignore"):
-            moved = (values - self.offset) * self.scale
+            moved = (blanked(values, "number", self.missing) - self.offset) * self.scale
             return np.asarray(np.clip(moved, -LARGEST, LARGEST).astype(np.float32)[:, None])
 
     @property
@@ -37,26 +43,27 @@ class NumberEncoder:
         return (self.column,)
 
     def to_dict(self) -> dict[str, Any]:
-        return {"kind": "number", "column": self.column, "offset": self.offset, "scale": self.scale}
+        described = {"kind": "number", "column": self.column, "offset": self.offset, "scale": self.scale}
+        return {**described, "missing": list(self.missing)} if self.missing else described
 
 
-def fit_number(column: str, values: NDArray[np.float64]) -> NumberEncoder:
-    """Choose offset and scale from the finite values; nearly always 0 and 1."""
+def fit_number(column: str, values: NDArray[np.float64], missing: tuple[float, ...] = ()) -> NumberEncoder:
+    """Choose offset and scale from the finite values; nearly always 0 and 1. `values` hold none of the `missing` ones."""
     finite = values[np.isfinite(values)]
     if finite.size == 0:
-        return NumberEncoder(column)
+        return NumberEncoder(column, missing=missing)
     largest = float(np.abs(finite).max())
     if largest <= _EXACT_INTEGER and bool(np.all(finite == np.rint(finite))):
-        return NumberEncoder(column)
-    low, median, high = (float(value) for value in np.quantile(finite, [0.05, 0.5, 0.95]))
-    with np.errstate(over="ignore"):
+        return NumberEncoder(column, missing=missing)
+    with np.errstate(over="ignore", invalid="ignore"):
+        low, median, high = (float(value) for value in np.quantile(finite, [0.05, 0.5, 0.95]))
         spread = (high - low) or float(finite.max() - finite.min())
     offset = _near(median, spread) if abs(median) > _OFFSET_RATIO * spread > 0 else 0.0
     typical = spread if spread > 0 else largest
     scale = 1.0
     if 0 < typical < 1e-30 or typical > 1e30:
         scale = float(2.0 ** np.clip(-np.frexp(typical)[1], -1000, 1000))
-    return NumberEncoder(column, offset, scale)
+    return NumberEncoder(column, offset, scale, missing)
 
 
 def _near(median: float, spread: float) -> float:
@@ -69,7 +76,7 @@ def emit_numbers(builder: GraphBuilder, numbers: str, encoders: list[NumberEncod
     """The graph's twin of `apply`, for all number columns at once: float64 [N, k] -> float32 [N, k]."""
     offsets = np.array([[encoder.offset for encoder in encoders]])
     scales = np.array([[encoder.scale for encoder in encoders]])
-    value = numbers
+    value = emit_blanked(builder, numbers, [encoder.missing for encoder in encoders], np.nan)
     if np.any(offsets != 0):
         value = builder.node("Sub", value, builder.constant(offsets, "offset"))
     if np.any(scales != 1):

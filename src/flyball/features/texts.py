@@ -24,11 +24,13 @@ _MISSING = -1
 class TextEncoder:
     """Rank of a level by frequency (0 = most frequent); rare and never seen levels share the next number; missing is -1.
 
-    An empty text is missing too, unless training had it as a level: readers of files cannot tell the two apart.
+    An empty text is missing too, unless training had it as a level: readers of files cannot tell the two apart. So is
+    each of the `missing` texts, however it is capitalised.
     """
 
     column: str
     levels: tuple[str, ...]
+    missing: tuple[str, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -44,11 +46,16 @@ class TextEncoder:
         """How many codes there are, the missing and the rare one included."""
         return len(self.levels) + 2
 
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Every text that counts as missing."""
+        cases = [form for word in self.missing for form in (word, word.lower(), word.upper(), word.capitalize())]
+        return tuple(dict.fromkeys(word for word in (MISSING_TEXT, "", *cases) if word not in self.levels))
+
     def codes(self, values: NDArray[Any]) -> NDArray[np.int64]:
         """(rows,) str or None -> (rows,) int64."""
         known: dict[str | None, int] = {level: code for code, level in enumerate(self.levels)}
-        known[None] = known[MISSING_TEXT] = _MISSING
-        known.setdefault("", _MISSING)
+        known |= dict.fromkeys((None, *self.absent), _MISSING)
         rare = self.rare
         return np.fromiter((known.get(value, rare) for value in values), dtype=np.int64, count=len(values))
 
@@ -63,18 +70,24 @@ class TextEncoder:
         return self.levels[code] if code < self.rare else "(other)"
 
     def to_dict(self) -> dict[str, Any]:
-        return {"kind": "text", "column": self.column, "levels": list(self.levels)}
+        described = {"kind": "text", "column": self.column, "levels": list(self.levels)}
+        return {**described, "missing": list(self.missing)} if self.missing else described
 
 
-def fit_text(column: str, values: NDArray[Any], *, most: int = MOST_LEVELS) -> TextEncoder:
+def fit_text(
+    column: str, values: NDArray[Any], missing: tuple[str, ...] = (), *, most: int = MOST_LEVELS
+) -> TextEncoder:
     """Keep the levels that occur at least twice, at most `most` of them; ties stand in alphabetical order.
 
-    A level seen once says nothing that would hold for the next row, and gives the rare code rows to learn from.
+    `values` hold none of the `missing` ones. A level seen once says nothing that would hold for the next row, and gives
+    the rare code rows to learn from.
     """
     counts = Counter(value for value in values if value is not None and value != MISSING_TEXT)
     repeated = [(level, count) for level, count in counts.items() if count > 1 and _encodable(level)]
     repeated.sort(key=lambda item: (-item[1], item[0]))
-    return TextEncoder(column, tuple(level for level, _ in repeated[:most]))
+    return TextEncoder(
+        column, tuple(level for level, _ in repeated[:most]), tuple(word for word in missing if _encodable(word))
+    )
 
 
 def _encodable(level: str) -> bool:
@@ -91,7 +104,6 @@ def emit_texts(builder: GraphBuilder, texts: str, encoders: Sequence[TextEncoder
     codes = []
     for position, encoder in enumerate(encoders):
         column = texts
-        absent = [MISSING_TEXT] if "" in encoder.levels else [MISSING_TEXT, ""]
         if len(encoders) > 1:
             column = builder.node("Gather", texts, builder.constant(np.array([position]), "column"), axis=1)
         codes.append(
@@ -99,8 +111,8 @@ def emit_texts(builder: GraphBuilder, texts: str, encoders: Sequence[TextEncoder
                 "LabelEncoder",
                 column,
                 domain="ai.onnx.ml",
-                keys_strings=[*encoder.levels, *absent],
-                values_int64s=[*range(encoder.rare), *[_MISSING] * len(absent)],
+                keys_strings=[*encoder.levels, *encoder.absent],
+                values_int64s=[*range(encoder.rare), *[_MISSING] * len(encoder.absent)],
                 default_int64=encoder.rare,
             )
         )

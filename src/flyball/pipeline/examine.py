@@ -10,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl import encode_target, infer_task
-from flyball.data import Table, Target, prepare_target
-from flyball.data.look import look  # not by the package, whose attribute of this name may be the module
+from flyball.data import Table, Target, look, prepare_target
 from flyball.evaluation import SplitPlan, Task, default_metric, metric
+from flyball.pipeline.absent import declared_otherwise, known_target, missing_notes, missing_values
 from flyball.pipeline.held_out import TestFileUnfit, strange_to_training
-from flyball.pipeline.overrules import chosen_columns, chosen_others
+from flyball.pipeline.overrules import chosen_columns, chosen_missing, chosen_others
 from flyball.pipeline.personal import finding_without_values, personal_columns, seems_personal
 from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion, check_columns
@@ -30,6 +30,7 @@ __all__ = [
 
 
 _FINDINGS = ("leaks", "columns")
+_REPEATED = ("duplicate rows", "near-duplicate rows")
 
 
 class NothingToLearnFrom(BadInput):
@@ -89,6 +90,7 @@ class Examined:
     findings: tuple[Mapping[str, Any], ...]
     plan: SplitPlan
     weights: NDArray[np.float64] | None
+    missing: Mapping[str, tuple[Any, ...]]
     notes: tuple[str, ...]
     split: Mapping[str, Any]
     copies: NDArray[np.intp]
@@ -98,7 +100,7 @@ class Examined:
 def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner) -> Examined:
     """Look at a dataset version and decide. Raises BadInput when nothing can be learned from it."""
     _check_names(dataset.table, settings)
-    target = prepare_target(dataset.table, settings.target)
+    target, hidden = known_target(dataset.table, settings)
     table = dataset.table.take(target.rows_kept)
     if len(table.names) == 1:
         raise NothingToLearnFrom(
@@ -110,6 +112,7 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
     task: Task = choice.task if settings.task == "auto" else _declared(settings, training)
     positive = _positive(training, task, settings)
     found = _look(dataset, table.take(~judged), settings, task, runner)
+    found = {**found, "columns": [*(plain(item.to_dict()) for item in hidden), *found["columns"]]}
     personal = personal_columns(found, settings.personal, settings.public)
     chosen = choose(table.take(~judged), settings, found["structure"])
     texts = [name for name in personal if name != settings.target and table.schema[name].kind == "text"]
@@ -124,13 +127,16 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
     weights = _weights(table, settings)
     division = divide(
         table, target, task, settings=settings, chosen=chosen, used=used, judged=judged,
-        repeats=any(finding["kind"] == "duplicate rows" for finding in found["columns"]),
+        repeats=any(finding["kind"] in _REPEATED for finding in found["columns"]),
     )  # fmt: skip
     strange = strange_to_training(table, division.plan.train, division.plan.test, settings) if judged.any() else []
     pair = positive
     if positive is not None and positive[0] != positive[1] and settings.target in personal:
         pair = ("the later of the two", "the earlier of the two")
-    of_columns = chosen_columns(settings, found, texts)
+    of_columns = [
+        *chosen_columns(settings, found, texts),
+        *chosen_missing(declared_otherwise(table.take(~judged), settings), personal),
+    ]
     of_others = chosen_others(settings, chosen, found["structure"], task=(choice.task, task), positive=pair)
     return Examined(
         table=table,
@@ -146,7 +152,8 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
         findings=(*found["columns"], *division.findings),
         plan=division.plan,
         weights=weights,
-        notes=(*dataset.notes, *target.notes, *found["notes"], *strange),
+        missing=missing_values(table, settings, found, used),
+        notes=(*dataset.notes, *target.notes, *found["notes"], *strange, *missing_notes(settings)),
         split=division.facts,
         copies=division.copies,
         overrules=tuple(plain([*of_columns, *of_others])),
@@ -162,7 +169,8 @@ def _look(
     """
 
     def work() -> dict[str, Any]:
-        made = plain(look(table, settings.target, task=task, seed=settings.seed).to_dict())
+        literal = [name for name, _ in settings.missing]
+        made = plain(look(table, settings.target, task=task, literal=literal, seed=settings.seed).to_dict())
         personal = personal_columns(made, settings.personal, settings.public)
         told = {part: [finding_without_values(one, personal, table.names) for one in made[part]] for part in _FINDINGS}
         return {**made, **told}
@@ -172,7 +180,7 @@ def _look(
         {
             "dataset": dataset.version,
             "rows": table.rows,
-            **settings.key("target", "personal", "public", "seed"),
+            **settings.key("target", "personal", "public", "missing", "seed"),
             "task": task,
         },
         work,
@@ -322,6 +330,7 @@ def _check_names(table: Table, settings: LoopSettings) -> None:
         )
     for setting in ("drop", "keep", "personal", "public", "slices"):
         check_columns(setting, getattr(settings, setting), table, settings.place(setting))
+    check_columns("missing", [name for name, _ in settings.missing], table, settings.place("data.missing"))
 
 
 def _check_pairs(settings: LoopSettings) -> None:

@@ -6,12 +6,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from flyball.core.canonical import digest_json
+from flyball.data import Finding
 from flyball.ledger import Actor, Draft, Entry, Ledger
 from flyball.pipeline.plain import plain
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.splitting import ROW_ORDER, Chosen
 
-__all__ = ["OVERRULED", "RESTORED", "chosen_columns", "chosen_others", "identity", "record_overrules"]
+__all__ = ["OVERRULED", "RESTORED", "chosen_columns", "chosen_missing", "chosen_others", "identity", "record_overrules"]
 
 OVERRULED = "look.overruled"  # the project file goes another way than the look
 RESTORED = "look.restored"  # it did, and follows the look again
@@ -68,6 +69,21 @@ def chosen_others(
                        "action": str(pair[0]), "evidence": {}}  # fmt: skip
             said = f"{kind} {pair[1]} on request, instead of {pair[0]}"
             made.append(_overrule(kind, None, kind, finding, chosen=str(pair[1]), text=said, loosens=False))
+    return made
+
+
+def chosen_missing(
+    declared: Sequence[tuple[Finding, tuple[Any, ...]]], personal: Collection[str]
+) -> list[Overrule]:  # fmt: skip
+    """Columns whose missing values are declared to be others than the look finds: (finding, declared values) each."""
+    made = []
+    for finding, values in declared:
+        hidden = finding.column in personal
+        shown = "others" if hidden else ", ".join(map(str, values)) or "none"
+        found = {"action": finding.action, "what": finding.kind if hidden else finding.what,
+                 "why": "its values are personal and not shown" if hidden else finding.why, "evidence": {}}  # fmt: skip
+        said = f"values of {finding.column} that mean missing, on request: {shown}, although {_clause(found)}"
+        made.append(_overrule("missing", finding.column, "missing", found, chosen=shown, text=said, loosens=False))
     return made
 
 

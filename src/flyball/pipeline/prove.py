@@ -313,6 +313,7 @@ class _Prover:
             examined.table.select(examined.used), target, task=examined.task, metric=examined.metric, seed=seed,
             honest_folds=[(plan.train, plan.test)], random_folds=[(shuffled.train, shuffled.test)],
             field=examined.target.field, honest_units=plan.units, positive=examined.positive, weights=examined.weights,
+            missing=examined.missing,
         )  # fmt: skip
 
     def _diagnostics(self) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class LoopSettings:
     places: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     slices: tuple[str, ...] = ()
     costs: Mapping[str, float] | None = None
+    missing: tuple[tuple[str, tuple[str | int | float, ...]], ...] = ()
 
     @classmethod
     def from_config(
@@ -59,6 +60,7 @@ class LoopSettings:
             personal=tuple(name for name in data.personal if name not in data.drop),
             public=tuple(name for name in data.public if name not in data.drop), places=places or {},
             slices=model.slices, costs=None if model.costs is None else model.costs.model_dump(),
+            missing=tuple((name, values) for name, values in data.missing.items() if name not in data.drop),
         )  # fmt: skip
 
     def with_budget(self, seconds: float | None) -> LoopSettings:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.config import parse_duration
-from flyball.data import Table, Target
+from flyball.data import Table, Target, row_families
 from flyball.evaluation import SplitImpossible, SplitKind, SplitPlan, Task, label_codes, plan_split
 from flyball.pipeline.held_out import TestFileUnfit, copies_of_training
 from flyball.pipeline.settings import LoopSettings
@@ -94,7 +94,8 @@ def divide(
     judged: NDArray[np.bool_],
     repeats: bool,
 ) -> Division:
-    """The plan for these rows. `judged`: (rows,) those of a test file; `repeats`: rows stand in the table more than once.
+    """The plan for these rows. `judged`: (rows,) those of a test file; `repeats`: rows stand in the table more than once,
+    or nearly so.
 
     Where rows repeat, copies stay on one side of a random split too. Raises SplitImpossible, EmbargoUnfit,
     PurgeUnfit or TestFileUnfit.
@@ -106,7 +107,8 @@ def divide(
     groups = table[chosen.group] if chosen.group is not None and (chosen.kind != "random" or settings.purge) else None
     why, columns = chosen.why, [*(table[name] for name in used), target.values]
     if chosen.kind == "random" and groups is None and repeats:
-        groups = _row_codes(columns)
+        codes = target.values if target.field.kind == "number" else label_codes(target.values)
+        groups = row_families(table, used, codes.astype(np.float64), settings.seed)
         why += "; rows stand in the table more than once, and copies are kept on one side"
     sides, copies = None, np.empty(0, dtype=np.intp)
     if judged.any():
@@ -183,15 +185,6 @@ def _sides(
             fix="give rows that the model has not seen, or leave test out: a split is made then",
         )
     return (train, left), copies
-
-
-def _row_codes(columns: list[NDArray[Any]]) -> NDArray[np.int64]:
-    """A code for each row, (rows,): rows that agree in every column share one."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
-    for values in columns:
-        levels = label_codes(np.asarray(values))
-        codes = label_codes(codes * (int(levels.max()) + 1) + levels)
-    return codes
 
 
 def _facts(

@@ -112,6 +112,7 @@ def _learn(
         folds=[(place[fit], place[validate]) for fit, validate in examined.plan.folds],
         budget_seconds=settings.budget_seconds,
         seed=settings.seed,
+        missing=examined.missing,
         sample_weight=None if examined.weights is None else examined.weights[train_rows],
         units=examined.plan.units_of(train_rows),
         executor=executor,
@@ -128,6 +129,7 @@ def _depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSetti
         "used": list(examined.used),
         "task": examined.task,
         "metric": examined.metric,
+        "missing": {name: list(values) for name, values in examined.missing.items()},
         "split": {"kind": plan.kind, "by": plan.by, "rows": _plan_digest(plan)},
         **settings.key("target", "seed", "weight", "positive", "budget_seconds", "costs"),
     }

@@ -182,9 +182,11 @@ def _look(
         "leaks": [dict(leak) for leak in examined.leaks],
         "left_out": [dict(item) for item in examined.left_out],
         "personal": list(examined.personal),
-        "notes": [*examined.notes, *_marked(examined.findings)],
+        "findings": [dict(finding) for finding in examined.findings],
+        "notes": [*examined.notes, *_marked(examined.leaks), *_marked(examined.findings)],
     }
     findings = [f"{item['column']} is left out: {item['why']}" for item in facts["left_out"]]
+    findings += [*_marked(examined.leaks), *_marked(examined.findings)]
     text = write_project(
         name=settings.name,
         source=_seen_from(folder, source),
@@ -212,7 +214,7 @@ def _marked(findings: Iterable[Mapping[str, Any]]) -> list[str]:
     return [
         f"{item['column'] + ': ' if item['column'] else ''}{item['what']} ({item['why']})"
         for item in findings
-        if item["action"] == "mark"
+        if item["action"] in ("mark", "as missing")
     ]
 
 

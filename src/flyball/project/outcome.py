@@ -31,7 +31,7 @@ class Outcome:
     def to_dict(self) -> dict[str, Any]:
         """What `flyball run --json` prints."""
         evidence, version = self.learned.evidence, self.registration.version
-        same = ("model", "task", "target", "metric", "split", "metrics", "random_gap", "leaks", "overrules", "parity",
+        same = ("model", "task", "target", "metric", "split", "metrics", "random_gap", "leaks", "findings", "overrules", "parity",
                 "size_bytes", "slices", "decision", "comparisons")  # fmt: skip
         return {
             **{name: evidence[name] for name in same},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -139,13 +139,15 @@ class Project:
         protected: Collection[str] = (),
         drop: Collection[str] = (),
         keep: Collection[str] = (),
+        missing: Mapping[str, Sequence[str | int | float]] | None = None,
     ) -> Dataset:
         """A table to learn from: a path, or a pandas, Polars or Arrow table. Nothing is read yet.
 
         `test`: rows of their own to test on. `embargo`: what lies between learning and judging, "7d" or a number of
         rows; `purge`: learn from no group that is tested. `protected` columns (sex, race, …) are kept out of what is
-        learned from, and `personal` ones out of reports and logs; `public` ones only seem personal. A relative path
-        starts from the project's folder. Raises ConfigInvalid for settings that exclude one another.
+        learned from, and `personal` ones out of reports and logs; `public` ones only seem personal. `missing` lists
+        values that mean missing, by column; the other columns are searched for such values. A relative path starts
+        from the project's folder. Raises ConfigInvalid for settings that exclude one another.
         """
         given = name or (Path(source).stem if isinstance(source, str | Path) else self.name)
         called = Path(test).name if isinstance(test, str | Path) else "the test table"
@@ -157,6 +159,7 @@ class Project:
             name=self.name, dataset=given, target=target, time=time, group=group, weight=weight, positive=positive,
             split=split, test=None if test is None else called, embargo=embargo, purge=purge, personal=tuple(personal),
             public=tuple(public), drop=(*drop, *protected), keep=tuple(keep),
+            missing=tuple((name, tuple(values)) for name, values in (missing or {}).items()),
         )  # fmt: skip
         return Dataset(self._located(source), settings, self._located(test))
 

@@ -117,7 +117,10 @@ def _left_out(evidence: Evidence) -> str:
 
 
 def _action(action: object) -> str:
-    kind = {"leave out": "warn", "mark": "plain", "keep": "plain"}.get(str(action), "plain")
+    kind = {"leave out": "warn"}.get(str(action), "plain")
     return tag(
-        kind, {"leave out": "left out", "keep": "kept", "mark": "marked"}.get(str(action), str(action or "noted"))
+        kind,
+        {"leave out": "left out", "keep": "kept", "mark": "marked", "as missing": "taken as missing"}.get(
+            str(action), str(action or "noted")
+        ),
     )

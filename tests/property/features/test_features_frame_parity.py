@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from flyball.data import Table
 from flyball.features import Frame, fit_frame
+from flyball.features.absent import blanked
 from flyball.features.dates import PARTS, calendar_parts
 from flyball.graph import GraphBuilder
 from flyball_runtime.schema import MISSING_TIME, Field, Schema
@@ -80,6 +81,26 @@ def tables(draw: st.DrawFn) -> tuple[Table, Table]:
 def test_numpy_and_the_graph_agree_bit_for_bit_on_seen_and_unseen_rows(pair: tuple[Table, Table]) -> None:
     fitted, other = pair
     frame = fit_frame(fitted)
+    for table in (fitted, other):
+        assert_same_bits(frame.apply(table.columns), run_graph(frame, table))
+
+
+@settings(max_examples=40, deadline=None)
+@given(tables(), st.data())
+def test_values_that_mean_missing_are_missing_in_numpy_and_in_the_graph(
+    pair: tuple[Table, Table], data: st.DataObject
+) -> None:
+    fitted, other = pair
+    known = {name: [value for value in fitted[name].tolist() if value is not None] for name in ("n", "t", "s")}
+    known["n"] = [value for value in known["n"] if np.isfinite(value)]
+    absent = {
+        name: tuple(data.draw(st.lists(st.sampled_from(values), max_size=3)))
+        for name, values in known.items()
+        if values
+    }
+    frame = Frame.from_dict(fit_frame(fitted, absent).to_dict())
+    blank = {name: blanked(other[name], other.schema[name].kind, absent.get(name, ())) for name in other.names}
+    assert_same_bits(frame.apply(other.columns), frame.apply(blank))
     for table in (fitted, other):
         assert_same_bits(frame.apply(table.columns), run_graph(frame, table))
 

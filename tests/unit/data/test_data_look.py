@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flyball.data import look, read_source
+from flyball.data import look, read_source, row_families
 from flyball.data.look.arithmetic import exact_combination
 from flyball.data.look.looking import ColumnUnknown
 from flyball.data.look.quick import area_under_curve
@@ -248,13 +248,55 @@ def test_useless_columns_are_left_out():
     assert set(found.left_out) == {"empty", "same", "twin", "row", "order_id", "code", "remark"}
 
 
-def test_disguised_missing_values_are_marked():
+def test_values_that_stand_for_missing_ones_are_named_and_taken_so():
     columns, _ = clean(11)
-    gone = np.random.default_rng(11).random(ROWS) < 0.05
-    columns["kind"] = np.where(gone, "unknown", columns["kind"])
+    rng = np.random.default_rng(11)
+    gone = rng.random(ROWS) < 0.05
+    columns["kind"] = np.where(gone, "Unknown", columns["kind"])
     columns["b"] = np.where(gone, -200.0, columns["b"])
-    columns["kelvin"] = np.where(gone, 0.0, 280 + 5 * np.random.default_rng(1).normal(size=ROWS))
-    assert kinds(columns) == dict.fromkeys(["kind", "b", "kelvin"], "disguised missing")
+    columns["kelvin"] = np.where(gone, 0.0, 280 + 5 * rng.normal(size=ROWS))
+    columns["reading"] = np.where(gone, -999, np.where(rng.random(ROWS) < 0.1, 9999, rng.integers(-40, 300, ROWS)))
+    columns["visited"] = np.where(gone, np.datetime64("1900-01-01"), columns["visited"])
+    found = seen(columns)
+    assert {item.column: item.kind for item in found.columns} == dict.fromkeys(
+        ["kind", "b", "visited", "kelvin", "reading"], "disguised missing"
+    )
+    assert found.missing["kind"] == ("Unknown",)
+    assert found.missing["b"] == (-200.0,)
+    assert set(found.missing["reading"]) == {-999.0, 9999.0}
+    assert "1900-01-01" in next(item.what for item in found.columns if item.column == "visited")
+    assert seen(columns, literal=["b", "kind"]).missing.keys() == {"kelvin", "reading", "visited"}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_zeros_ones_and_nones_that_mean_what_they_say_are_left_alone(seed):
+    columns, _ = clean(seed)
+    rng = np.random.default_rng(seed)
+    columns["rain"] = np.where(rng.random(ROWS) < 0.8, 0, rng.gamma(1, 4, ROWS))
+    columns["net"] = rng.poisson(3, ROWS) - 1
+    columns["vote"] = rng.integers(-1, 2, ROWS)
+    columns["cover"] = rng.choice(["none", "part", "full"], ROWS)
+    columns["percent"] = rng.integers(0, 101, ROWS)
+    assert kinds(columns) == {}
+
+
+def test_a_target_in_which_a_value_means_missing_loses_those_rows():
+    columns, _ = clean(15, number_target=True)
+    columns["y"] = np.where(np.random.default_rng(1).random(ROWS) < 0.1, -200.0, columns["y"] + 30)
+    found = seen(columns)
+    assert found.missing == {"y": (-200.0,)}
+    assert found.structure.kind == "random"
+    words, _ = clean(15)
+    words["y"] = np.where(np.random.default_rng(1).random(ROWS) < 0.1, "?", words["y"])
+    assert seen(words).missing == {"y": ("?",)}
+    words["y"] = np.where(words["y"] == "?", "unknown", words["y"])
+    assert seen(words).missing == {}  # of a target that may be a class
+
+
+def test_a_column_that_differs_in_one_row_is_as_good_as_constant():
+    columns, _ = clean(16)
+    columns["odd"] = np.where(np.arange(ROWS) == 7, "b", "a")
+    assert kinds(columns) == {"odd": "nearly constant"}
 
 
 def test_personal_data_is_known_by_name_and_by_value():
@@ -266,6 +308,23 @@ def test_personal_data_is_known_by_name_and_by_value():
     assert seen(columns).personal == ["contact", "HomePhone"]
 
 
+def test_names_addresses_and_numbers_of_persons_are_known_by_their_form():
+    columns, _ = clean(17)
+    rng = np.random.default_rng(17)
+    number = rng.integers(0, 200, ROWS)
+    columns |= {
+        "entry": [
+            f"{rng.choice(['Anna', 'Ivan', 'Mei', 'Zlatko'])} {rng.choice(['Meyer', 'Kim', 'Silva'])}" for _ in number
+        ],
+        "place": [f"{1 + n} Mill Road" for n in number],
+        "reach": [f"+49 30 {100000 + n}" for n in number],
+        "code": [f"{100 + n}-12-{1000 + n}" for n in number],
+        "day": [f"{1 + n % 28:02}-12-{2000 + n % 20}" for n in number],
+        "part": [f"Valve {rng.choice(['Left', 'Right', 'Upper'])} {n % 7}" for n in number],
+    }
+    assert set(seen(columns).personal) == {"entry", "place", "reach", "code"}
+
+
 def test_repeated_rows_are_counted_but_coarse_tables_may_repeat():
     columns, _ = clean(13)
     doubled = {name: np.concatenate([values, np.asarray(values)[:60]]) for name, values in columns.items()}
@@ -273,6 +332,110 @@ def test_repeated_rows_are_counted_but_coarse_tables_may_repeat():
     assert [finding.evidence for finding in found] == [{"rows": 60.0}]
     coarse = {name: columns[name] for name in ("flag", "kind", "y")}
     assert kinds(coarse) == {}
+
+
+def copied(columns: dict[str, Any], rows: int, change: Any) -> dict[str, Any]:
+    """The table with its first rows once more, changed, and all rows shuffled."""
+    again = {name: np.asarray(values)[:rows].copy() for name, values in columns.items()}
+    change(again, np.random.default_rng(0))
+    return shuffled({name: np.concatenate([np.asarray(columns[name]), again[name]]) for name in columns})
+
+
+def jittered(again: dict[str, Any], rng: np.random.Generator) -> None:
+    for name in ("a", "b", "holes"):
+        again[name] = again[name] * (1 + 1e-3 * rng.normal(size=len(again[name])))
+
+
+def one_cell(again: dict[str, Any], rng: np.random.Generator) -> None:
+    for row in range(len(again["y"])):
+        again[str(rng.choice(["a", "b", "count"]))][row] += 5
+
+
+def respelled(again: dict[str, Any], rng: np.random.Generator) -> None:
+    again["kind"] = np.char.add(" ", np.char.upper(again["kind"]))
+
+
+@pytest.mark.parametrize("change", [jittered, one_cell, respelled])
+def test_rows_that_are_nearly_copies_are_found_and_share_a_family(change):
+    columns, _ = clean(18)
+    table = read_source(copied(columns, 60, change)).table
+    found = [item for item in look(table, "y").columns if item.kind == "near-duplicate rows"]
+    assert [abs(item.evidence["rows"] - 60) <= 8 for item in found] == [True]
+    names = [name for name in table.names if name != "y"]
+    target = np.unique(table["y"].astype(str), return_inverse=True)[1].astype(float)
+    families = row_families(table, names, target, 0)
+    assert abs(table.rows - len(np.unique(families)) - 60) <= 8
+    assert np.bincount(families).max() <= 3
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_rows_that_are_alike_by_nature_are_no_copies(seed):
+    rng = np.random.default_rng(seed)
+    rows = 2000
+    coarse = {f"grade {place}": rng.integers(0, 4, rows) for place in range(6)}
+    smooth = {f"sensor {place}": np.cumsum(rng.normal(size=rows)) for place in range(4)}
+    for columns in (coarse, smooth, coarse | smooth):
+        found = look(read_source({**columns, "y": rng.random(rows) < 0.4}).table, "y")
+        assert [item.kind for item in found.columns] == []
+
+
+def test_bands_and_averages_of_the_target_are_named():
+    columns, _ = clean(19, number_target=True)
+    y, rng = columns["y"], np.random.default_rng(19)
+    band = np.digitize(y, np.quantile(y, [0.2, 0.5, 0.9]))
+    assert leaked(columns | {"band": np.array(["low", "mid", "high", "top"])[band]}) == {"band"}
+    shop = rng.integers(0, 90, ROWS)
+    total, size = np.bincount(shop, y, 90), np.bincount(shop, minlength=90)
+    assert leaked(columns | {"level": (total / size)[shop]}) == {"level"}
+    names = {"shop": [f"s{number}" for number in shop]}
+    assert leaked(columns | names | {"level": ((total + 5 * y.mean()) / (size + 5))[shop]}) == {"level"}
+    assert leaked(columns | names | {"others": ((total[shop] - y) / np.maximum(size[shop] - 1, 1))}) == {"others"}
+    elsewhere = np.bincount(shop, rng.permutation(y), 90) / size
+    assert leaked(columns | names | {"level": elsewhere[shop]}) == set()
+
+
+def test_a_strong_measurement_is_no_leak_for_its_strength():
+    columns, _ = clean(20, rows=1500)
+    load = np.random.default_rng(20).normal(size=1500)
+    noise = np.random.default_rng(21).normal(size=1500)
+    assert leaked(columns | {"load": load, "y": 10 * load + 2.3 * noise}) == set()
+    assert leaked(columns | {"load": load, "y": np.where(10 * load + 2.3 * noise > 0, "yes", "no")}) == set()
+
+
+def test_what_a_column_known_afterwards_is_worth_is_said_with_and_without_it():
+    columns, _ = clean(6)
+    columns["callDuration"] = 1.7 * (columns["y"] == "yes") + np.random.default_rng(6).normal(size=ROWS)
+    leak = seen(columns).leaks[0]
+    assert (leak.column, leak.action) == ("callDuration", "mark")
+    assert leak.evidence["model_with"] > leak.evidence["model_without"] + 0.03
+
+
+def test_row_numbers_of_a_table_sorted_by_its_target_are_named_as_a_leak():
+    columns, _ = clean(21)
+    columns["number"] = np.empty(ROWS, dtype=int)
+    columns["number"][np.argsort(columns["y"], kind="stable")] = np.arange(ROWS)
+    assert leaked(columns) == {"number"}
+
+
+@pytest.mark.parametrize("written", ["20240309", "seconds", "milliseconds"])
+def test_moments_written_as_whole_numbers_are_a_time(written):
+    columns, place = drifting(6)
+    hours = np.datetime64("2021-01-01T00") + np.arange(len(place)).astype("timedelta64[h]") * 7
+    if written == "20240309":
+        columns["d"] = [int(str(day).replace("-", "")) for day in hours.astype("datetime64[D]")]
+    else:
+        columns["d"] = hours.astype(f"datetime64[{'s' if written == 'seconds' else 'ms'}]").astype(np.int64)
+    for rows in (columns, shuffled(columns)):
+        assert (seen(rows).structure.kind, seen(rows).structure.by) == ("time", "d")
+
+
+def test_a_table_arranged_by_a_place_is_not_in_time_order():
+    rng = np.random.default_rng(22)
+    columns, signal = clean(22, rows=2400)
+    city = np.sort(rng.integers(0, 12, 2400))
+    columns["city"] = rng.permutation([f"city {number}" for number in range(12)])[city]
+    columns["y"] = np.where(signal + 2 * rng.normal(size=12)[city] + rng.logistic(size=2400) > 0, "yes", "no")
+    assert seen(columns).structure.kind != "time"
 
 
 def test_trouble_in_the_target_is_said():

@@ -27,7 +27,7 @@ OWNERS = {
     "pytest": ("flyball/testing",),
     "rfc8785": ("flyball/core",),
     "rich": ("flyball/cli",),
-    "scipy": ("flyball/automl", "flyball/evaluation"),
+    "scipy": ("flyball/automl", "flyball/data", "flyball/evaluation"),
     "sklearn": ("flyball/automl",),
     "sqlalchemy": (
         "flyball/store",

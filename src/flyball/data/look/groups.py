@@ -24,6 +24,9 @@ _CALENDAR = re.compile(
     re.IGNORECASE,
 )
 _FEWEST_GROUPS = 8
+_MOST_LOOKED_AT = (
+    100  # columns, those called an entity first: what is asked of pairs of columns stays quick on wide tables
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,9 @@ class GroupGap:
     share: float
     z: float
     groups: int
+
+    def beyond(self, share: float, z: float) -> bool:
+        return self.share >= share and self.z >= z
 
 
 def panel_of(view: View) -> tuple[str, str] | None:
@@ -44,8 +50,8 @@ def panel_of(view: View) -> tuple[str, str] | None:
         field.name
         for field in view.fields
         if field.logical == "integer" and view.levels[field.name] >= 5 and not np.isnan(view.columns[field.name]).any()
-    ]
-    for entity in _entity_like(view):
+    ][:_MOST_LOOKED_AT]
+    for entity in _entity_like(view)[:_MOST_LOOKED_AT]:
         groups = _codes(view.columns[entity])
         sizes = np.bincount(groups)
         if sizes.min() < 1 or np.median(sizes) < 5:
@@ -57,16 +63,18 @@ def panel_of(view: View) -> tuple[str, str] | None:
 
 
 def _entity_like(view: View) -> list[str]:
-    """Columns whose levels each stand in several rows, and that are neither measurements nor calendar parts."""
-    return [
+    """Columns whose levels each stand in several rows, and that are neither measurements nor calendar parts; those
+    that are called an entity come first."""
+    found = [
         field.name
         for field in view.fields
         if field.kind != "time"
         and field.logical != "float"
-        and _FEWEST_GROUPS <= view.levels[field.name] <= len(view) / 3
+        and _FEWEST_GROUPS <= view.levels[field.name] <= len(view) / 1.9
         and not np.isnan(view.columns[field.name]).any()
         and not _CALENDAR.search(field.name)
     ]
+    return sorted(found, key=lambda name: _ENTITY.search(name) is None)
 
 
 def _counts_within(counter: Floats, groups: NDArray[np.intp], sizes: NDArray[np.intp]) -> bool:
@@ -90,7 +98,7 @@ def group_candidates(view: View, most: int = 3) -> list[tuple[str, bool]]:
     named = [name for name in _entity_like(view) if _ENTITY.search(name)]
     nameless = [
         (explained, name)
-        for name in _entity_like(view)
+        for name in _entity_like(view)[:_MOST_LOOKED_AT]
         if name not in named and view.levels[name] >= 15
         for explained in [_explained(view, name)]
         if explained >= 0.2
@@ -103,12 +111,17 @@ def _explained(view: View, entity: str) -> float:
     """Median share of the other number columns' variance that lies between the levels (epsilon squared)."""
     groups = _codes(view.columns[entity])
     sizes = np.bincount(groups)
+    measured = [
+        field.name
+        for field in view.fields
+        if field.name != entity and field.logical in {"float", "integer"} and view.levels[field.name] >= 10
+    ]
     shares = []
-    for field in view.fields:
-        values = view.columns[field.name]
-        if field.name == entity or field.logical not in {"float", "integer"} or view.levels[field.name] < 10:
-            continue
-        values = np.where(np.isfinite(values), values, np.nanmedian(values[np.isfinite(values)]))
+    for name in measured[:_MOST_LOOKED_AT]:
+        values = view.columns[name]
+        finite = np.isfinite(values)
+        if not finite.all():
+            values = np.where(finite, values, np.median(values[finite]))
         total = float(((values - values.mean()) ** 2).sum())
         means = np.bincount(groups, weights=values) / sizes
         within = float(((values - means[groups]) ** 2).sum())

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.data.look.arithmetic import exact_combination
+from flyball.data.look.derived import averages_of_target, bands_of_target
 from flyball.data.look.quick import cross_fitted, fold_of_rows, score
 from flyball.data.look.report import Finding
 from flyball.data.look.strength import MEASURES, Strength, strengths, weakest
@@ -20,13 +21,16 @@ __all__ = ["find_leaks"]
 
 _SAMPLE = 20_000
 _STRONG = {"binary": 0.96, "multiclass": 0.97, "regression": 0.98}
+_MEASURED = 0.99  # ROC AUC that a measurement has to reach: one of 0.985 explains 95 % of what the class is cut from
 _CERTAIN = 0.995
 _TELLING = 0.9  # a column that alone tells this much would win any comparison
 _LEVELS = 20
 _CHANCE = 1e-6
 _AFTERWARDS = re.compile(
     r"(^|_|\b)(duration|elapsed|outcome|result|resol(ution|ved)|closed?|closing|end(ed)?|final|paid|payout|returned|"
-    r"delivered|shipped|cancel(l?ed)?|refund(ed)?|settle(d|ment)|discharged?|actual|recover(y|ed)|after|post)($|_|\b)",
+    r"delivered|shipped|cancel(l?ed)?|refund(ed)?|settle(d|ment)|discharged?|actual|recover(y|ed)|after|post|"
+    r"(time|days|hours|minutes)_(to|until)|completed?|completion|approved|rejected|churn(ed)?|terminat(ed|ion)|reply|response)"
+    r"($|_|\b)",
     re.IGNORECASE,
 )
 
@@ -44,13 +48,15 @@ def find_leaks(view: View, gone: set[str], seed: int) -> list[Finding]:
     sample = usable.sample(_SAMPLE, rng)
     alone = strengths(sample, rng)
     weak = usable.without({item.column for item in alone if item.value >= _TELLING})
-    for finding in [*_arithmetic(usable, rng), *_comparisons(weak, rng), *_implications(usable)]:
+    derived = [*bands_of_target(sample), *averages_of_target(usable)]
+    for finding in [*_arithmetic(usable, rng), *derived, *_comparisons(weak, rng), *_implications(usable)]:
         found.setdefault(str(finding.column), finding)
     sure = {name for name, finding in found.items() if finding.action == "leave out"}
     for finding in _too_strong(sample, alone, sure, rng, seed):
         if finding.action == "leave out" or str(finding.column) not in found:
             found[str(finding.column)] = finding
-    for finding in _afterwards(sample, [strength for strength in alone if strength.column not in found]):
+    rest = sample.without({name for name, finding in found.items() if finding.action == "leave out"})
+    for finding in _afterwards(rest, [it for it in alone if it.column not in found], rng, seed):
         found.setdefault(str(finding.column), finding)
     order = {field.name: place for place, field in enumerate(view.fields)}
     return sorted(found.values(), key=lambda finding: order[str(finding.column)])
@@ -117,32 +123,43 @@ def _comparisons(view: View, rng: np.random.Generator) -> list[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _Level:
-    """One level of a column (or its being missing), and how purely it goes with one class."""
+    """One level of a column (or its being missing, or zero), and how purely it goes with one class."""
 
     name: str
     rows: int
     pure: int
+    of_a_hole: bool
 
 
 def _implications(view: View) -> list[Finding]:
-    """Levels that (nearly) always come with the rarer class: flags set by the very event that is to be predicted."""
-    if view.task != "binary":
+    """Levels that (nearly) always come with one class: flags set by the very event that is to be predicted.
+
+    Of two classes the rarer one counts. Of several, only a column that is empty, or filled in, with one class alone:
+    levels that go with one class are what many-class problems are made of.
+    """
+    if view.task == "regression":
         return []
-    rare = 1.0 if view.target.mean() <= 0.5 else 0.0
-    event = view.target == rare
-    base = float(event.mean())
-    candidates = [(field.name, level) for field in view.fields for level in _levels(view, field.name, event)]
+    shares = np.bincount(view.target.astype(np.intp), minlength=2) / len(view)
+    classes = [int(shares.argmin())] if view.task == "binary" else np.flatnonzero(shares < 0.5).tolist()
+    events = {number: view.target == number for number in classes[:_LEVELS]}
+    candidates = [
+        (field.name, level, number)
+        for field in view.fields
+        for number, event in events.items()
+        for level in _levels(view, field.name, event, holes_only=view.task == "multiclass")
+    ]
     tests = max(len(candidates), 1)
     findings: dict[str, Finding] = {}
-    for name, level in candidates:
-        purity = level.pure / level.rows
+    for name, level, number in candidates:
+        purity, base = level.pure / level.rows, float(shares[number])
         enough = level.rows >= (8 if purity == 1 else 30)
         if purity < 0.98 or not enough or _tail(level.rows, level.pure, base) * tests > _CHANCE:
             continue
-        flag = view.levels[name] <= 2
-        share = level.pure / max(int(event.sum()), 1)
+        flag = view.levels[name] <= 2 or level.of_a_hole
+        share = level.pure / max(int(events[number].sum()), 1)
+        which = "the rarer class" if view.task == "binary" else "one class"
         why = (
-            f"{level.name}: {level.pure:,} of {level.rows:,} rows are of the rarer class, against {base:.1%} overall;"
+            f"{level.name}: {level.pure:,} of {level.rows:,} rows are of {which}, against {base:.1%} overall;"
             f" they are {share:.0%} of that class"
         )
         evidence: dict[str, float | str] = {"rows": float(level.rows), "purity": purity, "base": base, "share": share}
@@ -151,18 +168,23 @@ def _implications(view: View) -> list[Finding]:
     return list(findings.values())
 
 
-def _levels(view: View, name: str, event: NDArray[np.bool_]) -> list[_Level]:
+def _levels(view: View, name: str, event: NDArray[np.bool_], *, holes_only: bool) -> list[_Level]:
     values = view.columns[name]
     missing = np.isnan(values)
     found = []
     if 0 < missing.sum() < len(values):
-        found.append(_Level("missing", int(missing.sum()), int(event[missing].sum())))
-        if view.levels[name] > _LEVELS:
-            found.append(_Level("present", int((~missing).sum()), int(event[~missing].sum())))
-    if view.levels[name] <= _LEVELS:
+        found.append(_Level("missing", int(missing.sum()), int(event[missing].sum()), True))
+        if view.levels[name] > _LEVELS or holes_only:
+            found.append(_Level("present", int((~missing).sum()), int(event[~missing].sum()), True))
+    if view.levels[name] <= _LEVELS and not holes_only:
         for level in np.unique(values[~missing]):
             rows = values == level
-            found.append(_Level(_spoken(view, name, rows), int(rows.sum()), int(event[rows].sum())))
+            found.append(_Level(_spoken(view, name, rows), int(rows.sum()), int(event[rows].sum()), False))
+    elif not holes_only and view.table.schema[name].kind == "number":
+        zero = values == 0
+        if 0.05 * len(values) <= zero.sum() and not missing.any():
+            found.append(_Level("zero", int(zero.sum()), int(event[zero].sum()), True))
+            found.append(_Level("other than zero", int((~zero).sum()), int(event[~zero].sum()), True))
     return found
 
 
@@ -186,12 +208,14 @@ def _too_strong(
     view: View, alone: list[Strength], known: set[str], rng: np.random.Generator, seed: int
 ) -> list[Finding]:
     """Columns that alone predict almost perfectly what all others together do not."""
-    threshold = _STRONG[view.task]
     moments = {field.name for field in view.fields if field.kind == "time"}
+    thresholds = {field.name: _threshold(view, field.name) for field in view.fields}
     strong = [
         item
         for item in alone
-        if item.column not in known | moments and item.value >= threshold and item.low >= threshold - 0.06
+        if item.column not in known | moments
+        and item.value >= thresholds[item.column]
+        and item.low >= thresholds[item.column] - 0.06
     ]
     rest = view.without(known | {item.column for item in strong} | weakest(alone))
     if not strong or not rest.fields:
@@ -210,19 +234,43 @@ def _too_strong(
             {"alone": item.value, "rest": together},
         )
         for item in strong
-        if together < item.value - 0.4 * (1 - threshold)
+        if together < item.value - 0.4 * (1 - thresholds[item.column])
     ]
 
 
-def _afterwards(view: View, alone: list[Strength]) -> list[Finding]:
-    """The strongest column by far, when its name tells of something known only afterwards."""
-    if len(alone) < 2 or not _AFTERWARDS.search(alone[0].column):
+def _threshold(view: View, column: str) -> float:
+    """How strong a column must be to be suspect: a measurement of a class more than a code, which may be a copy."""
+    return _MEASURED if view.task == "binary" and view.levels[column] > _LEVELS else _STRONG[view.task]
+
+
+def _afterwards(view: View, alone: list[Strength], rng: np.random.Generator, seed: int) -> list[Finding]:
+    """The strongest column by far, when its name tells of something known only afterwards.
+
+    A name is no proof, so the column is marked, not left out; what a quick model is worth with and without it is said,
+    for people to judge by.
+    """
+    if len(alone) < 2 or not _AFTERWARDS.search(re.sub(r"(?<=[a-z])(?=[A-Z])", "_", alone[0].column)):
         return []
     first, second = alone[:2]
     floor, margin = {"binary": (0.7, 0.05), "multiclass": (0.5, 0.15), "regression": (0.4, 0.15)}[view.task]
     if first.low < floor or first.low - second.value < margin:
         return []
-    measure = MEASURES[view.task]
-    why = f'{measure} {first.value:.3f} alone on held-out rows; the next column, "{second.column}", {second.value:.3f}'
+    kept = view.without(weakest(alone))
+    fold = fold_of_rows(len(kept), 2, rng)
+    with_it, without_it = (
+        score(
+            cross_fitted(part.matrix(), part.target, task=part.task, classes=part.classes, fold=fold, seed=seed),
+            part.target,
+            part.task,
+        )
+        for part in (kept, kept.without({first.column}))
+    )
+    why = (
+        f'{MEASURES[view.task]} {first.value:.3f} alone on held-out rows; the next column, "{second.column}", '
+        f"{second.value:.3f}; a quick model has {with_it:.3f} with it and {without_it:.3f} without it"
+    )
     what = "may be known only after the fact: its name says so, and it is the strongest column by far"
-    return [Finding("leak", first.column, what, why, "mark", {"alone": first.value, "next": second.value})]
+    evidence: dict[str, float | str] = {
+        "alone": first.value, "next": second.value, "model_with": with_it, "model_without": without_it,
+    }  # fmt: skip
+    return [Finding("leak", first.column, what, why, "mark", evidence)]

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from flyball.data.look.columns import column_findings, duplicate_rows, target_findings
+from collections.abc import Collection
+
+import numpy as np
+
+from flyball.data.look.columns import column_findings, target_findings
 from flyball.data.look.leaks import find_leaks
+from flyball.data.look.missing import disguised_target
 from flyball.data.look.personal import personal_columns
+from flyball.data.look.repeats import repeated_rows
 from flyball.data.look.report import Finding, Look, Structure
 from flyball.data.look.structure import declared_structure, find_structure
 from flyball.data.look.view import View, make_view
 from flyball.data.table import Table
 from flyball_runtime.errors import BadInput, near_miss
+from flyball_runtime.schema import missing_mask
 
 __all__ = ["ColumnUnknown", "look"]
 
@@ -27,13 +34,14 @@ def look(
     task: str | None = None,
     time: str | None = None,
     group: str | None = None,
+    literal: Collection[str] = (),
     seed: int = 0,
 ) -> Look:
     """Look at a table before training: leaks, how rows hang together, and what single columns are.
 
     `task` is binary, multiclass, regression, or None to infer it; `time` and `group` are what the user declared and
-    then decide the structure. Deterministic for a given seed. Rows without a target are not looked at. Raises
-    ColumnUnknown.
+    then decide the structure; in `literal` columns no value is suspected to mean missing. Deterministic for a given
+    seed. Rows without a target are not looked at. Raises ColumnUnknown.
     """
     for role, name in (("target", target_name), ("time", time), ("group", group)):
         if name is not None and name not in table:
@@ -41,19 +49,30 @@ def look(
                 f'there is no column "{name}" ({role})',
                 fix=near_miss(name, table.names) or "give a column's name as it stands in the header",
             )
-    view = make_view(table, target_name, task)
+    hidden = [] if target_name in literal else _hidden_in_target(table, target_name)
+    view = make_view(table, target_name, task, missing=[value for item in hidden for value in item.values])
     personal = personal_columns(table, target_name)
     if len(view) == 0:
         structure = declared_structure(view, time, group) or Structure("random", None, 0.0, "no row has a target")
         return Look(structure, [], personal, [f'no row has a value of "{target_name}"'])
-    columns = [*column_findings(view), *duplicate_rows(view), *target_findings(table, target_name, view)]
+    columns = column_findings(view, literal)
+    nameless = {item.column for item in columns if item.action == "leave out" and item.column}
+    columns += repeated_rows(view, nameless, np.random.default_rng([seed, 4]))
+    columns += [*hidden, *target_findings(table, target_name, view)]
     declared = {name for name in (time, group) if name}
     gone = {item.column for item in columns if item.action == "leave out" and item.column} - declared
-    leaks = find_leaks(view, gone, seed)
-    unusable = gone | {str(leak.column) for leak in leaks if leak.action == "leave out"}
-    structure = declared_structure(view, time, group) or find_structure(view, unusable, seed)
+    numbering = {item.column for item in columns if item.kind == "identifier" and item.column}
+    numbering = {name for name in numbering if table.schema[name].kind == "number"}
+    leaks = find_leaks(view, gone - numbering, seed)  # a row number may know the target: of a table sorted by it
+    leaking = {str(leak.column) for leak in leaks if leak.action == "leave out"}
+    structure = declared_structure(view, time, group) or find_structure(view, gone, leaking, seed)
     columns += _group_identifier(view, structure)
     return Look(structure, leaks, [*columns, *personal], _notes(view, structure))
+
+
+def _hidden_in_target(table: Table, name: str) -> list[Finding]:
+    field, values = table.schema[name], table[name]
+    return disguised_target(field, values[~missing_mask(values, field.kind)])
 
 
 def _group_identifier(view: View, structure: Structure) -> list[Finding]:

@@ -48,26 +48,57 @@ class OrderGain:
         return self.share >= 0.04 and self.z >= 6
 
     @property
+    def wide(self) -> bool:
+        """A gap between later and random rows that matters and is beyond chance."""
+        return self.share >= 0.05 and self.z >= 4.5
+
+    @property
     def overwhelming(self) -> bool:
         """So strong that it needs no clock beside it."""
         return self.share >= 0.15 and self.z >= 10
 
 
 def order_gain(view: View, place: Floats, rng: np.random.Generator, seed: int) -> OrderGain:
-    """Compare a model of the columns with one that also sees `place` (rows,), both out of fold on random rows."""
-    matrix = view.matrix()
+    """Compare two models, both out of fold on random rows: one that sees each row's `place` (rows,) beside the columns,
+    and one that sees it shuffled. The shuffled place keeps all else equal, the number of columns above all.
+
+    Where rows are arranged by a column (all rows of one city, then all of the next), both see that arrangement too, so
+    that a sort key never passes for time.
+    """
+    matrix = np.column_stack([view.matrix(), *_arrangements(view)])
     fold = fold_of_rows(len(view), 2, rng)
     losses = [
         row_losses(
-            cross_fitted(given, view.target, task=view.task, classes=view.classes, fold=fold, seed=seed),
+            cross_fitted(
+                np.column_stack([matrix, given]),
+                view.target,
+                task=view.task,
+                classes=view.classes,
+                fold=fold,
+                seed=seed,
+            ),
             view.target,
             view.task,
         )
-        for given in (matrix, np.column_stack([matrix, place]))
+        for given in (rng.permutation(place), place)
     ]
     saved = losses[0] - losses[1]
     spread = float(saved.std()) / np.sqrt(len(saved))
     return OrderGain(float(saved.mean() / max(losses[0].mean(), 1e-12)), float(saved.mean() / max(spread, 1e-12)))
+
+
+def _arrangements(view: View) -> list[Floats]:
+    """For each column whose equal values stand together in the rows: when each value first appears, (rows,)."""
+    found = []
+    for field in view.fields:
+        values = view.columns[field.name]
+        if field.kind == "time" or field.logical == "float" or not 2 < view.levels[field.name] <= len(view) / 3:
+            continue
+        runs = 1 + int(np.count_nonzero(np.diff(values)))
+        if runs <= 1.2 * view.levels[field.name] + 2:
+            first, inverse = np.unique(values, return_index=True, return_inverse=True)[1:]
+            found.append(first[inverse].astype(np.float64))
+    return found
 
 
 def time_gap(view: View, moments: Floats, rng: np.random.Generator, seed: int) -> OrderGain:
@@ -151,25 +182,38 @@ def _runs_like_a_clock(values: Floats) -> bool:
 def time_columns(view: View) -> list[tuple[str, NDArray[np.int64]]]:
     """Columns that may tell when a row was observed, as (rows,) integers, most telling first.
 
-    Dates and times that vary, and whole numbers called a date or time that are seconds or milliseconds since 1970.
+    Dates and times that vary, and whole numbers that are seconds or milliseconds since 1970, or dates like 20240309.
+    A date that is missing in every tenth row tells of an event, not of the observation.
     """
     found: list[tuple[int, str, NDArray[Any]]] = []
     for field in view.fields:
         many = view.levels[field.name] >= max(10, min(30, len(view) // 20))
-        if not many or _ATTRIBUTE_NAME.search(field.name):
+        values = view.columns[field.name]
+        known = np.isfinite(values)
+        if not many or _ATTRIBUTE_NAME.search(field.name) or known.mean() < 0.9:
             continue
         if field.kind == "time":
             found.append((view.levels[field.name], field.name, view.table[field.name][view.rows]))
-        elif field.logical == "integer" and _EPOCH_NAME.search(field.name):
-            values = view.columns[field.name]
-            present = values[~np.isnan(values)]
-            seconds = len(present) and present.min() >= 1e8 and present.max() <= 4e9
-            millis = len(present) and present.min() >= 1e11 and present.max() <= 4e12
-            if seconds or millis:
-                moments = np.where(np.isnan(values), MISSING_TIME, values)
-                found.append((view.levels[field.name], field.name, moments.astype(np.int64)))
+        elif field.kind == "number" and _tells_moments(values[known], field.name):
+            moments = np.where(known, values, MISSING_TIME)
+            found.append((view.levels[field.name], field.name, moments.astype(np.int64)))
     found.sort(key=lambda item: -item[0])
     return [(name, moments) for _, name, moments in found]
+
+
+def _tells_moments(values: Floats, name: str) -> bool:
+    """Whether numbers are seconds, milli- or microseconds since 1970, or dates written as 20240309.
+
+    A column called a date or time may lie anywhere from 1973 on, any other from 2000 to 2036.
+    """
+    low, high = float(values.min()), float(values.max())
+    since, until = (1e8, 4e9) if _EPOCH_NAME.search(name) else (946_684_800.0, 2.1e9)
+    if any(low >= since * unit and high <= until * unit for unit in (1.0, 1e3, 1e6)):
+        return True
+    if low < 19_000_101 or high > 21_001_231 or bool((values % 1).any()):
+        return False
+    month, day = values // 100 % 100, values % 100
+    return bool(((month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)).mean() > 0.999)
 
 
 def is_ascending(moments: NDArray[np.int64]) -> bool:

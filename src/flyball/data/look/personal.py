@@ -28,13 +28,33 @@ _NAMES = {
 _BY_NAME = [(meaning, re.compile(rf"(.*_)?({pattern})", re.IGNORECASE)) for meaning, pattern in _NAMES.items()]
 _BY_VALUE = [
     ("e-mail addresses", re.compile(r"[^@\s]+@[^@\s]+\.[A-Za-z]{2,}")),
-    ("phone numbers", re.compile(r"(\+\d{1,3}[ -.]?)?(\(\d{1,5}\)|\d{2,5})[ .-]\d{2,5}([ .-]\d{2,5})+")),
+    ("phone numbers", re.compile(r"(\+\d{1,3}[ .-]?)?(\(\d{1,5}\)|\d{2,5})[ .-]\d{2,5}([ .-]\d{2,6})+|\+\d[\d ()./-]{6,17}\d")),
     ("network addresses", re.compile(r"(\d{1,3}\.){3}\d{1,3}")),
     ("bank account numbers", re.compile(r"[A-Z]{2}\d{2}([ ]?[A-Z0-9]{4}){3,7}([ ]?[A-Z0-9]{1,3})?")),
-    ("social security numbers", re.compile(r"\d{3}-\d{2}-\d{4}")),
-]
+    ("social security numbers", re.compile(r"\d{3}-\d{2}-\d{4}|[A-CEGHJ-PR-TW-Z]{2} ?(\d{2} ?){3}[A-D]")),
+    ("addresses", re.compile(
+        r"\d{1,5}[a-z]?,? [\w .'-]{2,40}\b(street|st|avenue|ave|road|rd|lane|ln|drive|dr|boulevard|blvd|court|ct|way|place|"
+        r"square|terrace)\.?(,.*)?|[\w .'-]{2,40}(stra(ss|ß)e|str\.|weg|platz|allee|gasse) ?\d{1,4} ?[a-z]?(,.*)?|"
+        r"\d{1,4},? (rue|avenue|boulevard|place|chemin) .{2,40}|(calle|via|avenida) .{2,40} \d{1,4}", re.IGNORECASE)),
+]  # fmt: skip
 _SAMPLE = 500
-_DATE_LIKE = re.compile(r"\d{1,4}[./-]\d{1,2}[./-]\d{1,4}")
+_DATE_LIKE = re.compile(r"\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})")
+_FULL_NAME = re.compile(r"[^\W\d_][\w'’.-]*,?( [^\W\d_][\w'’.-]*){1,3}")
+_TITLES = frozenset({"mr", "mrs", "ms", "dr", "prof", "herr", "frau"})
+# Given names that are common in several countries: enough of them betray a column of names, none of them matters alone.
+_GIVEN_NAMES = """
+adam ahmed alan albert alejandro alexander ali alice amanda amy ana andrea andreas andrew angela anita ann anna anne
+anthony antonio arthur barbara ben benjamin brian carla carlos carmen carol caroline catherine charles charlotte chen
+chris christian christina christine claire claudia daniel david deborah diana diego dmitri donald dorothy edward elena
+elizabeth emily emma eric eva fatima felix fernando francesco frank gabriel george giovanni giulia grace hannah hans
+helen henry ibrahim irina isabella ivan jack jacob james jan jane jason jean jeffrey jennifer jessica joan joao john
+jonathan jorge jose joseph juan julia julie karen karl katherine kevin klaus kumar laura lee leo li linda lisa louis
+louise lucas lucia luis luca maria marie mario mark marta martin mary matthew mei michael miguel mohamed mohammed
+monica nancy natalia nicholas nicole nina oliver olivia omar pablo patricia patrick paul paula pedro peter petra pierre
+priya rachel rebecca richard robert roberto rosa ruth ryan samuel sandra sara sarah scott sergei sofia sophie stefan
+stephen steven susan teresa thomas timothy tom ursula victor victoria wang wei william xavier yan yuki yusuf zhang
+"""
+_GIVEN = frozenset(_GIVEN_NAMES.split())
 
 
 def personal_columns(table: Table, target: str) -> list[Finding]:
@@ -52,12 +72,23 @@ def personal_columns(table: Table, target: str) -> list[Finding]:
     return findings
 
 
+def _of_names(present: list[str]) -> float:
+    """The share of texts that read as a person's name: two to four words, one of them a common given name."""
+    hits = 0
+    for text in present:
+        words = [word.strip(".,").lower() for word in text.split()]
+        names = [word for word in words if word not in _TITLES]
+        hits += bool(_FULL_NAME.fullmatch(text.strip())) and len(words) >= 2 and any(name in _GIVEN for name in names)
+    return hits / len(present)
+
+
 def _by_name(field: Field, values: NDArray[Any]) -> tuple[str, str] | None:
     snake = re.sub(r"[\s./-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", field.name)).strip("_")
     for meaning, pattern in _BY_NAME:
         if pattern.fullmatch(snake):
             distinct = _distinct(values)
-            if distinct >= max(5, min(50, len(values) // 10)) and field.logical != "float":
+            few = 5 if field.kind == "text" else max(5, min(50, len(values) // 10))
+            if distinct >= few and field.logical != "float":
                 return meaning, f"its name, and {distinct:,} different values"
     return None
 
@@ -72,7 +103,8 @@ def _by_value(field: Field, values: NDArray[Any]) -> tuple[str, str] | None:
         share = float(np.mean([bool(pattern.fullmatch(c.strip())) and not _DATE_LIKE.fullmatch(c) for c in present]))
         if share >= 0.5:
             return meaning, f"{share:.0%} of its values have that form"
-    return None
+    share = _of_names(present) if len(set(present)) >= 10 else 0.0
+    return ("persons' names", f"{share:.0%} of its values hold a common given name") if share >= 0.3 else None
 
 
 def _distinct(values: NDArray[Any]) -> int:

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 __all__ = ["Action", "Finding", "Look", "SplitKind", "Structure"]
 
-Action = Literal["leave out", "keep", "mark"]
+Action = Literal["leave out", "keep", "mark", "as missing"]
 SplitKind = Literal["random", "time", "group"]
 
 
@@ -16,7 +16,8 @@ class Finding:
     """One thing found. `kind` is a short noun ("leak", "identifier", "constant" …); `column` is None for whole rows.
 
     `what` says it in words, `why` gives the evidence in numbers, `evidence` the same numbers by name. `action` is what
-    is done unless the project file overrules it: "leave out" the column, "keep" it, or "mark" it and keep it.
+    is done unless the project file overrules it: "leave out" the column, "keep" it, "mark" it and keep it, or take its
+    `values` "as missing" (numbers, texts, or microseconds since 1970, by the column's kind).
     """
 
     kind: str
@@ -25,6 +26,7 @@ class Finding:
     why: str
     action: Action
     evidence: dict[str, float | str] = field(default_factory=dict)
+    values: tuple[float | str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -61,6 +63,11 @@ class Look:
         """Columns that are left out by default, in the order found, each once."""
         found = [item.column for item in (*self.leaks, *self.columns) if item.action == "leave out" and item.column]
         return list(dict.fromkeys(found))
+
+    @property
+    def missing(self) -> dict[str, tuple[float | str, ...]]:
+        """Values that count as missing, by column."""
+        return {item.column: item.values for item in self.columns if item.action == "as missing" and item.column}
 
     @property
     def personal(self) -> list[str]:

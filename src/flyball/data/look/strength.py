@@ -29,7 +29,8 @@ class Strength:
 def strengths(view: View, rng: np.random.Generator) -> list[Strength]:
     """Every column's strength, strongest first. Binary: ROC AUC; multiclass: balanced accuracy; regression: R².
 
-    The column is cut into at most 256 quantile bins; each half of the rows is predicted by the bin means of the other.
+    The column is cut into at most 256 quantile bins; each half of the rows is predicted by the bin means of the other,
+    a number from a number also by a line between them.
     """
     half = rng.permutation(len(view)) % 2
     z = 2.33 + 0.4 * np.log10(max(len(view.fields), 1)) * 2  # one-sided 99 %, over all columns together
@@ -41,6 +42,9 @@ def strengths(view: View, rng: np.random.Generator) -> list[Strength]:
         else:
             outputs = _bin_means(bins, view.target, half)
             value, error = _binary(outputs, view.target) if view.task == "binary" else _regression(outputs, view)
+            if view.task == "regression" and field.kind != "text" and view.levels[field.name] > bins.max():
+                between = _interpolated(bins, view.columns[field.name], view.target, half)
+                value, error = max((value, error), _regression(between, view))
         found.append(Strength(field.name, value, value - z * error))
     return sorted(found, key=lambda strength: (-strength.value, strength.column))
 
@@ -58,10 +62,13 @@ def _bins(values: Floats, rows: int) -> NDArray[np.intp]:
     if not len(present):
         return result
     most = int(np.clip(rows // 25, 8, 256))
-    levels = np.unique(present)
+    levels, counts = np.unique(present, return_counts=True)
     if len(levels) > most:
         finite = present[np.isfinite(present)]
-        levels = np.unique(np.quantile(finite, np.linspace(0, 1, most), method="lower")) if len(finite) else levels[:1]
+        cuts = np.quantile(finite, np.linspace(0, 1, most), method="lower") if len(finite) else levels[:1]
+        # a value that very many rows share is a bin of its own: zero, say, beside all that is more
+        crowded = np.flatnonzero(counts > 2 * len(present) / most)
+        levels = np.unique(np.concatenate([cuts, levels[crowded], levels[np.minimum(crowded + 1, len(levels) - 1)]]))
     result[~missing] = 1 + np.clip(np.searchsorted(levels, present, side="right") - 1, 0, len(levels) - 1)
     return result
 
@@ -78,6 +85,23 @@ def _bin_means(bins: NDArray[np.intp], target: Floats, half: NDArray[np.intp]) -
         weight = _PRIOR_WEIGHT if set(np.unique(target)) <= {0.0, 1.0} else 0.01
         means = (sums + weight * overall) / (counts + weight)
         outputs[~fit] = means[bins[~fit]]
+    return outputs
+
+
+def _interpolated(bins: NDArray[np.intp], values: Floats, target: Floats, half: NDArray[np.intp]) -> Floats:
+    """Like `_bin_means`, on straight lines between the bins' centres; missing (bin 0) by its own mean. (rows,)"""
+    outputs = np.empty(len(target))
+    known = np.isfinite(values) & (bins > 0)
+    for held in (0, 1):
+        fit, test = half != held, half == held
+        outputs[test] = float(target[fit & ~known].mean()) if (fit & ~known).any() else float(target[fit].mean())
+        used = np.unique(bins[fit & known], return_inverse=True)[1]
+        if not len(used):
+            continue
+        sizes = np.bincount(used)
+        centres = np.bincount(used, weights=values[fit & known]) / sizes
+        means = np.bincount(used, weights=target[fit & known]) / sizes
+        outputs[test & known] = np.interp(values[test & known], centres, means)
     return outputs
 
 

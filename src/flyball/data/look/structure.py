@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flyball.data.look.groups import group_candidates, group_gap, panel_of
 from flyball.data.look.order import (
@@ -38,13 +39,14 @@ def declared_structure(view: View, time: str | None, group: str | None) -> Struc
     return None
 
 
-def find_structure(view: View, unusable: set[str], seed: int) -> Structure:
+def find_structure(view: View, unusable: set[str], leaking: set[str], seed: int) -> Structure:
     """Look for time order, panels, a recorder's row order and entities, the surest evidence first.
 
-    `unusable`: columns that are left out of the model anyway (leaks, identifiers), which would blur the comparison.
+    `unusable`: columns that are left out of the model anyway (leaks, identifiers), which would blur the comparison;
+    `leaking`: columns that know the target, so that an order they seem to tell is the target's.
     """
     rng = np.random.default_rng([seed, 1])
-    moments = time_columns(view)
+    moments = [(name, values) for name, values in time_columns(view) if name not in leaking]
     for name, values in moments:
         if is_ascending(values):
             return Structure("time", name, 0.95, f'rows stand in the order of "{name}"')
@@ -56,28 +58,32 @@ def find_structure(view: View, unusable: set[str], seed: int) -> Structure:
         return Structure("group", entity, 0.97, why)
     if len(view) < _FEWEST_ROWS:
         return Structure("random", None, 0.6, f"{len(view):,} rows are too few to tell an order or groups")
+    unusable = unusable | leaking
     dated = {name for name, _ in moments}
     if len(view.fields) > _WIDE:
         unusable = unusable | weakest(strengths(view.without(unusable).sample(_SAMPLE, rng), rng))
     return (
-        _by_date(view, unusable | dated, seed)
+        _by_date(view, moments, unusable | dated, seed)
         or _by_row_order(view, unusable | dated, rng, seed)
         or _by_entity(view, unusable | dated, rng, seed)
         or Structure("random", None, 0.8, "neither the order of rows nor any column ties rows together")
     )
 
 
-def _by_date(view: View, unusable: set[str], seed: int) -> Structure | None:
-    """Dates that do not sort the rows, but explain them."""
+def _by_date(
+    view: View, moments: list[tuple[str, NDArray[np.int64]]], unusable: set[str], seed: int
+) -> Structure | None:
+    """Dates that do not sort the rows, but explain them. What is found is looked at again on other random rows."""
     rng = np.random.default_rng([seed, 2])
     sample = view.sample(_SAMPLE, rng)
-    for name, _ in time_columns(view)[:2]:
-        gain = order_gain(sample.without(unusable), sample.columns[name], rng, seed)
-        if gain.clear:
+    for name, _ in moments[:2]:
+        rest = sample.without(unusable)
+        gain = order_gain(rest, sample.columns[name], rng, seed)
+        if gain.clear and order_gain(rest, sample.columns[name], rng, seed + 1).clear:
             why = f'knowing "{name}" lowers a quick model\'s loss by {gain.share:.0%} (z = {gain.z:.0f})'
             return Structure("time", name, 0.85, why)
-        gap = time_gap(sample.without(unusable), sample.columns[name], rng, seed)
-        if gap.share >= 0.05 and gap.z >= 4.5:
+        gap = time_gap(rest, sample.columns[name], rng, seed)
+        if gap.wide and time_gap(rest, sample.columns[name], rng, seed + 1).wide:
             why = f'rows later by "{name}" are predicted {gap.share:.0%} worse than random rows (z = {gap.z:.0f})'
             return Structure("time", name, 0.85, why)
     return None
@@ -87,15 +93,19 @@ def _by_row_order(view: View, unusable: set[str], rng: np.random.Generator, seed
     if is_sorted_by_target(view):
         return None
     sample = view.sample(_SAMPLE, rng)
-    gain = order_gain(sample.without(unusable), sample.rows.astype(np.float64), rng, seed)
+    rest, place = sample.without(unusable), sample.rows.astype(np.float64)
+    gain = order_gain(rest, place, rng, seed)
     if not gain.likely:
+        return None
+    again = order_gain(rest, place, rng, seed + 1)
+    if not again.likely:
         return None
     clocks = clock_columns(view)
     said = f"knowing a row's place lowers a quick model's loss by {gain.share:.0%} (z = {gain.z:.0f})"
     if clocks:
         listed = " and ".join(f'"{name}"' for name in clocks[:2])
         return Structure("time", "row_order", 0.95, f"{listed} runs through the rows like a clock, and {said}")
-    if gain.overwhelming and not has_block_of_one_class(view):
+    if gain.overwhelming and again.overwhelming and not has_block_of_one_class(view):
         return Structure("time", "row_order", 0.75, said)
     return None
 
@@ -105,9 +115,11 @@ def _by_entity(view: View, unusable: set[str], rng: np.random.Generator, seed: i
     for name, named in group_candidates(view):
         if sample.levels[name] < 8:
             continue
-        gap = group_gap(sample.without(unusable - {name}), name, rng, seed)
         share, z = (0.05, 4.0) if named else (0.15, 6.0)
-        if gap.share >= share and gap.z >= z:
+        gap = group_gap(sample.without(unusable - {name}), name, rng, seed)
+        if not gap.beyond(share, z):
+            continue
+        if group_gap(sample.without(unusable - {name}), name, rng, seed + 1).beyond(share, z):
             why = (
                 f'a quick model\'s loss is {gap.share:.0%} higher on unseen values of "{name}" than on unseen rows'
                 f" (z = {gap.z:.0f} over {gap.groups:,} values)"

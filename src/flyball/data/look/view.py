@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -72,13 +72,15 @@ class View:
         )
 
 
-def make_view(table: Table, target: str, task: str | None) -> View:
-    """The view of a table; rows whose target is missing or infinite are left out."""
+def make_view(table: Table, target: str, task: str | None, *, missing: Sequence[Any] = ()) -> View:
+    """The view of a table; rows whose target is missing, infinite or one of the `missing` values are left out."""
     target_field = table.schema[target]
     values = table[target]
     usable = ~missing_mask(values, target_field.kind)
     if target_field.kind == "number":
         usable &= np.isfinite(values)
+    for value in missing:
+        usable &= values != value
     rows = np.flatnonzero(usable)
     decided = _task(task, target_field, values[rows])
     coded, classes = _coded_target(values[rows], decided, target_field)
