@@ -563,7 +563,7 @@ class Project:
         """The line on which each setting of a model stands; what stands nowhere has none."""
         lines = {key: self.config.line(("model", model, key)) for key in ModelConfig.model_fields}
         own = {"time": "time", "entity": "group", "personal": "personal", "public": "public",
-               "test": "data.test", "drop": "data.drop"}  # fmt: skip
+               "test": "data.test", "drop": "data.drop", "missing": "data.missing"}  # fmt: skip
         for key, setting in own.items():
             lines[setting] = lines.get(setting) or self.config.line(("data", dataset, key))
         return {setting: line for setting, line in lines.items() if line}
