@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flyball.automl.parity import ExportRefused, Parity, check_parity
     from flyball.automl.pipeline import FittedPipeline, Member
     from flyball.automl.search import Learned, learn
-    from flyball.automl.task import TargetUnfit, TaskChoice, infer_task
+    from flyball.automl.task import TargetUnfit, TaskChoice, encode_target, infer_task
 
 __all__ = [
     "AutoClassifier",
@@ -27,6 +27,7 @@ __all__ = [
     "TaskChoice",
     "bundle_files",
     "check_parity",
+    "encode_target",
     "export_graph",
     "golden_file",
     "infer_task",
@@ -42,7 +43,7 @@ _HOMES = {
     "parity": ("ExportRefused", "Parity", "check_parity"),
     "pipeline": ("FittedPipeline", "Member"),
     "search": ("Learned", "learn"),
-    "task": ("TargetUnfit", "TaskChoice", "infer_task"),
+    "task": ("TargetUnfit", "TaskChoice", "encode_target", "infer_task"),
 }
 
 

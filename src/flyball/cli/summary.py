@@ -46,7 +46,9 @@ def run_summary(data: Data) -> Group:
         + (f" ({escape(split['by'])})" if split["by"] else "")
         + f": {escape(split['why'])}"
     )
+    head += bullet_list("", list(split.get("details", ())))
     head += bullet_list("leaks", [f"{leak['column']}: {leak['why']}" for leak in data["leaks"]])
+    head += bullet_list("overruled", [one["text"] for one in data.get("overrules", ())])
     if gap := data["random_gap"]:
         shown = f"{gap['metric']} {number(gap['random'])} instead of {number(gap['honest'])}"
         head.append(f"honesty   a random split would have shown {shown}")

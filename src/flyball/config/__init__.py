@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flyball.config.budget import Budget, BudgetInvalid
+    from flyball.config.choices import check_choices
     from flyball.config.duration import DurationInvalid, parse_duration
     from flyball.config.load import (
         ConfigInvalid,
@@ -45,6 +46,7 @@ __all__ = [
     "MonitorConfig",
     "ProjectConfig",
     "ProjectSection",
+    "check_choices",
     "load_project",
     "parse_duration",
     "parse_project",
@@ -55,6 +57,7 @@ PROJECT_FILE = "flyball.toml"
 
 _HOMES = {
     "budget": ("Budget", "BudgetInvalid"),
+    "choices": ("check_choices",),
     "duration": ("DurationInvalid", "parse_duration"),
     "load": (
         "ConfigInvalid",

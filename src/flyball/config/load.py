@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from flyball.config.model import (
+    GATE_KEYS,
     KNOWN_METRICS,
     CostsConfig,
     DataConfig,
@@ -192,6 +193,8 @@ def _translate(item: Any) -> list[_Complaint]:
         key = re.match(r"([\w.]+): ", text)
         if path[:1] == ("gate",) and len(path) == 2 and key:
             return [_Complaint((*path, *key[1].split(".")), text[key.end() :], unknown="unknown key" in text)]
+        if key and len(path) == 2 and key[1] in _keys_beside((*path, "")):
+            return [_Complaint((*path, key[1]), text[key.end() :])]
         return [_Complaint(path, text)]
     if path and path[-1] not in _keys_beside(path) and not isinstance(path[-1], int):
         path = path[:-1]  # the branch of a union that was tried
@@ -208,7 +211,7 @@ def _keys_beside(path: KeyPath) -> list[str]:
         return list(inner.model_fields)
     section = _SECTIONS.get(str(path[0]))
     if section is GateConfig:
-        return ["beats_baseline", "no_worse_than"]
+        return list(GATE_KEYS)
     return list(section.model_fields) if section else []
 
 
@@ -263,7 +266,7 @@ def _cross_checks(config: ProjectConfig, metrics: Collection[str]) -> list[_Comp
     for alias, gate in config.gate.items():
         for rule in gate.rules:
             if rule.metric not in metrics:
-                known = [*metrics, "beats_baseline", "no_worse_than"]
+                known = [*metrics, *GATE_KEYS]
                 complaints.append(_unknown_metric(("gate", alias, rule.metric), rule.metric, known))
         rival = gate.no_worse_than
         if rival is not None and not is_name(rival.alias):

@@ -24,6 +24,7 @@ from flyball.config.duration import DurationInvalid, parse_duration
 from flyball.config.positions import KeyPath, Position
 
 __all__ = [
+    "GATE_KEYS",
     "KNOWN_METRICS",
     "CostsConfig",
     "DataConfig",
@@ -55,6 +56,9 @@ KNOWN_METRICS = (
     "roc_auc",
 )
 
+# What a gate may ask beside bounds on metrics.
+GATE_KEYS = ("beats_baseline", "no_worse_than", "overrules", "leaks_kept")
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _RULE = re.compile(r"\s*(>=|<=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%?)\s*")
 
@@ -66,6 +70,21 @@ def _duration(value: Any) -> Any:
         raise ValueError(f"{error.what}; {error.fix}") from error
     except AttributeError as error:
         raise ValueError('a length of time is written like "60s", "10m" or "2ms"') from error
+
+
+def _embargo(value: Any) -> Any:
+    """A number of rows, or a length of time with its unit; kept as written."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        if value < 1:
+            raise ValueError(f"an embargo of {value} rows keeps nothing apart; leave it out, or give 1 or more")
+        return value
+    if isinstance(value, str):
+        if not re.search(r"[a-z]", value, re.IGNORECASE):
+            raise ValueError(f'{value!r} has no unit; write embargo = "7d" for a time, embargo = 24 for rows')
+        if _duration(value) <= 0:
+            raise ValueError(f"an embargo of {value!r} keeps nothing apart; leave it out, or give a longer one")
+        return value
+    raise ValueError('an embargo is a length of time like "7d", or a number of rows like 24')
 
 
 def _as_list(value: Any) -> Any:
@@ -80,6 +99,7 @@ def _filled(value: str) -> str:
 
 Text = Annotated[str, AfterValidator(_filled)]
 Duration = Annotated[float, BeforeValidator(_duration)]
+Embargo = Annotated[str | int, BeforeValidator(_embargo)]
 Names = Annotated[tuple[Text, ...], Field(strict=False)]
 NamesOrOne = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(strict=False)]
 OneOrMore = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(strict=False, min_length=1)]
@@ -101,10 +121,19 @@ class DataConfig(_Section):
     """`[data.NAME]`: a table, and what is known of its columns."""
 
     source: Text
+    test: Text | None = None
     time: Text | None = None
     entity: Text | None = None
     personal: Names = ()
+    public: Names = ()
     drop: Names = ()
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> DataConfig:
+        both = sorted(set(self.personal) & set(self.public))
+        if both:
+            raise ValueError(f'public: "{both[0]}" stands in both personal and public')
+        return self
 
 
 class CostsConfig(_Section):
@@ -150,6 +179,8 @@ class ModelConfig(_Section):
     time: Text | None = None
     group: Text | None = None
     split: Literal["auto", "random", "time", "group"] = "auto"
+    embargo: Embargo | None = None
+    purge: bool = False
     drop: Names = ()
     keep: Names = ()
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
@@ -165,6 +196,10 @@ class ModelConfig(_Section):
             raise ValueError(f'"{both[0]}" stands in both drop and keep')
         if self.target in self.drop:
             raise ValueError(f'the target "{self.target}" stands in drop')
+        if self.embargo is not None and self.split in ("random", "group"):
+            raise ValueError(f'embargo: an embargo needs an order in time, and split is "{self.split}"')
+        if self.purge and self.split == "random":
+            raise ValueError('purge: purging needs groups, and split is "random"')
         return self
 
 
@@ -212,13 +247,15 @@ class GateConfig(_Section):
     rules: tuple[MetricRule, ...] = ()
     beats_baseline: bool = False
     no_worse_than: NoWorseConfig | None = None
+    overrules: Annotated[int, Field(ge=0)] | None = None
+    leaks_kept: Annotated[int, Field(ge=0)] | None = None
 
     @model_validator(mode="wrap")
     @classmethod
     def _from_toml(cls, raw: Any, handler: ValidatorFunctionWrapHandler) -> Any:
         if not isinstance(raw, Mapping):
             return handler(raw)
-        settings = {key: raw[key] for key in ("beats_baseline", "no_worse_than") if key in raw}
+        settings = {key: raw[key] for key in GATE_KEYS if key in raw}
         rules = [_rule(key, raw[key]) for key in raw if key not in settings]
         return handler({**settings, "rules": tuple(rules)})
 
@@ -238,6 +275,8 @@ class GateConfig(_Section):
         if self.no_worse_than:
             rule = self.no_worse_than
             plain["no_worse_than"] = rule.alias if rule.margin is None else rule.model_dump()
+        counts = {"overrules": self.overrules, "leaks_kept": self.leaks_kept}
+        plain |= {key: most for key, most in counts.items() if most is not None}
         return plain
 
 
@@ -345,6 +384,11 @@ class ProjectConfig(_Section):
         if scheme or not separator or location.startswith("/"):
             return self.project.store
         return f"sqlite:///{self.resolve(location)}"
+
+    def line(self, path: KeyPath) -> str | None:
+        """`flyball.toml:31, model.machines.time` for a key that stands in the file; None for one that does not."""
+        found = self._positions.get(path)
+        return None if found is None else f"{self._path.name}:{found.line}, {'.'.join(map(str, path))}"
 
     def where(self, key: str | KeyPath) -> str:
         """`flyball.toml:31` for a key such as `gate.production.roc_auc`: its own line, or that of the section it

@@ -14,6 +14,7 @@ def write_project(
     name: str,
     source: str,
     target: str,
+    test: str | None = None,
     task: str | None = None,
     metric: str | None = None,
     budget: str = "60s",
@@ -22,7 +23,10 @@ def write_project(
     time: str | None = None,
     group: str | None = None,
     split: str | None = None,
+    embargo: str | int | None = None,
+    purge: bool = False,
     personal: Sequence[str] = (),
+    public: Sequence[str] = (),
     drop: Sequence[str] = (),
     keep: Sequence[str] = (),
     seed: int = 0,
@@ -45,9 +49,11 @@ def write_project(
         "",
         f"[data.{name}]",
         f"source = {_toml(source)}",
+        *_setting("test", test, '"test.csv"', "rows to test on; the test is drawn from source otherwise"),
         *_setting("time", time, '"COLUMN"', "when a row was observed"),
         *_setting("entity", group, '"COLUMN"', "the machine, customer … that several rows belong to"),
-        *_setting("personal", list(personal) or None, '["COLUMN"]', "never shown in reports, never logged"),
+        *_setting("personal", list(personal) or None, '["COLUMN"]', "never shown, never logged"),
+        *_setting("public", list(public) or None, '["COLUMN"]', "columns that only seem personal"),
         "",
         *(["# A look at the data found:", *found, ""] if found else []),
         f"[model.{name}]",
@@ -59,6 +65,8 @@ def write_project(
         *_setting("positive", positive, '"yes"', "the class that matters"),
         *_setting("weight", weight, '"COLUMN"', "how much a row counts"),
         *_setting("split", split, '"random"', "random, time or group; found by itself otherwise"),
+        *_setting("embargo", embargo, '"7d"', "what lies between learning and judging: a time, or a number of rows"),
+        *_setting("purge", purge or None, "true", "learn from no group that the test holds"),
         *_setting("drop", list(drop) or None, '["COLUMN"]', "columns the model must not use"),
         *_setting("keep", list(keep) or None, '["COLUMN"]', "columns to use although the look advises against it"),
         *([f"seed = {seed}"] if seed else []),
@@ -71,7 +79,7 @@ def write_project(
 
 
 def _setting(key: str, value: object, example: str, meaning: str) -> list[str]:
-    return [f"# {key} = {example}   # {meaning}"] if value is None else [f"{key} = {_toml(value)}"]
+    return [f"# {key} = {example}   # {meaning}" if value is None else f"{key} = {_toml(value)}   # {meaning}"]
 
 
 def _wrap(text: str) -> list[str]:

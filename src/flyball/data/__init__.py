@@ -9,7 +9,7 @@ from flyball.data.table import Table, content_digest
 
 if TYPE_CHECKING:
     from flyball.data.contract import Contract, ContractBroken, Violation, check_contract, infer_contract
-    from flyball.data.look import Finding, Look, Structure, look
+    from flyball.data.look import Finding, Look, Structure, look, personal_columns
     from flyball.data.parquet import from_parquet, to_parquet_bytes
     from flyball.data.sources import Read, read_source
     from flyball.data.target import Target, prepare_target
@@ -29,6 +29,7 @@ __all__ = [
     "from_parquet",
     "infer_contract",
     "look",
+    "personal_columns",
     "prepare_target",
     "read_source",
     "to_parquet_bytes",
@@ -36,7 +37,7 @@ __all__ = [
 
 _HOMES = {
     "contract": ("Contract", "ContractBroken", "Violation", "check_contract", "infer_contract"),
-    "look": ("Finding", "Look", "Structure", "look"),
+    "look": ("Finding", "Look", "Structure", "look", "personal_columns"),
     "parquet": ("from_parquet", "to_parquet_bytes"),
     "sources": ("Read", "read_source"),
     "target": ("Target", "prepare_target"),
@@ -46,7 +47,8 @@ _HOMES = {
 def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
-            value = getattr(import_module(f"flyball.data.{home}"), name)
-            globals()[name] = value
-            return value
+            module = import_module(f"flyball.data.{home}")
+            # all of them, because a package named as what it holds ("look") has just taken that name here
+            globals().update({one: getattr(module, one) for one in names})
+            return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

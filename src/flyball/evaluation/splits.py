@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.evaluation.allocation import deal_groups, deal_rows, strata
+from flyball.evaluation.apart import Apart
 from flyball.evaluation.metrics import Task
 from flyball.evaluation.resampling import label_codes, time_blocks
 from flyball_runtime.errors import BadInput
@@ -18,6 +19,9 @@ __all__ = ["SplitImpossible", "SplitKind", "SplitPlan", "plan_split"]
 
 SplitKind = Literal["random", "time", "group"]
 Indices = NDArray[np.intp]
+Sides = tuple[Indices, Indices]
+Parts = tuple[Indices, Indices, list[Sides]]
+_NEITHER = 0  # the part of a row that no fold holds
 _UNITS = {"random": "row", "group": "group", "time": "stretch of time"}
 
 
@@ -32,6 +36,7 @@ class SplitPlan:
     """How rows are divided. `train`, `test` and the folds hold row numbers of the table; folds lie within `train`.
 
     `units`: (rows,) code of each row's honest resampling unit, None when that is the row itself; `unit` names it.
+    `embargoed` and `purged` count rows that neither side uses: too near to the test, or of a group that is tested.
     """
 
     kind: SplitKind
@@ -43,6 +48,8 @@ class SplitPlan:
     why: str
     unit: str
     units: NDArray[np.int64] | None = field(default=None, repr=False)
+    embargoed: int = 0
+    purged: int = 0
 
     def units_of(self, rows: Indices) -> NDArray[np.int64] | None:
         """The resampling units of some rows, in the form that `evaluate(groups=...)` takes."""
@@ -62,6 +69,9 @@ def plan_split(
     test: float = 0.2,
     folds: int = 5,
     gap: int = 0,
+    embargo: float = 0.0,
+    purge: bool = False,
+    sides: Sides | None = None,
     confidence: float = 1.0,
     why: str = "",
 ) -> SplitPlan:
@@ -69,36 +79,83 @@ def plan_split(
 
     random: stratified by the target; rows that share a label in `groups` (duplicates, say) stay together.
     group: whole groups. time: the latest rows by `order` (default: the order of rows) are the test; each fold learns
-    from the past and validates on what follows, leaving out `gap` rows between; equal moments are never divided.
-    Deterministic for a seed. Raises SplitImpossible.
+    from the past and validates on what follows; equal moments are never divided. Between what is learned from and what
+    judges, in the test and in every fold, `gap` rows or `embargo` units of `order` are left out; `purge` leaves out
+    what belongs to a group that is judged. With `groups` beside a time, groups or stretches are resampled, whichever
+    are fewer in the test. `sides`: rows to learn from and rows to test on, when they are given; only folds are made
+    then. Deterministic for a seed. Raises SplitImpossible.
     """
-    if rows < 10:
+    learnable = rows if sides is None else len(sides[0])
+    if learnable < 10:
         raise SplitImpossible(
-            "the table is too small to split", why=f"it has {rows} rows; 10 are needed", fix="give more rows"
+            "the table is too small to split", why=f"it has {learnable} rows; 10 are needed", fix="give more rows"
         )
-    if kind == "group" and groups is None:
+    if (kind == "group" or purge) and groups is None:
         raise SplitImpossible("a split by group needs the groups", fix="name their column: group = COLUMN")
+    if kind != "time" and (gap or embargo):
+        raise SplitImpossible("an embargo needs rows in the order of time", fix="name their column: time = COLUMN")
     rng = np.random.default_rng(seed)
+    codes = None if groups is None else label_codes(np.asarray(groups))
+    moments = None
     if kind == "time":
         moments = np.arange(rows) if order is None else _sortable(order)
-        train, test_rows, parts = _split_time(moments, test, folds, gap)
-        units = _time_units(moments, test_rows)
-    elif groups is not None:
-        units = label_codes(np.asarray(groups))
-        train, test_rows, parts = _split_groups(units, strata(target, task), test, folds, rng)
+        train, test_rows, parts = _split_time(moments, test, folds, sides)
+    elif codes is not None:
+        train, test_rows, parts = _split_groups(codes, strata(target, task), test, folds, rng=rng, sides=sides)
     else:
-        units = None
-        train, test_rows, parts = _split_rows(strata(target, task), test, folds, rng)
-    plan = SplitPlan(kind, by, train, test_rows, parts, confidence, why, _UNITS[kind], units)
+        train, test_rows, parts = _split_rows(strata(target, task), test, folds, rng, sides)
+    unit, units = _units(kind, codes, moments, test_rows)
+    plan = SplitPlan(kind, by, train, test_rows, parts, confidence, why, unit, units)
+    plan = _kept_apart(plan, Apart(moments, gap, embargo, codes if purge else None))
     if task != "regression":
         plan = _with_classes(plan, np.asarray(label_codes(np.asarray(target))))
     return plan
 
 
+def _units(
+    kind: SplitKind, codes: NDArray[np.int64] | None, moments: NDArray[Any] | None, test: Indices
+) -> tuple[str, NDArray[np.int64] | None]:
+    """What is resampled as one, and its code for each row: the coarser of the two when rows have both."""
+    if moments is None:
+        return _UNITS[kind], codes
+    stretches = _time_units(moments, test)
+    if codes is None or len(np.unique(codes[test])) > len(np.unique(stretches[test])):
+        return _UNITS["time"], stretches
+    return _UNITS["group"], codes
+
+
+def _kept_apart(plan: SplitPlan, apart: Apart) -> SplitPlan:
+    """The plan without training rows that lie too near to what judges them. Raises SplitImpossible."""
+    if not apart.asks:
+        return plan
+    near, shared = apart.embargoed(plan.train, plan.test), apart.shared(plan.train, plan.test)
+    train = plan.train[~(near | shared)]
+    folds = [(np.intersect1d(fit, train), np.intersect1d(validate, train)) for fit, validate in plan.folds]
+    folds = [(apart.keep(fit, validate), validate) for fit, validate in folds]
+    folds = [(fit, validate) for fit, validate in folds if len(fit) and len(validate)]
+    embargoed, purged = int(near.sum()), int((shared & ~near).sum())
+    if not folds or len(train) < 2:
+        taken = [f"{embargoed:,} are too near to the test" if embargoed else "",
+                 f"{purged:,} belong to groups that are tested" if purged else ""]  # fmt: skip
+        raise SplitImpossible(
+            "nothing is left to learn from" if len(train) < 2 else "no cross-validation fold is left",
+            where=plan.by,
+            why=f"of {len(plan.train):,} training rows " + (" and ".join(filter(None, taken)) or "too few are left")
+            + ("" if len(train) < 2 else "; within the rest, every fold loses all it would learn from"),
+            fix="ask for a shorter embargo, leave purge out, or give more rows",
+        )  # fmt: skip
+    return replace(plan, train=train, folds=folds, embargoed=embargoed, purged=purged)
+
+
 def _split_rows(
-    stratum: NDArray[np.int64], test: float, folds: int, rng: np.random.Generator
-) -> tuple[Indices, Indices, list[tuple[Indices, Indices]]]:
+    stratum: NDArray[np.int64], test: float, folds: int, rng: np.random.Generator, sides: Sides | None
+) -> Parts:
     """Rows whose stratum has a single training row are always learned from and never validated."""
+    if sides is not None:
+        part = np.full(len(stratum), _NEITHER)
+        dealt = deal_rows(label_codes(stratum[sides[0]]), 1 / folds, folds - 1, rng)
+        part[sides[0]] = np.where(dealt < 0, dealt, dealt + 1)
+        return *sides, _folds_of(part, sides[0])
     part = deal_rows(stratum, test, folds, rng)
     train, test_rows = np.flatnonzero(part != 0), np.flatnonzero(part == 0)
     return train, test_rows, _folds_of(part, train)
@@ -109,15 +166,25 @@ def _split_groups(
     stratum: NDArray[np.int64],
     test: float,
     folds: int,
+    *,
     rng: np.random.Generator,
-) -> tuple[Indices, Indices, list[tuple[Indices, Indices]]]:
-    count = int(group.max()) + 1
-    if count < 3:
+    sides: Sides | None,
+) -> Parts:
+    own = group if sides is None else label_codes(group[sides[0]])
+    count, needed = int(own.max()) + 1, 3 if sides is None else 2
+    if count < needed:
+        held = "; one is held out for the test and two are needed to tune" if sides is None else ", two are needed"
         raise SplitImpossible(
             "too few groups to split by",
-            why=f"there are {count}; one is held out for the test and two are needed to tune",
+            why=f"there are {count}{held}",
             fix='choose another column, or split = "random" if the rows are independent after all',
         )
+    if sides is not None:
+        number = min(folds, count)
+        part = np.full(len(group), _NEITHER)
+        dealt = deal_groups(own, label_codes(stratum[sides[0]]), 1 / number, number - 1, rng)
+        part[sides[0]] = dealt[own] + 1
+        return *sides, _folds_of(part, sides[0])
     part = deal_groups(group, stratum, test, min(folds, count - 1), rng)[group]
     train, test_rows = np.flatnonzero(part != 0), np.flatnonzero(part == 0)
     return train, test_rows, _folds_of(part, train)
@@ -128,10 +195,9 @@ def _folds_of(part: NDArray[np.int64], train: Indices) -> list[tuple[Indices, In
     return [(fit, validate) for fit, validate in divided if len(fit) and len(validate)]
 
 
-def _split_time(
-    moments: NDArray[Any], test: float, folds: int, gap: int
-) -> tuple[Indices, Indices, list[tuple[Indices, Indices]]]:
-    order = np.argsort(moments, kind="stable")
+def _split_time(moments: NDArray[Any], test: float, folds: int, sides: Sides | None) -> Parts:
+    among = np.arange(len(moments)) if sides is None else sides[0]
+    order = among[np.argsort(moments[among], kind="stable")]
     ranked = moments[order]
     starts = np.flatnonzero(np.concatenate([[True], ranked[1:] != ranked[:-1]]))  # rows where a new moment begins
     if len(starts) < 3:
@@ -140,23 +206,23 @@ def _split_time(
             why=f"the column holds {len(starts)} different values",
             fix='name another time column, or split = "random"',
         )
-    cut = _nearest_start(starts[1:], round(len(order) * (1 - test)))
+    cut = _nearest_start(starts[1:], round(len(order) * (1 - test))) if sides is None else len(order)
     inner = starts[(starts > 0) & (starts < cut)]
     wanted = (
         [_nearest_start(inner, round(cut * (step + 1) / (folds + 1))) for step in range(folds)] if len(inner) else []
     )
-    bounds = [*sorted(set(wanted)), cut]
-    train = np.sort(order[: max(1, cut - gap)])
-    parts = [(np.sort(order[: max(0, begin - gap)]), np.sort(order[begin:end])) for begin, end in pairwise(bounds)]
-    kept = [(fit, np.intersect1d(validate, train)) for fit, validate in parts]
-    usable = [(fit, validate) for fit, validate in kept if len(fit) and len(validate)]
-    if not usable:
+    parts = [
+        (np.sort(order[:begin]), np.sort(order[begin:end])) for begin, end in pairwise([*sorted(set(wanted)), cut])
+    ]
+    if not parts:
         raise SplitImpossible(
             "no cross-validation fold is left",
-            why=f"a gap of {gap} rows takes all that a fold would learn from or validate on",
-            fix="ask for a smaller gap, or give more rows",
+            why="the training part holds a single moment",
+            fix='give more rows, name another time column, or split = "random"',
         )
-    return train, np.sort(order[cut:]), usable
+    if sides is not None:
+        return *sides, parts
+    return np.sort(order[:cut]), np.sort(order[cut:]), parts
 
 
 def _nearest_start(starts: NDArray[np.intp], wanted: int) -> int:
@@ -204,6 +270,4 @@ def _with_classes(plan: SplitPlan, codes: NDArray[np.int64]) -> SplitPlan:
             why="the rarer class appears only at the end of the training part, or has a single row there",
             fix='give more rows of it, or choose another split (split = "random")',
         )
-    return SplitPlan(
-        plan.kind, plan.by, plan.train, plan.test, usable, plan.confidence, plan.why, plan.unit, plan.units
-    )
+    return replace(plan, folds=usable)

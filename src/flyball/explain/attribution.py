@@ -30,13 +30,18 @@ class AttributionsDoNotSum(InternalError):
 
 
 def explain(
-    pipeline: FittedPipeline, table: Table | Mapping[str, Any] | Any, *, hide: Sequence[str] = ()
+    pipeline: FittedPipeline,
+    table: Table | Mapping[str, Any] | Any,
+    *,
+    hide: Sequence[str] = (),
+    hide_classes: bool = False,
 ) -> Explanation:
     """Why each row of a table gets its score: exact shares of the raw columns in the calibrated margin.
 
     Trees: path-dependent Shapley values; linear members: coefficient times the distance from the training mean; an
     ensemble: their weighted sum; all features made from a column are added up. table: anything that can be scored.
-    hide: columns whose values must not be shown (their shares are). Raises AttributionsDoNotSum when base + shares
+    hide: columns whose values must not be shown (their shares are); hide_classes: the target is such a column, so its
+    classes are numbered instead. Raises AttributionsDoNotSum when base + shares
     differ from the margin by more than 1e-6 (relative beyond 1).
     """
     columns = normalise(read_columns(table), pipeline.schema)
@@ -48,6 +53,8 @@ def explain(
     _check(base + values.sum(axis=1), margin)
     outcome = pipeline.outcome(margin)
     classes = pipeline.class_values
+    if classes is not None and hide_classes:
+        classes = np.array([f"class {place}" for place in range(1, len(classes) + 1)], dtype=object)
     return Explanation(
         task=pipeline.task,
         columns=pipeline.schema.names,

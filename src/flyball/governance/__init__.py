@@ -7,11 +7,12 @@ if TYPE_CHECKING:
     from flyball.governance.origin import environment, git_commit
     from flyball.governance.promotion import Compare, judge_evidence, judge_version, promote
     from flyball.governance.result import RuleResult
-    from flyball.governance.rules import BeatsBaseline, Bound, NoWorseThan, Rule, RuleInvalid, parse_rules
+    from flyball.governance.rules import AtMost, BeatsBaseline, Bound, NoWorseThan, Rule, RuleInvalid, parse_rules
     from flyball.governance.sign import SigningKeys, sign_bundle
     from flyball.governance.verdict import GateRefused, Verdict, judge
 
 __all__ = [
+    "AtMost",
     "BeatsBaseline",
     "Bound",
     "Compare",
@@ -39,7 +40,7 @@ _HOMES = {
     "result": ("RuleResult",),
     "verdict": ("GateRefused", "Verdict", "judge"),
     "promotion": ("Compare", "judge_evidence", "judge_version", "promote"),
-    "rules": ("BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "parse_rules"),
+    "rules": ("AtMost", "BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "parse_rules"),
     "materials": ("SbomInvalid", "sbom"),
     "sign": ("SigningKeys", "sign_bundle"),
 }

@@ -12,7 +12,7 @@ from flyball.charts import number
 from flyball.evaluation import METRICS, metric
 from flyball_runtime.errors import BadInput
 
-__all__ = ["BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "Where", "parse_rules"]
+__all__ = ["AtMost", "BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "Where", "parse_rules"]
 
 Where = Callable[[str], str]
 _SHORT_FORM = re.compile(r"\s*(>=|<=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%?)\s*")
@@ -80,15 +80,33 @@ class NoWorseThan:
         return f"no worse than {self.alias}{within}"
 
 
-Rule = Bound | BeatsBaseline | NoWorseThan
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """No more than so many findings of the look are overruled in a way that can flatter; or leaks kept."""
+
+    counted: Literal["overrules", "leaks_kept"]
+    most: int
+    where: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The rule in words.
+
+        >>> AtMost("leaks_kept", 0).text
+        'leaks kept: at most 0'
+        """
+        return f"{self.counted.replace('_', ' ')}: at most {self.most:,}"
+
+
+Rule = AtMost | Bound | BeatsBaseline | NoWorseThan
 
 
 def parse_rules(gate: str, rules: Mapping[str, Any], where: Where | None = None) -> list[Rule]:
     """The rules of a `[gate.NAME]` section, in its order.
 
     A metric's rule is a text (`">= 0.60"`, `"<= 3 %"`) or a table (`{ min = 0.6, max = 0.9, of = "low" }`); beside
-    the metrics stand `beats_baseline = true` and `no_worse_than = "ALIAS"` (or `{ alias, margin }`). `where` tells the
-    line of a key. Raises RuleInvalid or UnknownMetric.
+    the metrics stand `beats_baseline = true`, `no_worse_than = "ALIAS"` (or `{ alias, margin }`), and `overrules` and
+    `leaks_kept` with the number that is let pass. `where` tells the line of a key. Raises RuleInvalid or UnknownMetric.
     """
     found: list[Rule] = []
     for key, raw in rules.items():
@@ -99,6 +117,10 @@ def parse_rules(gate: str, rules: Mapping[str, Any], where: Where | None = None)
             found += [BeatsBaseline(place)] if raw else []
         elif key == "no_worse_than":
             found.append(_no_worse(key, raw, place))
+        elif key in ("overrules", "leaks_kept"):
+            if isinstance(raw, bool) or not isinstance(raw, int) or raw < 0:
+                raise _invalid(key, raw, place, f"write how many are let pass: {key} = 0")
+            found.append(AtMost("overrules" if key == "overrules" else "leaks_kept", raw, place))
         else:
             found.append(_bound(metric(key, where=place).name, raw, place))
     return found

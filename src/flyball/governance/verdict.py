@@ -11,7 +11,7 @@ from flyball.charts import number
 from flyball.evaluation import METRICS
 from flyball.governance.result import RuleResult, measured_span, metrics_of, tested
 from flyball.governance.rival import judge_rival
-from flyball.governance.rules import BeatsBaseline, Bound, Rule, Where, parse_rules, subject
+from flyball.governance.rules import AtMost, BeatsBaseline, Bound, Rule, Where, parse_rules, subject
 from flyball_runtime.errors import Refused
 
 __all__ = ["GateRefused", "Verdict", "judge"]
@@ -92,6 +92,8 @@ def judge(
     for rule in parsed:
         if isinstance(rule, Bound):
             results.append(_judge_bound(rule, evidence))
+        elif isinstance(rule, AtMost):
+            results.append(_judge_count(rule, evidence))
         elif isinstance(rule, BeatsBaseline):
             results.append(_judge_baseline(rule, evidence))
         else:
@@ -122,6 +124,18 @@ def _wanted(rule: Bound) -> str:
             f"{'less than ' if rule.exclusive else ''}{number(rule.max, 6)}{'' if rule.exclusive else ' or less'}"
         )
     return f"{subject(rule.metric, rule.of)} of {' and '.join(sides)}"
+
+
+def _judge_count(rule: AtMost, evidence: Mapping[str, Any]) -> RuleResult:
+    """Overrules are counted that can flatter; a stricter split than was found, say, is none of them."""
+    made = evidence.get("overrules")
+    if made is None:
+        return RuleResult(rule.text, "nothing: made before overrules were recorded", False, "a new run", rule.where)
+    leaks = rule.counted == "leaks_kept"
+    counted = [one for one in made if (one["kind"] == "leak kept" if leaks else one["loosens"])]
+    named = ", ".join(str(one["column"] or one["kind"]) for one in counted[:5]) + (", …" if len(counted) > 5 else "")
+    measured = f"{len(counted):,}" + (f": {named}" if counted else "")
+    return RuleResult(rule.text, measured, len(counted) <= rule.most, f"{rule.most:,} or fewer", rule.where)
 
 
 def _judge_baseline(rule: BeatsBaseline, evidence: Mapping[str, Any]) -> RuleResult:

@@ -9,18 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.automl import infer_task
+from flyball.automl import encode_target, infer_task
 from flyball.data import Table, Target, prepare_target
 from flyball.data.look import look  # not by the package, whose attribute of this name may be the module
-from flyball.evaluation import SplitPlan, Task, default_metric, label_codes, metric, plan_split
-from flyball.pipeline.personal import finding_without_values, personal_columns
+from flyball.evaluation import SplitPlan, Task, default_metric, metric
+from flyball.pipeline.held_out import TestFileUnfit, strange_to_training
+from flyball.pipeline.overrules import chosen_columns, chosen_others
+from flyball.pipeline.personal import finding_without_values, personal_columns, seems_personal
 from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion, check_columns
 from flyball.pipeline.settings import LoopSettings
+from flyball.pipeline.splitting import Chosen, choose, divide
 from flyball.pipeline.steps import StepRunner
 from flyball_runtime.errors import BadInput
 
-__all__ = ["Examined", "NothingToLearnFrom", "RoleTaken", "TaskUnfit", "TimeUnordered", "WeightInvalid", "examine"]
+__all__ = [
+    "Examined", "NothingToLearnFrom", "PositiveUnfit", "RoleTaken", "TaskUnfit", "TimeUnordered", "WeightInvalid",
+    "examine",
+]  # fmt: skip
 
 
 _FINDINGS = ("leaks", "columns")
@@ -50,6 +56,12 @@ class TaskUnfit(BadInput):
     code = "FB-PIPE-005"
 
 
+class PositiveUnfit(BadInput):
+    """The positive class does not occur in the target, or the target has not two classes."""
+
+    code = "FB-PIPE-014"
+
+
 class TimeUnordered(BadInput):
     """The column declared as the time holds text, which has no order in time: only times and numbers have."""
 
@@ -58,7 +70,11 @@ class TimeUnordered(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Examined:
-    """What is learned, from which columns, and how it is tested. `table` holds the rows with a target."""
+    """What is learned, from which columns, and how it is tested. `table` holds the rows with a target.
+
+    `split` says more of the plan than its kind; `copies` are rows of a test file that repeat training rows; `overrules`
+    tell where the project file goes another way than the look.
+    """
 
     table: Table
     target: Target
@@ -74,6 +90,9 @@ class Examined:
     plan: SplitPlan
     weights: NDArray[np.float64] | None
     notes: tuple[str, ...]
+    split: Mapping[str, Any]
+    copies: NDArray[np.intp]
+    overrules: tuple[Mapping[str, Any], ...]
 
 
 def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner) -> Examined:
@@ -85,22 +104,16 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
         raise NothingToLearnFrom(
             f'the table holds nothing but "{settings.target}"', where=dataset.name, fix="give it columns to learn from"
         )
-    choice = infer_task(target.values, target.field)
-    task: Task = choice.task if settings.task == "auto" else _declared(settings.task, target)
-    found = runner.run(
-        "look",
-        {"dataset": dataset.version, **settings.key("target", "time", "group", "seed"), "task": task},
-        lambda: plain(
-            look(
-                table, settings.target, task=task, time=settings.time, group=settings.group, seed=settings.seed
-            ).to_dict()
-        ),
-        note=lambda made: f"split by {made['structure']['kind']}, {len(made['leaks'])} leaks",
-        usable=lambda made: all(part in made for part in ("structure", "notes", *_FINDINGS)),
-    )
-    personal = personal_columns(found, settings.personal)
-    found = {**found, **{part: [finding_without_values(item, personal) for item in found[part]] for part in _FINDINGS}}
-    used, left_out = _columns(table, settings, found)
+    judged = target.rows_kept >= dataset.table.rows - dataset.test_rows
+    training = _training(dataset, target, settings)
+    choice = infer_task(training.values, training.field)
+    task: Task = choice.task if settings.task == "auto" else _declared(settings, training)
+    positive = _positive(training, task, settings)
+    found = _look(dataset, table.take(~judged), settings, task, runner)
+    personal = personal_columns(found, settings.personal, settings.public)
+    chosen = choose(table.take(~judged), settings, found["structure"])
+    texts = [name for name in personal if name != settings.target and table.schema[name].kind == "text"]
+    used, left_out = _columns(table, settings, found, chosen, texts)
     if not used:
         raise NothingToLearnFrom(
             f'no column is left to learn "{settings.target}" from',
@@ -108,26 +121,123 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
             facts={item["column"]: item["why"] for item in left_out[:8]},
             fix="give the table columns that say something about the target, or keep one on purpose: keep = [COLUMN]",
         )
+    weights = _weights(table, settings)
+    division = divide(
+        table, target, task, settings=settings, chosen=chosen, used=used, judged=judged,
+        repeats=any(finding["kind"] == "duplicate rows" for finding in found["columns"]),
+    )  # fmt: skip
+    strange = strange_to_training(table, division.plan.train, division.plan.test, settings) if judged.any() else []
+    pair = positive
+    if positive is not None and positive[0] != positive[1] and settings.target in personal:
+        pair = ("the later of the two", "the earlier of the two")
+    of_columns = chosen_columns(settings, found, texts)
+    of_others = chosen_others(settings, chosen, found["structure"], task=(choice.task, task), positive=pair)
     return Examined(
         table=table,
         target=target,
         task=task,
         task_why=choice.why if settings.task == "auto" else "declared",
-        metric=metric(settings.metric, task).name if settings.metric else default_metric(task),
+        metric=_metric(settings, task),
         positive=settings.positive,
         used=used,
         left_out=tuple(left_out),
         personal=personal,
         leaks=tuple(found["leaks"]),
-        findings=tuple(found["columns"]),
-        plan=_plan(table, target, task, settings=settings, found=found, used=used),
-        weights=_weights(table, settings),
-        notes=(*dataset.notes, *target.notes, *found["notes"]),
+        findings=(*found["columns"], *division.findings),
+        plan=division.plan,
+        weights=weights,
+        notes=(*dataset.notes, *target.notes, *found["notes"], *strange),
+        split=division.facts,
+        copies=division.copies,
+        overrules=tuple(plain([*of_columns, *of_others])),
     )
 
 
-def _declared(task: Task, target: Target) -> Task:
+def _look(
+    dataset: DatasetVersion, table: Table, settings: LoopSettings, task: Task, runner: StepRunner
+) -> dict[str, Any]:
+    """What a look at the training rows finds by itself, without the values of personal columns.
+
+    Declared columns are not told to it, so that what is declared can be held against what is found.
+    """
+
+    def work() -> dict[str, Any]:
+        made = plain(look(table, settings.target, task=task, seed=settings.seed).to_dict())
+        personal = personal_columns(made, settings.personal, settings.public)
+        told = {part: [finding_without_values(one, personal, table.names) for one in made[part]] for part in _FINDINGS}
+        return {**made, **told}
+
+    return runner.run(
+        "look",
+        {
+            "dataset": dataset.version,
+            "rows": table.rows,
+            **settings.key("target", "personal", "public", "seed"),
+            "task": task,
+        },
+        work,
+        note=lambda made: f"split by {made['structure']['kind']}, {len(made['leaks'])} leaks",
+        usable=lambda made: all(part in made for part in ("structure", "notes", *_FINDINGS)),
+    )
+
+
+def _training(dataset: DatasetVersion, target: Target, settings: LoopSettings) -> Target:
+    """The target of the rows that may be learned from: all, or those before a test file's. Raises TestFileUnfit."""
+    if not dataset.test_rows:
+        return target
+    learned = dataset.table.rows - dataset.test_rows
+    training = prepare_target(dataset.table.take(slice(0, learned)), settings.target)
+    judged = target.values[target.rows_kept >= learned]
+    called, where = settings.test or "the test table", settings.place("data.test")
+    if not len(judged):
+        raise TestFileUnfit(
+            f'{called} has no row with a value of "{settings.target}"', where=where,
+            why="a model is judged by what was true", fix=f'give test rows in which "{settings.target}" is known',
+        )  # fmt: skip
+    unseen = set(judged.tolist()) - set(training.values.tolist())
+    if unseen and infer_task(training.values, training.field).task != "regression" and settings.task != "regression":
+        raise TestFileUnfit(
+            f'{called} has {len(unseen)} classes of "{settings.target}" that no training row has', where=where,
+            why="a model cannot name a class that it never saw, and so cannot be judged by it",
+            fix="write the classes alike in both files, or move some of these rows into training",
+        )  # fmt: skip
+    return training
+
+
+def _positive(target: Target, task: Task, settings: LoopSettings) -> tuple[Any, Any] | None:
+    """The class that matters by default and the one asked for; None when nothing is asked. Raises PositiveUnfit."""
+    if settings.positive is None:
+        return None
+    where, hidden = settings.place("positive"), settings.target in settings.personal
+    if task != "binary":
+        raise PositiveUnfit(
+            "a positive class is for a target with two classes", where=where,
+            why=f"this is a {task} model", fix="leave positive out",
+        )  # fmt: skip
+    try:
+        first = encode_target(target.values, task, field=target.field).classes
+        labels = encode_target(target.values, task, field=target.field, positive=settings.positive).classes
+    except BadInput as error:
+        told = None if hidden else error.why
+        raise PositiveUnfit(
+            f'the positive class does not occur in "{settings.target}"' if hidden else error.what,
+            where=where, why=told, fix="write one of its two classes" if hidden else error.fix,
+        ) from error  # fmt: skip
+    assert first is not None
+    assert labels is not None
+    return first[1], labels[1]
+
+
+def _metric(settings: LoopSettings, task: Task) -> str:
+    return (
+        metric(settings.metric, task, where=settings.place("metric")).name if settings.metric else default_metric(task)
+    )
+
+
+def _declared(settings: LoopSettings, target: Target) -> Task:
     """The declared task. Raises TaskUnfit when the target has not the classes, or not the numbers, for it."""
+    task = settings.task
+    assert task != "auto"
     fits = {
         "binary": target.levels == 2,
         "multiclass": target.levels > 2,
@@ -137,6 +247,7 @@ def _declared(task: Task, target: Target) -> Task:
         kind = "texts" if target.field.kind == "text" else "values"
         raise TaskUnfit(
             f'a {task} model cannot be made of the target "{target.field.name}"',
+            where=settings.place("task"),
             why=f"it has {target.levels:,} different {kind}",
             fix='leave task out of the project file, or write task = "auto": the target tells which it is',
         )
@@ -144,63 +255,34 @@ def _declared(task: Task, target: Target) -> Task:
 
 
 def _columns(
-    table: Table, settings: LoopSettings, found: Mapping[str, Any]
+    table: Table, settings: LoopSettings, found: Mapping[str, Any], chosen: Chosen, texts: Sequence[str]
 ) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """Columns to learn from, and those left out with their reasons. `keep` and `drop` overrule what was found."""
+    """Columns to learn from, and those left out with their reasons. `keep` and `drop` overrule what was found.
+
+    texts: personal columns that hold text; their values would stand in the model.
+    """
     reasons = {settings.target: "", **dict.fromkeys(settings.drop, "dropped in the project file")}
     if settings.weight:
         reasons[settings.weight] = "the row weights"
-    structure = found["structure"]
-    if structure["kind"] == "group" and structure["by"]:
-        reasons.setdefault(structure["by"], "names the group that a row belongs to")
+    if chosen.kind == "group" and chosen.by and chosen.by not in settings.keep:
+        reasons.setdefault(chosen.by, "names the group that a row belongs to")
     for finding in [*found["leaks"], *found["columns"]]:
         column = finding["column"]
+        if _other_group(finding, chosen):
+            continue
         if column is not None and finding["action"] == "leave out" and column not in settings.keep:
             reasons.setdefault(column, f"{finding['what']} ({finding['why']})")
+    for name in texts:
+        if name not in settings.keep:
+            reasons.setdefault(name, "is personal text, whose values would become part of the model")
     used = tuple(name for name in table.names if name not in reasons)
     left_out = [{"column": name, "why": reasons[name]} for name in table.names if reasons.get(name)]
     return used, left_out
 
 
-def _plan(
-    table: Table,
-    target: Target,
-    task: Task,
-    *,
-    settings: LoopSettings,
-    found: Mapping[str, Any],
-    used: tuple[str, ...],
-) -> SplitPlan:
-    """The split that the project file declares, or else the one that the data shows.
-
-    Where rows stand in the table more than once, copies stay on one side of a random split too.
-    """
-    structure = found["structure"]
-    kind, by = structure["kind"], structure["by"]
-    confidence, why = structure["confidence"], structure["why"]
-    if settings.split not in ("auto", kind):
-        declared = {"time": settings.time, "group": settings.group, "random": None}[settings.split]
-        kind, by, confidence, why = settings.split, declared, 1.0, "declared in the project file"
-    if kind == "time" and by is None:
-        by = "row_order"
-    order = table[by] if kind == "time" and by in table else None
-    groups = table[by] if kind == "group" and by in table else None
-    if kind == "random" and any(finding["kind"] == "duplicate rows" for finding in found["columns"]):
-        groups = _copies([*(table[name] for name in used), target.values])
-        why += "; rows stand in the table more than once, and copies are kept on one side"
-    return plan_split(
-        table.rows, kind=kind, by=by, order=order, groups=groups, target=target.values, task=task,
-        seed=settings.seed, confidence=confidence, why=why,
-    )  # fmt: skip
-
-
-def _copies(columns: Sequence[NDArray[Any]]) -> NDArray[np.int64]:
-    """A code for each row, (rows,): rows that agree in every column share one."""
-    codes = np.zeros(len(columns[0]), dtype=np.int64)
-    for values in columns:
-        levels = label_codes(np.asarray(values))
-        codes = label_codes(codes * (int(levels.max()) + 1) + levels)
-    return codes
+def _other_group(finding: Mapping[str, Any], chosen: Chosen) -> bool:
+    """Whether a column was only found to name groups where another order or group was declared."""
+    return finding["kind"] == "group identifier" and chosen.kind != "random" and finding["column"] != chosen.by
 
 
 def _weights(table: Table, settings: LoopSettings) -> NDArray[np.float64] | None:
@@ -211,6 +293,7 @@ def _weights(table: Table, settings: LoopSettings) -> NDArray[np.float64] | None
     if not fine:
         raise WeightInvalid(
             f'"{settings.weight}" cannot weigh rows',
+            where=settings.place("weight"),
             why="weights are finite numbers, none negative and not all zero",
             fix="mend the column, or name another one under weight",
         )
@@ -220,21 +303,44 @@ def _weights(table: Table, settings: LoopSettings) -> NDArray[np.float64] | None
 def _check_names(table: Table, settings: LoopSettings) -> None:
     single = {"time": settings.time, "group": settings.group, "weight": settings.weight}
     for key, name in single.items():
-        check_columns(key, [name], table)
-        if name == settings.target:
+        check_columns(key, [name], table, settings.place(key))
+        if name is not None and name == settings.target:
             raise RoleTaken(
-                f'{key} names the target "{name}"', why="what is predicted cannot be known beforehand",
-                fix=f"name another column under {key}, or none",
+                f'{key} names the target "{name}"', where=settings.place(key),
+                why="what is predicted cannot be known beforehand", fix=f"name another column under {key}, or none",
             )  # fmt: skip
+    _check_pairs(settings)
     if settings.time is not None and table.schema[settings.time].kind == "text":
+        hidden = seems_personal(table.select([settings.time]), settings.personal, settings.public)
         sample = next((value for value in table[settings.time] if value is not None), None)
-        shown = "" if sample is None or settings.time in settings.personal else f' such as "{sample[:40]}"'
+        shown = "" if sample is None or settings.time in hidden else f' such as "{sample[:40]}"'
         raise TimeUnordered(
             f'"{settings.time}" cannot order the rows in time',
+            where=settings.place("time"),
             why=f"it holds text{shown}, and sorting that by its letters is not the order of time",
             fix="write its times as 2024-03-09 or 2024-03-09T14:00:00, or as numbers; or name another column under time",
         )
-    check_columns("drop", settings.drop, table)
-    check_columns("keep", settings.keep, table)
-    check_columns("personal", settings.personal, table)
-    check_columns("slices", settings.slices, table)
+    for setting in ("drop", "keep", "personal", "public", "slices"):
+        check_columns(setting, getattr(settings, setting), table, settings.place(setting))
+
+
+def _check_pairs(settings: LoopSettings) -> None:
+    """Raises RoleTaken when one column is asked to play two parts that exclude each other."""
+    parts = [("time", settings.time), ("group", settings.group), ("weight", settings.weight)]
+    taken: dict[str, str] = {}
+    for key, name in parts:
+        if name is None:
+            continue
+        if name in taken:
+            raise RoleTaken(
+                f'"{name}" is both {taken[name]} and {key}', where=settings.place(key),
+                why="one column orders rows, ties them together or weighs them, not two of these",
+                fix=f"name another column under {key}, or none",
+            )  # fmt: skip
+        taken[name] = key
+    if settings.weight is not None and settings.weight in settings.keep:
+        raise RoleTaken(
+            f'"{settings.weight}" weighs the rows and stands in keep', where=settings.place("keep"),
+            why="a row's weight says how much it counts, and is not learned from",
+            fix="take it out of keep, or name another column under weight",
+        )  # fmt: skip

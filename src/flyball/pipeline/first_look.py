@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from flyball.core.progress import Cancellation, Progress
-from flyball.data import infer_contract, read_source
 from flyball.pipeline.examine import Examined, examine
-from flyball.pipeline.read import DatasetVersion
+from flyball.pipeline.read import read_tables
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
 
@@ -35,14 +34,14 @@ class _Forgetful:
         return None
 
 
-def look_at(source: Path, settings: LoopSettings, *, progress: Progress) -> FirstLook:
-    """Read a table and decide what a run would decide. Raises BadInput for a table or target that cannot be used."""
+def look_at(source: Path, settings: LoopSettings, *, progress: Progress, test: Path | None = None) -> FirstLook:
+    """Read a table (and one of test rows) and decide what a run would decide.
+
+    Raises BadInput for a table, target or choice that cannot be used.
+    """
     progress.start("read")
-    read = read_source(source, name=settings.dataset)
-    progress.finish("read", f"{read.table.rows:,} rows, {len(read.table.schema)} columns")
-    # The content digest matters to steps that are kept; none is kept here.
-    dataset = DatasetVersion(
-        settings.dataset, "", "", read.table, infer_contract(read.table).to_dict(), tuple(read.notes)
-    )
+    dataset = read_tables(source, settings, test=test, drop=())
+    rows, columns = dataset.table.rows, len(dataset.table.schema)
+    progress.finish("read", f"{rows:,} rows, {columns} columns")
     runner = StepRunner(_Forgetful(), progress, Cancellation(), "")
-    return FirstLook(read.table.rows, len(read.table.schema), examine(dataset, settings, runner))
+    return FirstLook(rows, columns, examine(dataset, settings, runner))

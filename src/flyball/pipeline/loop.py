@@ -19,6 +19,7 @@ from flyball.pipeline.candidate import Candidate
 from flyball.pipeline.champion import find_champion, with_champion, without_champion
 from flyball.pipeline.exam import Exam
 from flyball.pipeline.examine import examine
+from flyball.pipeline.overrules import record_overrules
 from flyball.pipeline.prove import prove
 from flyball.pipeline.read import read_dataset
 from flyball.pipeline.settings import LoopSettings
@@ -84,17 +85,18 @@ class Loop:
         source: Any,
         settings: LoopSettings,
         *,
+        test: Any = None,
         drop: tuple[str, ...],
         progress: Progress,
         cancellation: Cancellation,
         champions: Sequence[str] = ("production",),
     ) -> Candidate:
-        """Make and prove a model. Steps whose inputs and settings did not change are reused.
+        """Make and prove a model, on `test` rows of their own if given. Steps that did not change are reused.
 
         The version that the first of the aliases `champions` holds is scored on the new model's test rows.
         """
         runner = StepRunner(self.steps, progress, cancellation, __version__)
-        dataset = read_dataset(source, settings.dataset, drop=drop, runner=runner, artifacts=self.artifacts)
+        dataset = read_dataset(source, settings, test=test, drop=drop, runner=runner, artifacts=self.artifacts)
         examined = examine(dataset, settings, runner)
         trained = train(
             dataset, examined, settings, runner=runner, artifacts=self.artifacts, executor=self.executor,
@@ -116,8 +118,15 @@ class Loop:
     def register(
         self, candidate: Candidate, gates: Sequence[Gate], *, actor: Actor, reason: str, run_id: str | None
     ) -> Registration:
-        """Judge the candidate by every gate and register it, unless its own gate refuses or it stands there already."""
+        """Judge the candidate by every gate and register it, unless its own gate refuses or it stands there already.
+
+        What overrules the look enters the ledger first, whatever the gates say.
+        """
         model = candidate.settings.name
+        record_overrules(
+            self.ledger, model, candidate.evidence["overrules"], dataset=candidate.dataset.version, actor=actor,
+            reason=reason,
+        )  # fmt: skip
         standing = self._standing(candidate)
         number = standing.number if standing is not None else None
         verdicts = tuple(
@@ -150,7 +159,7 @@ class Loop:
 
         self.registry.record_dataset(
             candidate.dataset.name, candidate.dataset.version, candidate.dataset.artifact,
-            meta={"contract": candidate.contract(), "rows": candidate.dataset.table.rows}, actor=actor,
+            meta={"contract": candidate.contract(), **candidate.dataset.meta()}, actor=actor,
         )  # fmt: skip
         version = self.registry.register_version(
             model, task=candidate.evidence["task"], build=build, evidence=dict(candidate.evidence),

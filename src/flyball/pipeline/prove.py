@@ -36,6 +36,7 @@ from flyball.pipeline.comparing import paired_metrics, words
 from flyball.pipeline.deciding import decision_evidence
 from flyball.pipeline.exam import Exam, Rows, class_typed
 from flyball.pipeline.examine import Examined
+from flyball.pipeline.personal import class_names
 from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion
 from flyball.pipeline.settings import LoopSettings
@@ -126,20 +127,24 @@ class _Prover:
         self._truth = self._typed(examined.target.values[examined.plan.test])
         self._outputs = self._scorer.score(self._test.columns)
         self._exam = Exam.of(dataset.version, examined, trained.pipeline, seed=settings.seed)
+        self._hidden = settings.target in examined.personal
+        classes = trained.pipeline.classes
+        named = None if classes is None else [class_label(value) for value in classes]
+        self._labels = None if named is None else class_names(named, hidden=self._hidden)
         self._measured = self._metrics()
 
     def evidence(self, now: datetime, code: Mapping[str, Any], rows: str) -> dict[str, Any]:
         """The evidence document; `rows` is the digest of the rows that were learned from and tested on."""
         examined, plan, pipeline = self._examined, self._examined.plan, self._pipeline
-        classes, reasons = pipeline.classes, self._reasons()
+        reasons = self._reasons()
         return {
             "model": self._settings.name,
             "task": examined.task,
             "task_why": examined.task_why,
             "target": self._settings.target,
             "metric": examined.metric,
-            "classes": None if classes is None else [class_label(value) for value in classes],
-            "positive_class": None if pipeline.positive is None else class_label(pipeline.positive),
+            "classes": self._labels,
+            "positive_class": None if self._labels is None or len(self._labels) != 2 else self._labels[1],
             "threshold": pipeline.threshold,
             "data": {
                 "dataset": self._dataset.name,
@@ -155,9 +160,11 @@ class _Prover:
             "split": {
                 "kind": plan.kind, "by": plan.by, "confidence": plan.confidence, "why": plan.why, "unit": plan.unit,
                 "train_rows": len(plan.train), "test_rows": len(plan.test), "folds": len(plan.folds),
+                **examined.split, **self._with_copies(),
             },
             "metrics": self._measured,
             "random_gap": self._gap(),
+            "overrules": [dict(one) for one in examined.overrules],
             "leaks": [dict(leak) for leak in examined.leaks],
             "findings": [dict(finding) for finding in examined.findings],
             **self._diagnostics(),
@@ -247,6 +254,26 @@ class _Prover:
         stretches = [rows[seen[rows]] for rows in (place[validate] for _, validate in plan.folds)]
         return [self._cross_validated(truth, rows) for rows in stretches if len(rows)]
 
+    def _with_copies(self) -> dict[str, Any]:
+        """The metric with and without test rows that copy training rows: both ways, so that nothing is hidden."""
+        examined, copies = self._examined, self._examined.copies
+        if not len(copies):
+            return {}
+        rows = np.sort(np.concatenate([examined.plan.test, copies]))
+        outputs = self._scorer.score(examined.table.take(rows).columns)
+        measured = evaluate(
+            examined.task, self._typed(examined.target.values[rows]), outputs, classes=self._pipeline.class_values,
+            positive=self._pipeline.positive, weights=None if examined.weights is None else examined.weights[rows],
+            groups=examined.plan.units_of(rows), seed=self._settings.seed,
+        ).get(examined.metric)  # fmt: skip
+        without = self._measured["test"].get(examined.metric)
+        both = {
+            "metric": examined.metric,
+            "with": measured.value if measured else None,
+            "without": without["value"] if without else None,
+        }
+        return {"copies": {**examined.split["copies"], **both}}
+
     def _unmeasured(self) -> list[str]:
         """What to say when the metric to be best at is undefined on the test rows."""
         metric = self._examined.metric
@@ -291,10 +318,12 @@ class _Prover:
         values = self._pipeline.class_values
         if values is None:
             truth = np.asarray(self._truth, dtype=np.float64)
-            parts["residuals"] = residual_bins(truth, self._outputs["prediction"])
+            residuals = residual_bins(truth, self._outputs["prediction"])
+            # of a personal target its errors are told, not the medians of what was true
+            parts["residuals"] = {**residuals, "by_prediction": []} if self._hidden else residuals
             return parts
         counts = confusion(self._truth, self._outputs["prediction"], values)
-        parts["confusion"] = {"classes": [class_label(value) for value in values], "counts": counts}
+        parts["confusion"] = {"classes": self._labels, "counts": counts}
         if len(values) == 2:
             positive = class_codes(self._truth, values) == 1
             probability = self._outputs["probability"][:, 1]
@@ -308,7 +337,9 @@ class _Prover:
         self._progress.update(_STEP, 0.6, "reasons")
         rng = np.random.default_rng(self._settings.seed)
         rows = np.sort(rng.permutation(self._test.rows)[:_EXPLAINED_ROWS])
-        explained = explain(self._pipeline, self._test.take(rows), hide=self._examined.personal)
+        explained = explain(
+            self._pipeline, self._test.take(rows), hide=self._examined.personal, hide_classes=self._hidden
+        )
         importance = explained.importance(seed=self._settings.seed)
         shown = [item.column for item in importance if item.column not in explained.hidden][:_EFFECT_COLUMNS]
         return {
@@ -347,8 +378,7 @@ class _Prover:
         """A test row's number in the dataset, and what was true of it (None when the target is personal)."""
         examined = self._examined
         row = examined.target.rows_kept[examined.plan.test[test_row]]
-        shown = self._settings.target not in examined.personal
-        return {"row": int(row), "target": plain(self._truth[test_row]) if shown else None}
+        return {"row": int(row), "target": None if self._hidden else plain(self._truth[test_row])}
 
     def _latency(self) -> dict[str, float]:
         """Median milliseconds of one row, through the runtime and through the bare graph."""

@@ -8,14 +8,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from flyball.core.canonical import digest_json
 from flyball.data import Table, content_digest, from_parquet, infer_contract, read_source, to_parquet_bytes
 from flyball.pipeline.blobs import get_bytes, present, put_bytes
+from flyball.pipeline.held_out import with_test
+from flyball.pipeline.personal import contract_without_values, notes_without_values, seems_personal
 from flyball.pipeline.plain import plain
+from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
 from flyball.store import ArtifactStore
 from flyball_runtime.errors import BadInput, near_miss
 
-__all__ = ["ColumnUnknown", "DatasetVersion", "check_columns", "load_table", "read_dataset"]
+__all__ = ["ColumnUnknown", "DatasetVersion", "check_columns", "load_table", "read_dataset", "read_tables"]
 
 
 class ColumnUnknown(BadInput):
@@ -26,7 +30,10 @@ class ColumnUnknown(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class DatasetVersion:
-    """A named table as it was: `version` is the digest of its content, `artifact` that of its Parquet form."""
+    """A named table as it was: `version` is the digest of its content, `artifact` that of its Parquet form.
+
+    The last `test_rows` rows are those of a test file of their own; 0 when there is none.
+    """
 
     name: str
     version: str
@@ -34,48 +41,79 @@ class DatasetVersion:
     table: Table
     contract: Mapping[str, Any]
     notes: tuple[str, ...]
+    test_rows: int = 0
+
+    def meta(self) -> dict[str, Any]:
+        """What the registry keeps of it."""
+        test = {"test_rows": self.test_rows} if self.test_rows else {}
+        return {"rows": self.table.rows, **test}
 
 
 def read_dataset(
-    source: Any, name: str, *, drop: tuple[str, ...], runner: StepRunner, artifacts: ArtifactStore
-) -> DatasetVersion:
-    """Read a file, a folder or a table in memory; keep its content; infer its contract.
+    source: Any, settings: LoopSettings, *, test: Any = None, drop: tuple[str, ...], runner: StepRunner,
+    artifacts: ArtifactStore,
+) -> DatasetVersion:  # fmt: skip
+    """Read a file, a folder or a table in memory (and one of test rows); keep the content; infer its contract.
 
-    A file that did not change is not read again: its snapshot is. Raises what `read_source` raises.
+    A file that did not change is not read again: its snapshot is. Raises what `read_source` and `with_test` raise.
     """
     taken: list[Table] = []
 
     def work() -> dict[str, Any]:
-        read = read_source(source, name=name)
-        check_columns("drop", drop, read.table)
-        table = read.table.drop(drop) if drop else read.table
-        taken.append(table)
+        whole = read_tables(source, settings, test=test, drop=drop)
+        taken.append(whole.table)
         return {
-            "version": content_digest(table),
-            "artifact": put_bytes(artifacts, to_parquet_bytes(table)),
-            "contract": plain(infer_contract(table).to_dict()),
-            "notes": list(read.notes),
-            "rows": table.rows,
-            "columns": len(table.schema),
+            "version": whole.version,
+            "artifact": put_bytes(artifacts, to_parquet_bytes(whole.table)),
+            "contract": dict(whole.contract),
+            "notes": list(whole.notes),
+            "rows": whole.table.rows,
+            "columns": len(whole.table.schema),
+            "test_rows": whole.test_rows,
         }
 
-    depends_on = {"source": fingerprint(source), "drop": list(drop)}
+    depends_on = {
+        "source": fingerprint(source), "test": None if test is None else fingerprint(test), "drop": list(drop),
+        **settings.key("personal", "public"),
+    }  # fmt: skip
     outputs = runner.run(
         "read", depends_on, work, note=lambda made: f"{made['rows']:,} rows, {made['columns']} columns",
-        usable=lambda made: present(artifacts, [made["artifact"]]),
+        usable=lambda made: "test_rows" in made and present(artifacts, [made["artifact"]]),
     )  # fmt: skip
     table = taken[0] if taken else load_table(artifacts, outputs["artifact"])
     return DatasetVersion(
-        name, outputs["version"], outputs["artifact"], table, outputs["contract"], tuple(outputs["notes"])
-    )
+        settings.dataset, outputs["version"], outputs["artifact"], table, outputs["contract"],
+        tuple(outputs["notes"]), outputs["test_rows"],
+    )  # fmt: skip
 
 
-def check_columns(setting: str, names: Iterable[str | None], table: Table) -> None:
-    """Raises ColumnUnknown unless the table has every column that a setting names."""
+def read_tables(source: Any, settings: LoopSettings, *, test: Any, drop: tuple[str, ...]) -> DatasetVersion:
+    """Read a table, and one of test rows behind it, without keeping anything; the contract is that of the first.
+
+    Its contract and notes hold no value of a column that is, or seems, personal.
+    """
+    read = read_source(source, name=settings.dataset)
+    check_columns("drop", drop, read.table, settings.place("data.drop"))
+    table = read.table.drop(drop) if drop else read.table
+    personal = seems_personal(table, settings.personal, settings.public)
+    contract = contract_without_values(plain(infer_contract(table).to_dict()), personal)
+    notes, version, rows = list(read.notes), content_digest(table), 0
+    if test is not None:
+        joined = with_test(table, test, settings, drop=drop)
+        version = digest_json({"v": 1, "train": version, "test": joined.digest})
+        table, rows = joined.table, joined.rows
+        notes += joined.notes
+    said = tuple(notes_without_values(notes, personal))
+    return DatasetVersion(settings.dataset, version, "", table, contract, said, rows)
+
+
+def check_columns(setting: str, names: Iterable[str | None], table: Table, place: str | None = None) -> None:
+    """Raises ColumnUnknown unless the table has every column that a setting names; `place`: where it was written."""
     for name in names:
         if name is not None and name not in table:
             raise ColumnUnknown(
                 f'{setting} names a column "{name}" that the table does not have',
+                where=place,
                 why=near_miss(name, table.names),
                 fix="columns: " + ", ".join(f'"{known}"' for known in table.names[:20]),
             )

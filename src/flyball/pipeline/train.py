@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 from flyball.automl import FittedPipeline, Learned, check_parity, export_graph, learn
 from flyball.core.executor import Executor
 from flyball.core.progress import Cancellation, Progress
+from flyball.evaluation import SplitPlan
 from flyball.pipeline.blobs import get_bytes, present, put_bytes
 from flyball.pipeline.deciding import check_costs, with_threshold
 from flyball.pipeline.examine import Examined
@@ -125,9 +127,17 @@ def _depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSetti
         "used": list(examined.used),
         "task": examined.task,
         "metric": examined.metric,
-        "split": {"kind": plan.kind, "by": plan.by},
+        "split": {"kind": plan.kind, "by": plan.by, "rows": _plan_digest(plan)},
         **settings.key("target", "seed", "weight", "positive", "budget_seconds", "costs"),
     }
+
+
+def _plan_digest(plan: SplitPlan) -> str:
+    """SHA-256 of which rows are learned from, in each fold too: an embargo or a test file changes them."""
+    digest = hashlib.sha256()
+    for rows in (plan.train, *(side for fold in plan.folds for side in fold)):
+        digest.update(len(rows).to_bytes(8, "little") + np.asarray(rows, dtype="<i8").tobytes())
+    return digest.hexdigest()
 
 
 def _note(outputs: Mapping[str, Any]) -> str:

@@ -31,6 +31,7 @@ class Dataset:
 
     source: Any
     settings: LoopSettings
+    test: Any = None
 
     def __repr__(self) -> str:
         return f"<Dataset {self.settings.dataset}: target {self.settings.target!r}>"
@@ -78,7 +79,9 @@ class _Scores(ABC):
         """Contributions of the columns to each row's score; with the base they add up to it."""
         from flyball.explain import explain
 
-        return explain(self._pipeline, self._rows(table), hide=tuple(self.evidence["data"]["personal"]))
+        personal = tuple(self.evidence["data"]["personal"])
+        hidden = self.evidence["target"] in personal
+        return explain(self._pipeline, self._rows(table), hide=personal, hide_classes=hidden)
 
     def _score(self, table: Any) -> dict[str, NDArray[Any]]:
         return self._bundle.score(self._rows(table))

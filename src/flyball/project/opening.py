@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from flyball.config import PROJECT_FILE, ProjectConfig, load_project, parse_project, write_project
+from flyball.config import PROJECT_FILE, ProjectConfig, check_choices, load_project, parse_project, write_project
 from flyball.core.clock import Clock, SystemClock
 from flyball.core.files import CannotWrite, write_atomic
 from flyball.core.progress import NoProgress, Progress
 from flyball.project.project import STATE_FOLDER, Project
 from flyball_runtime.errors import BadInput
+
+if TYPE_CHECKING:
+    from flyball.pipeline import LoopSettings
 
 __all__ = ["Made", "NameInvalid", "NotAProject", "ProjectExists", "find_project", "init", "open"]
 
@@ -76,18 +79,45 @@ def init(
     *,
     source: str | os.PathLike[str],
     target: str,
+    test: str | os.PathLike[str] | None = None,
+    metric: str | None = None,
+    time: str | None = None,
+    group: str | None = None,
+    split: Literal["auto", "random", "time", "group"] = "auto",
+    embargo: str | int | None = None,
+    purge: bool = False,
+    weight: str | None = None,
+    positive: str | bool | float | None = None,
+    personal: Collection[str] = (),
+    public: Collection[str] = (),
+    drop: Collection[str] = (),
+    keep: Collection[str] = (),
+    places: Mapping[str, str] | None = None,
     directory: str | os.PathLike[str] = ".",
     progress: Progress | None = None,
     clock: Clock | None = None,
 ) -> Made:
     """Make a project from a table: read it, look at it, write flyball.toml and an empty store with its first key.
 
-    What fails leaves nothing behind. Raises NameInvalid, ProjectExists, and what is wrong with the table or target.
+    What is chosen (see the project file's reference) is written into the file; the rest is left to the look. `places`
+    tells how each choice was given ("--time"), for errors. What fails leaves nothing behind. Raises NameInvalid,
+    ProjectExists, and what is wrong with the table, the target or a choice.
     """
+    from flyball.pipeline import LoopSettings
+
     folder = Path(directory)
     _check(name, folder)
     progress = progress or NoProgress()
-    facts, text = _look(name, Path(source), target, folder, progress)
+    check_choices(
+        target, time=time, group=group, split=split, embargo=embargo, purge=purge, weight=weight, personal=personal,
+        public=public, drop=drop, keep=keep, places=places,
+    )  # fmt: skip
+    settings = LoopSettings(
+        name=name, dataset=name, target=target, metric=metric, time=time, group=group, split=split, embargo=embargo,
+        purge=purge, weight=weight, positive=positive, personal=tuple(personal), public=tuple(public), drop=tuple(drop),
+        keep=tuple(keep), test=None if test is None else Path(test).name, places=places or {},
+    )  # fmt: skip
+    facts, text = _look(settings, Path(source), None if test is None else Path(test), folder, progress)
     config = parse_project(text, path=(folder / PROJECT_FILE).absolute())
     made = _first_missing(folder, folder / STATE_FOLDER)
     try:
@@ -123,23 +153,32 @@ def _check(name: str, folder: Path) -> None:
         )
 
 
-def _look(name: str, source: Path, target: str, folder: Path, progress: Progress) -> tuple[dict[str, Any], str]:
+def _look(
+    settings: LoopSettings, source: Path, test: Path | None, folder: Path, progress: Progress
+) -> tuple[dict[str, Any], str]:
     """Read and examine the table without keeping anything; the facts for people, and the project file."""
-    from flyball.pipeline import LoopSettings, look_at
+    from flyball.pipeline import look_at
 
-    seen = look_at(source, LoopSettings(name=name, dataset=name, target=target), progress=progress)
+    seen = look_at(source, settings, progress=progress, test=test)
     examined = seen.examined
     plan = examined.plan
     facts: dict[str, Any] = {
-        "project": name,
+        "project": settings.name,
         "project_file": str(folder / PROJECT_FILE),
-        "target": target,
+        "target": settings.target,
         "rows": seen.rows,
         "columns": seen.columns,
         "task": examined.task,
         "task_why": examined.task_why,
         "metric": examined.metric,
-        "split": {"kind": plan.kind, "by": plan.by, "confidence": plan.confidence, "why": plan.why},
+        "split": {
+            "kind": plan.kind,
+            "by": plan.by,
+            "confidence": plan.confidence,
+            "why": plan.why,
+            "details": list(examined.split["details"]),
+        },
+        "overrules": [dict(one) for one in examined.overrules],
         "leaks": [dict(leak) for leak in examined.leaks],
         "left_out": [dict(item) for item in examined.left_out],
         "personal": list(examined.personal),
@@ -147,10 +186,23 @@ def _look(name: str, source: Path, target: str, folder: Path, progress: Progress
     }
     findings = [f"{item['column']} is left out: {item['why']}" for item in facts["left_out"]]
     text = write_project(
-        name=name,
+        name=settings.name,
         source=_seen_from(folder, source),
-        target=target,
-        findings=[f"split by {plan.kind}: {plan.why}", *findings],
+        target=settings.target,
+        test=None if test is None else _seen_from(folder, test),
+        metric=settings.metric,
+        positive=settings.positive,
+        weight=settings.weight,
+        time=settings.time,
+        group=settings.group,
+        split=None if settings.split == "auto" else settings.split,
+        embargo=settings.embargo,
+        purge=settings.purge,
+        personal=settings.personal,
+        public=settings.public,
+        drop=settings.drop,
+        keep=settings.keep,
+        findings=[f"split by {plan.kind}: {plan.why}", *findings, *(one["text"] for one in facts["overrules"])],
     )
     return facts, text
 

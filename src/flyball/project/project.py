@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from flyball.config import ProjectConfig, parse_duration
+from flyball.config import ModelConfig, ProjectConfig, check_choices, parse_duration
 from flyball.core.clock import Clock
 from flyball.core.executor import Executor, LocalExecutor
 from flyball.core.files import write_atomic
@@ -93,8 +93,8 @@ class Outcome:
     def to_dict(self) -> dict[str, Any]:
         """What `flyball run --json` prints."""
         evidence, version = self.learned.evidence, self.registration.version
-        same = ("model", "task", "target", "metric", "split", "metrics", "random_gap", "leaks", "parity", "size_bytes",
-                "slices", "decision", "comparisons")  # fmt: skip
+        same = ("model", "task", "target", "metric", "split", "metrics", "random_gap", "leaks", "overrules", "parity",
+                "size_bytes", "slices", "decision", "comparisons")  # fmt: skip
         return {
             **{name: evidence[name] for name in same},
             "version": version.number if version else None,
@@ -176,27 +176,40 @@ class Project:
         source: Any,
         *,
         target: str,
+        test: Any = None,
         name: str | None = None,
         time: str | None = None,
         group: str | None = None,
+        split: Literal["auto", "random", "time", "group"] = "auto",
+        embargo: str | int | None = None,
+        purge: bool = False,
         weight: str | None = None,
         positive: str | bool | float | None = None,
         personal: Collection[str] = (),
+        public: Collection[str] = (),
         protected: Collection[str] = (),
         drop: Collection[str] = (),
         keep: Collection[str] = (),
     ) -> Dataset:
         """A table to learn from: a path, or a pandas, Polars or Arrow table. Nothing is read yet.
 
-        `protected` columns (sex, race, …) are kept out of what is learned from, and `personal` ones out of reports
-        and logs. A relative path starts from the project's folder.
+        `test`: rows of their own to test on. `embargo`: what lies between learning and judging, "7d" or a number of
+        rows; `purge`: learn from no group that is tested. `protected` columns (sex, race, …) are kept out of what is
+        learned from, and `personal` ones out of reports and logs; `public` ones only seem personal. A relative path
+        starts from the project's folder. Raises ConfigInvalid for settings that exclude one another.
         """
         given = name or (Path(source).stem if isinstance(source, str | Path) else self.name)
+        called = Path(test).name if isinstance(test, str | Path) else "the test table"
+        check_choices(
+            target, time=time, group=group, split=split, embargo=embargo, purge=purge, weight=weight,
+            personal=personal, public=public, drop=(*drop, *protected), keep=keep,
+        )  # fmt: skip
         settings = LoopSettings(
             name=self.name, dataset=given, target=target, time=time, group=group, weight=weight, positive=positive,
-            personal=tuple(personal), drop=(*drop, *protected), keep=tuple(keep),
+            split=split, test=None if test is None else called, embargo=embargo, purge=purge, personal=tuple(personal),
+            public=tuple(public), drop=(*drop, *protected), keep=tuple(keep),
         )  # fmt: skip
-        return Dataset(self._located(source), settings)
+        return Dataset(self._located(source), settings, self._located(test))
 
     def learn(
         self,
@@ -226,7 +239,7 @@ class Project:
         settings = replace(table.settings, name=name or table.settings.name, metric=metric, seed=seed)
         settings = replace(settings, costs=costs, slices=tuple(slices))
         settings = settings.with_budget(_seconds(budget))
-        return self._learn(table.source, settings, progress, cancellation)
+        return self._learn(table.source, settings, progress, cancellation, test=table.test)
 
     def propose(self, model: LearnedModel, *, reason: str = "") -> Version:
         """Judge a learned model by the gates and register it as a version. Raises GateRefused by the candidate gate."""
@@ -249,14 +262,14 @@ class Project:
         cancellation: Cancellation | None = None,
     ) -> Outcome:
         """The whole loop for a model of the project file: make, prove, gate, register."""
-        settings, source = self._declared(model)
+        settings, source, test = self._declared(model)
         settings = settings.with_budget(_seconds(budget))
         self._check_writable()  # else the whole budget would be spent before a missing key is found
         self.registry.clean_leftovers()
-        run_id = self.registry.start_run("loop", dict(settings.key()), self.actor)
+        run_id = self.registry.start_run("loop", settings.told(), self.actor)
         status = "failed"
         try:
-            learned = self._learn(source, settings, progress, cancellation)
+            learned = self._learn(source, settings, progress, cancellation, test=test)
             registration = self._register(learned, reason, run_id)
             status = "done"
         finally:
@@ -508,13 +521,19 @@ class Project:
         self.keys.sign(b"the signing key is at hand")
 
     def _learn(
-        self, source: Any, settings: LoopSettings, progress: Progress | None, cancellation: Cancellation | None
+        self,
+        source: Any,
+        settings: LoopSettings,
+        progress: Progress | None,
+        cancellation: Cancellation | None,
+        *,
+        test: Any = None,
     ) -> LearnedModel:
         drop = self.config.data[settings.dataset].drop if settings.dataset in self.config.data else ()
         rivals = [gate.no_worse_than.alias for gate in self.config.gate.values() if gate.no_worse_than is not None]
         candidate = self.loop.learn(
-            source, settings, drop=drop, progress=progress or NoProgress(), cancellation=cancellation or Cancellation(),
-            champions=("production", *rivals),
+            source, settings, test=test, drop=drop, progress=progress or NoProgress(),
+            cancellation=cancellation or Cancellation(), champions=("production", *rivals),
         )  # fmt: skip
         return LearnedModel(candidate)
 
@@ -530,8 +549,8 @@ class Project:
     def _register(self, model: LearnedModel, reason: str, run_id: str | None) -> Registration:
         return self.loop.register(model.candidate, self.gates(), actor=self.actor, reason=reason, run_id=run_id)
 
-    def _declared(self, model: str | None) -> tuple[LoopSettings, Any]:
-        """Settings and source of a model of the project file."""
+    def _declared(self, model: str | None) -> tuple[LoopSettings, Any, Any]:
+        """Settings, source and test rows of a model of the project file."""
         name = model or self._only_model()
         if name not in self.config.model:
             known = list(self.config.model)
@@ -550,7 +569,18 @@ class Project:
                 fix=f"add a section [data.{dataset}] with its source",
             )
         data = self.config.data[dataset]
-        return LoopSettings.from_config(name, section, data), self.config.resolve(data.source)
+        settings = LoopSettings.from_config(name, section, data, self._places(name, dataset))
+        test = None if data.test is None else self.config.resolve(data.test)
+        return settings, self.config.resolve(data.source), test
+
+    def _places(self, model: str, dataset: str) -> dict[str, str]:
+        """The line on which each setting of a model stands; what stands nowhere has none."""
+        lines = {key: self.config.line(("model", model, key)) for key in ModelConfig.model_fields}
+        own = {"time": "time", "entity": "group", "personal": "personal", "public": "public",
+               "test": "data.test", "drop": "data.drop"}  # fmt: skip
+        for key, setting in own.items():
+            lines[setting] = lines.get(setting) or self.config.line(("data", dataset, key))
+        return {setting: line for setting, line in lines.items() if line}
 
     def _only_model(self) -> str:
         declared = list(self.config.model)

@@ -13,7 +13,8 @@ from flyball.data import Table, read_source, to_parquet_bytes
 from flyball.data.csv import to_csv_bytes
 from flyball.pipeline.read import load_table
 from flyball.registry import ModelVersion
-from flyball_runtime.errors import BadInput
+from flyball.serving.personal import without_value
+from flyball_runtime.errors import BadInput, FlyballError
 from flyball_runtime.schema import Field
 from flyball_runtime.score import class_label
 
@@ -52,7 +53,10 @@ def predict_file(project: Project, ref: str, source: Path, destination: Path) ->
     version = project.registry.resolve(ref)
     bundle = project.bundle(version)
     read = read_source(source, schema=bundle.inputs)
-    outputs = bundle.score(read.table.columns)
+    try:
+        outputs = bundle.score(read.table.columns)
+    except FlyballError as error:
+        raise without_value(error, project.registry.evidence(version)["data"]["personal"]) from None
     table = _with_outputs(read.table, outputs, bundle.classes)
     data = to_parquet_bytes(table) if destination.suffix.lower() == ".parquet" else to_csv_bytes(table)
     write_atomic(destination, data, label="predict.write")
@@ -90,7 +94,11 @@ def explain_row(project: Project, ref: str, row: int, *, source: Path | None) ->
             fix="give a smaller --row",
         )
     personal = tuple(evidence["data"]["personal"])
-    explanation = explain(pipeline, table.take(np.array([row])), hide=personal)
+    hidden = evidence["target"] in personal
+    try:
+        explanation = explain(pipeline, table.take(np.array([row])), hide=personal, hide_classes=hidden)
+    except FlyballError as error:
+        raise without_value(error, personal) from None
     data = {"model": version.model, "version": version.number, "row": row, **explanation.row_dict(0)}
     return ExplainedRow(data, f"{version.ref}, row {row}\n{explanation.to_text(0)}")
 

@@ -144,6 +144,7 @@ def _data(known: Evidence) -> str:
     if split:
         by = f" by {_plain(split['by'])}" if split.get("by") else ""
         lines.append(f"Split: {_plain(split.get('kind'))}{by}. {_plain(split.get('why') or '')}")
+        lines += [f"{_plain(str(one)[:1].upper() + str(one)[1:])}." for one in split.get("details") or ()]
     left = [f"- {_plain(one.get('column'))}: {_plain(one.get('why'))}" for one in data.get("left_out") or ()]
     return "\n".join(lines) + ("\n\nLeft out:\n\n" + "\n".join(left) if left else "")
 
@@ -164,6 +165,7 @@ def _limits(known: Evidence) -> str:
         "- The figures hold for rows like the test rows; nothing is known about others.",
     ]
     lines += [f"- `{name}` holds personal data." for name in map(_plain, sorted(known.personal))]
+    lines += [f"- Overruled: {_plain(one.get('text'))}." for one in known.items("overrules")]
     lines += [
         f"- {_plain(leak.get('column'))} gives the target away and was kept: {_plain(leak.get('why'))}"
         for leak in known.items("leaks") if leak.get("action") != "leave out"

@@ -19,6 +19,7 @@ def data_and_split(evidence: Evidence) -> str:
         ("Table", f"{e(data.get('dataset'))}: {number(data.get('rows'))} rows, {number(data.get('columns'))} columns"),
         ("Version", code(data["version"]) if data.get("version") else ""),
         ("Learned from", ", ".join(e(name) for name in data.get("used") or ())),
+        ("Tested on", e("; ".join(map(str, split.get("details") or ())))),
         ("Personal columns", f"{e(', '.join(personal))} – values are not shown in this report" if personal else ""),
     ]
     lead = "A model is judged by rows that stand to its training rows as future rows will: the split follows the data."
@@ -80,7 +81,7 @@ def findings(evidence: Evidence) -> str:
         for item in evidence.items("findings") if item.get("kind") != "leak"
     ]  # fmt: skip
     heads = ["Column", "Evidence", "What was done"]
-    parts = []
+    parts = [_overruled(evidence)]
     if leaks:
         parts.append("<h3>Columns that know the answer</h3>" + table(heads, leaks, caption="Leaks", wide=1))
     else:
@@ -91,6 +92,18 @@ def findings(evidence: Evidence) -> str:
     lead = "Columns that would not be known in time, or that only seem to help, were looked for before learning."
     return section(
         "findings", "Findings", lead, *[f'<div style="margin-top:1.2rem">{part}</div>' for part in parts if part]
+    )
+
+
+def _overruled(evidence: Evidence) -> str:
+    """What was decided against the look, first: whoever approves the model should see it before all else."""
+    made = [[code(one["column"]) if one.get("column") else e(one.get("kind")), e(one.get("text")),
+             tag("warn" if one.get("loosens") else "plain", "overruled")]
+            for one in evidence.items("overrules")]  # fmt: skip
+    if not made:
+        return ""
+    return "<h3>Overruled in the project file</h3>" + table(
+        ["What", "Found and chosen", ""], made, caption="Overruled findings", wide=1
     )
 
 

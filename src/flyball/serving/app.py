@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import traceback
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, ClassVar
 from urllib.parse import unquote
@@ -27,6 +28,7 @@ from flyball.serving.describe import describe_model, describe_server, metadata
 from flyball.serving.guard import Guard
 from flyball.serving.named import read_rows, write_answer
 from flyball.serving.outcomes import tell_outcomes
+from flyball.serving.personal import without_value
 from flyball.serving.served import Answer, Served
 from flyball.serving.tensors import BinaryTensor, read_request, write_outputs
 from flyball_runtime.errors import BadInput, FlyballError, InternalError, near_miss
@@ -102,6 +104,7 @@ class _Server:
         self._log = log
         self._clock = clock
         self._limits = limits
+        self._personal = frozenset(name for served in self._bundles.values() for name in served.personal)
         live = self._fixed(lambda: {"live": True})
         self._readers = {
             "": self._fixed(lambda: describe_server(self._bundles)),
@@ -127,11 +130,19 @@ class _Server:
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - a server outlives the failure of one request
-            _LOG.exception("%s %s failed", request.method, request.path)
+            self._tell_of(error, request)
             why = f"an unexpected {type(error).__name__}"
             failure = UnexpectedFailure("the request failed", why=why, fix="see the server's log for the details")
             response = error_response(failure)
         await response.send(send, head_only=head)
+
+    def _tell_of(self, error: Exception, request: Request) -> None:
+        """Log a failure with its traceback; without the message where that may quote a value of a personal column."""
+        if not self._personal:
+            _LOG.exception("%s %s failed", request.method, request.path)
+            return
+        places = "".join(traceback.format_tb(error.__traceback__))
+        _LOG.error("%s %s failed: %s\n%s", request.method, request.path, type(error).__name__, places)
 
     async def _respond(self, request: Request, method: str) -> Response:
         parts = [unquote(part, errors="replace") for part in request.raw_path.strip("/").split("/")]
@@ -217,7 +228,10 @@ class _Server:
         body = await request.body()
 
         def score() -> tuple[Answer, Response]:
-            answer, document = work(parse_json(body))
+            try:
+                answer, document = work(parse_json(body))
+            except FlyballError as error:
+                raise without_value(error, self._personal) from None
             return answer, json_response(200, document())
 
         answer, response = await _run(score, small=len(body) <= _SMALL_BODY)

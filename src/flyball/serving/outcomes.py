@@ -11,6 +11,7 @@ from flyball.core.clock import rfc3339
 from flyball.predictions.log import BadOutcome, PredictionLog, Told
 from flyball.predictions.records import Logged, Value
 from flyball.serving.asgi import Limits, check_rows
+from flyball.serving.personal import OutcomePersonal
 from flyball.serving.served import Served, class_label
 from flyball_runtime.errors import near_miss
 
@@ -87,9 +88,23 @@ def _checked(told: Told, logged: Logged | None, models: Mapping[str, Served]) ->
 def _fitting(told: Told, served: Served) -> Value:
     classes = served.bundle.classes
     if classes is None:
-        return _number(told)
+        number = _number(told)
+        if served.hides_target:
+            raise OutcomePersonal(
+                f"the outcomes of {served.model} are not logged", where=told.prediction_id,
+                why="its target is marked personal, and an outcome is a value of it",
+                fix="keep the outcome where it is; or take the target out of personal and make a new version",
+            )  # fmt: skip
+        return number
     by_label = {class_label(value): value for value in classes.tolist()}
     label = class_label(told.value)
+    if served.hides_target:
+        if label in by_label:
+            return served.logged_class(label)
+        raise BadOutcome(
+            f"the value is not a class of {served.model}", where=told.prediction_id,
+            why="the target is personal, so its classes are not listed", fix="tell one of its classes",
+        )  # fmt: skip
     if label in by_label:
         known: Value = by_label[label]
         return known

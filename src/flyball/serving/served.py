@@ -63,7 +63,7 @@ class Served:
         shown = {name: values for name, values in outputs.items() if name in self.output_types()}
         records = records_of(
             normal,
-            shown,
+            self._logged(shown),
             schema=self.schema,
             model=self.model,
             version=self.version,
@@ -74,6 +74,25 @@ class Served:
             request=request,
         )
         return Answer(shown, records)
+
+    @property
+    def hides_target(self) -> bool:
+        """Whether the target is personal, so that the log holds numbers of classes and no value of it."""
+        return self.bundle.manifest.get("target") in self.personal
+
+    def logged_class(self, label: str) -> str:
+        """A class as the log calls it when the target is personal: by its place. Raises ValueError for an unknown one.
+
+        The first class is "class 1", as in the evidence.
+        """
+        return f"class {(self.labels or []).index(label) + 1}"
+
+    def _logged(self, outputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Outputs as the log may hold them."""
+        if self.labels is None or not self.hides_target:
+            return dict(outputs)
+        names = [self.logged_class(class_label(value)) for value in outputs["prediction"].tolist()]
+        return {**outputs, "prediction": np.array(names, dtype=object)}
 
     def output_types(self) -> dict[str, tuple[str, list[int]]]:
         """Each output's V2 datatype and shape, -1 for the rows."""

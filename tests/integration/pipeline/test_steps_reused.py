@@ -53,8 +53,8 @@ def test_dropping_a_column_trains_again(folder: Path) -> None:
     assert rerun(folder, BUDGET, BUDGET + 'drop = ["ok?"]\n', budget="0.3s") == ["read", "look"]
 
 
-def test_marking_a_column_personal_only_proves_again(folder: Path) -> None:
-    assert rerun(folder, MODEL, 'personal = ["ok?"]\n' + MODEL) == ["read", "look", "train"]
+def test_marking_a_column_personal_forgets_what_was_said_of_it_and_does_not_train_again(folder: Path) -> None:
+    assert rerun(folder, MODEL, 'personal = ["ok?"]\n' + MODEL) == ["train"]
 
 
 def test_the_same_content_in_another_file_is_the_same_dataset(folder: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ TABLES = ["predictions", "ledger_entries", "ledger_payloads", "dataset_versions"
 
 
 class Clinic:
-    """A project with a name, a wage and a ward declared personal, mail addresses to be found, and every secret."""
+    """A project with a name (kept all the same), a wage and a ward declared personal, mail addresses to be found."""
 
     def __init__(self, root: Path) -> None:
         rng = np.random.default_rng(6)
@@ -51,7 +51,7 @@ class Clinic:
         self.folder, self.init = make_project(root / "p", write(self.table, root / "t.csv"), "ill")
         file = self.folder / "flyball.toml"
         text = file.read_text(encoding="utf-8")
-        declared = text.replace("[model.plant]", 'personal = ["name", "wage", "ward"]\n[model.plant]')
+        declared = text.replace("[model.plant]", 'personal = ["name", "wage", "ward"]\n[model.plant]\nkeep = ["name"]')
         file.write_text(declared, encoding="utf-8")
         self.run_text = flyball("run", "--budget", "1s", folder=self.folder).out
         self.run = json.loads(self.run_text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
@@ -13,12 +13,39 @@ from flyball.cli.options import AsJson
 
 __all__ = ["init"]
 
+_CHOICES = ("test", "time", "group", "split", "embargo", "purge", "positive", "weight", "metric", "drop", "keep",
+            "personal", "public")  # fmt: skip
+_PLACES = {**{name: f"--{name}" for name in _CHOICES}, "data.test": "--test"}
+
+
+def Many(meaning: str) -> Parameter:  # noqa: N802 - it stands where a Parameter would
+    """An option that may be given several times, each time with one column's name, commas and all."""
+    return Parameter(help=meaning, consume_multiple=False, negative=())
+
 
 def init(
     name: str,
     *,
     from_: Annotated[str, Parameter(name="--from")],
     target: str,
+    test: Annotated[Path | None, Parameter(help="A file of rows to test on; learned from never.")] = None,
+    time: Annotated[str | None, Parameter(help="The column that says when a row was observed.")] = None,
+    group: Annotated[str | None, Parameter(help="The column that says what a row belongs to: a machine, say.")] = None,
+    split: Annotated[
+        Literal["auto", "random", "time", "group"] | None,
+        Parameter(help="How to test: random, time or group. Default: as the data shows."),
+    ] = None,
+    embargo: Annotated[
+        str | None, Parameter(help="What lies between learning and judging: a time such as 7d, or a number of rows.")
+    ] = None,
+    purge: Annotated[bool, Parameter(help="Learn from no group that the test holds.", negative=())] = False,
+    positive: Annotated[str | None, Parameter(help="The class that matters, when there are two.")] = None,
+    weight: Annotated[str | None, Parameter(help="The column that says how much a row counts.")] = None,
+    metric: Annotated[str | None, Parameter(help="What to be best at, such as roc_auc.")] = None,
+    drop: Annotated[list[str] | None, Many("A column that must not be used. May be repeated.")] = None,
+    keep: Annotated[list[str] | None, Many("A column to use whatever is found. May be repeated.")] = None,
+    personal: Annotated[list[str] | None, Many("A column never to show or log. May be repeated.")] = None,
+    public: Annotated[list[str] | None, Many("A column that only seems personal. May be repeated.")] = None,
     folder: Annotated[
         Path | None, Parameter(name="--dir", help="Where to make the project; made when missing. Default: this folder.")
     ] = None,
@@ -28,6 +55,8 @@ def init(
 
     For example:
         flyball init machines --from ai4i2020.csv --target "Machine failure"
+        flyball init sales --from sales.csv --target sold --time day --embargo 7d
+        flyball init sales --from train.csv --test test.csv --target sold
 
     Parameters
     ----------
@@ -44,7 +73,12 @@ def init(
 
     progress = console_progress()
     try:
-        made = make(name, source=from_, target=target, directory=folder or Path(), progress=progress)
+        made = make(
+            name, source=from_, target=target, test=test, time=time, group=group, split=split or "auto",
+            embargo=int(embargo) if embargo and embargo.isascii() and embargo.isdigit() else embargo, purge=purge,
+            positive=positive, weight=weight, metric=metric, drop=drop or (), keep=keep or (), personal=personal or (),
+            public=public or (), places=_PLACES, directory=folder or Path(), progress=progress,
+        )  # fmt: skip
     finally:
         progress.close()
     made.project.close()
@@ -52,7 +86,9 @@ def init(
     lines = [
         f"[bold]{name}[/]: {data['rows']:,} rows, {data['columns']} columns, a {data['task']} task ({data['task_why']})",
         f"split     by {data['split']['kind']}: {escape(data['split']['why'])}",
+        *bullet_list("", data["split"]["details"]),
         *bullet_list("left out", [f"{item['column']}: {item['why']}" for item in data["left_out"]]),
+        *bullet_list("overruled", [one["text"] for one in data["overrules"]]),
         *bullet_list("noticed", data["notes"]),
         f"wrote     {escape(data['project_file'])}",
         f"next      {escape(f'cd {shlex.quote(str(folder))} && ') if folder else ''}flyball run",

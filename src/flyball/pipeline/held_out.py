@@ -1,0 +1,135 @@
+"""Test rows from a file of their own: held against the training table, learned from never, and said where they flatter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.data import Contract, Table, check_contract, content_digest, infer_contract, read_source
+from flyball.evaluation import label_codes
+from flyball.pipeline.settings import LoopSettings
+from flyball_runtime.errors import BadInput, near_miss
+from flyball_runtime.schema import MISSING_TIME, Field, missing_mask
+
+__all__ = ["Joined", "TestFileUnfit", "copies_of_training", "strange_to_training", "with_test"]
+
+Indices = NDArray[np.intp]
+
+
+class TestFileUnfit(BadInput):
+    """A test file cannot judge the model: a column or class is missing or of another type, or it repeats the training rows."""
+
+    code = "FB-PIPE-011"
+    __test__ = False  # no test case of this program, whatever its name
+
+
+@dataclass(frozen=True, slots=True)
+class Joined:
+    """A training table with `rows` test rows behind it; `digest` is that of the test rows alone."""
+
+    table: Table
+    rows: int
+    digest: str
+    notes: list[str]
+
+
+def with_test(train: Table, test: Any, settings: LoopSettings, *, drop: Sequence[str]) -> Joined:
+    """Read test rows in the types of the training table and put them behind it. Raises TestFileUnfit."""
+    read = read_source(test, schema=train.schema)
+    given, called = read.table, settings.test or "the test table"
+    _check_columns(train, given, settings, called)
+    extra = [name for name in given.names if name not in train and name not in drop]
+    notes = [f"{called}: {note}" for note in read.notes]
+    if extra:
+        listed = ", ".join(f'"{name}"' for name in extra[:5]) + (", …" if len(extra) > 5 else "")
+        notes.append(f"{called}: the training rows have no {listed}; passed over")
+    columns = {field.name: _as(field, given.schema[field.name], given[field.name]) for field in train.schema}
+    judged = Table(train.schema, columns)
+    digest = content_digest(judged)
+    if digest == content_digest(train):
+        raise TestFileUnfit(
+            f"{called} holds the training rows", where=settings.place("data.test"),
+            why="what a model has seen cannot judge it", fix="give other rows, or leave test out: a split is made then",
+        )  # fmt: skip
+    joined = Table(train.schema, {name: np.concatenate([train[name], columns[name]]) for name in train.names})
+    return Joined(joined, judged.rows, digest, notes)
+
+
+def _check_columns(train: Table, given: Table, settings: LoopSettings, called: str) -> None:
+    where = settings.place("data.test")
+    missing = [name for name in train.names if name not in given]
+    if missing:
+        hints = [hint for name in missing[:3] if (hint := near_miss(name, [n for n in given.names if n not in train]))]
+        raise TestFileUnfit(
+            f"{called} lacks {len(missing)} of the {len(train.names)} training columns",
+            where=where,
+            why=", ".join(f'"{name}"' for name in missing[:8]) + (", …" if len(missing) > 8 else ""),
+            fix="; ".join(hints) or "add the columns, or drop them from both under [data.NAME]: drop = [COLUMN]",
+        )
+    for field in train.schema:
+        other = given.schema[field.name]
+        if other.kind != field.kind and not missing_mask(given[field.name], other.kind).all():
+            raise TestFileUnfit(
+                f'"{field.name}" holds {other.kind}s in {called} and {field.kind}s in the training rows',
+                where=where,
+                why="a model learned from the one cannot read the other",
+                fix="write the column alike in both files, or drop it from both under [data.NAME]: drop = [COLUMN]",
+            )
+
+
+def _as(field: Field, given: Field, values: NDArray[Any]) -> NDArray[Any]:
+    """The column in the training table's kind; only one without any value can differ."""
+    if given.kind == field.kind:
+        return values
+    fill: dict[str, Any] = {"number": np.nan, "time": MISSING_TIME, "text": None}
+    dtype: dict[str, Any] = {"number": np.float64, "time": np.int64, "text": object}
+    return np.full(len(values), fill[field.kind], dtype=dtype[field.kind])
+
+
+def strange_to_training(table: Table, train: Indices, test: Indices, settings: LoopSettings) -> list[str]:
+    """What the test rows break of the contract that the training rows keep, in sentences that quote no value."""
+    called = settings.test or "the test table"
+    promised = infer_contract(table.take(train))
+    promised = Contract(tuple(column for column in promised.columns if column.name != settings.target))
+    said = {
+        "levels": "values that no training row has",
+        "range": "values far outside those of the training rows",
+        "missing": "missing values, of which the training rows have none",
+    }
+    return [
+        f'{called}: "{broken.column}" has {said[broken.rule]} ({broken.rows:,} of {len(test):,} rows)'
+        for broken in check_contract(table.take(test), promised)
+        if broken.rule in said
+    ]
+
+
+def copies_of_training(columns: Sequence[NDArray[Any]], train: Indices, test: Indices) -> Indices:
+    """Test rows that agree with a training row in every column, if they are more than coarse columns bring by chance.
+
+    columns: the target and what is learned from, each (rows,). Chance takes the columns as independent, with a margin
+    of ten, as the look does for rows that repeat within one table.
+    """
+    whole = np.zeros(len(columns[0]), dtype=np.int64)
+    log_same = 0.0
+    for values in columns:
+        codes = _codes(np.asarray(values))
+        whole = label_codes(whole * (int(codes.max()) + 1) + codes)
+        number = int(codes.max()) + 1
+        left, right = (np.bincount(codes[rows], minlength=number) / len(rows) for rows in (train, test))
+        log_same += float(np.log(max(float(left @ right), 1e-300)))
+    copies = test[np.isin(whole[test], np.unique(whole[train]))]
+    expected = len(train) * len(test) * float(np.exp(max(log_same, -700)))
+    if len(copies) <= 10 * min(expected, len(test)):
+        return np.empty(0, dtype=np.intp)
+    return copies
+
+
+def _codes(values: NDArray[Any]) -> NDArray[np.int64]:
+    """Codes from 0, (rows,): as `label_codes`, but all missing cells are alike."""
+    if values.dtype == object:
+        return label_codes(np.array(["" if value is None else f"={value}" for value in values], dtype=object))
+    return np.unique(values, return_inverse=True)[1].astype(np.int64)
