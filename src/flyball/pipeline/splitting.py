@@ -37,13 +37,17 @@ class PurgeUnfit(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """How rows hang together for this model. `group`: the column that names what they belong to, also beside a time."""
+    """How rows hang together for this model.
+
+    `group`: the column that names what they belong to, also beside a time; `clock`: the time that the look found.
+    """
 
     kind: SplitKind
     by: str | None
     confidence: float
     why: str
     group: str | None = None
+    clock: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,20 +67,20 @@ def choose(table: Table, settings: LoopSettings, found: Mapping[str, Any]) -> Ch
     """
     time, group = settings.time, settings.group
     kind, by = found["kind"], found["by"]
-    own_group = group or (by if kind == "group" else None)
+    own_group, clock = group or (by if kind == "group" else None), by if kind == "time" else None
     if settings.split != "auto" and settings.split != kind:  # noqa: PLR1714
         declared = {"time": time or ROW_ORDER, "group": own_group, "random": None}[settings.split]
         if settings.split == "group" and declared is None:
             raise _no_group(settings, "split")
-        return Chosen(settings.split, declared, 1.0, "declared in the project file", own_group)
+        return Chosen(settings.split, declared, 1.0, "declared in the project file", own_group, clock)
     wanted = None if settings.split == "auto" else settings.split
     moment = time is not None and (table.schema[time].kind == "time" or time_unit(table, time) is not None)
     if time is not None and wanted != "group" and (group is None or moment or wanted == "time"):
         beside = f', beside the group "{group}"' if group else ""
-        return Chosen("time", time, 1.0, f'"{time}" is declared as the time{beside}', own_group)
+        return Chosen("time", time, 1.0, f'"{time}" is declared as the time{beside}', own_group, clock)
     if group is not None and wanted != "time":
-        return Chosen("group", group, 1.0, f'"{group}" is declared as what rows belong to', group)
-    return Chosen(kind, by, found["confidence"], found["why"], own_group)
+        return Chosen("group", group, 1.0, f'"{group}" is declared as what rows belong to', group, clock)
+    return Chosen(kind, by, found["confidence"], found["why"], own_group, clock)
 
 
 def divide(
@@ -233,7 +237,7 @@ def _flattery(table: Table, plan: SplitPlan, chosen: Chosen, settings: LoopSetti
     if settings.test is None:
         return ()
     found = []
-    time = settings.time or (chosen.by if chosen.kind == "time" and chosen.by in table else None)
+    time = settings.time or chosen.clock
     if time is not None and time in table:
         values, kind = table[time], table.schema[time].kind
         known = [values[rows][~missing_mask(values[rows], kind)] for rows in (plan.train, plan.test)]
