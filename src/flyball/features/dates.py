@@ -97,11 +97,21 @@ class DateEncoder:
 
 
 def fit_date(column: str, values: NDArray[np.int64]) -> DateEncoder:
-    """Keep the parts that differ between rows; count days from the earliest time."""
+    """Keep the parts that differ between rows; count days from before the earliest time.
+
+    The origin stands in the graph, so it is no value of the column: the day before the month of the earliest time.
+    """
     known = np.clip(values[values != MISSING_TIME], _EARLIEST, _LATEST)
     parts = calendar_parts(known)
     used = tuple(name for name in PARTS if known.size and parts[name].min() != parts[name].max())
-    return DateEncoder(column, used, int(known.min()) if known.size else 0)
+    return DateEncoder(column, used, _before(int(known.min())) if known.size else 0)
+
+
+def _before(moment: int) -> int:
+    """The day before the month of a moment, in microseconds since 1970."""
+    parts = {name: int(part) for name, part in calendar_parts(np.array(moment, dtype=np.int64)).items()}
+    midnight = (moment + _EPOCH * _DAY) // _DAY * _DAY - _EPOCH * _DAY
+    return midnight - parts["day"] * _DAY
 
 
 class _GraphWhole:

@@ -51,12 +51,18 @@ def fit_number(column: str, values: NDArray[np.float64]) -> NumberEncoder:
     low, median, high = (float(value) for value in np.quantile(finite, [0.05, 0.5, 0.95]))
     with np.errstate(over="ignore"):
         spread = (high - low) or float(finite.max() - finite.min())
-    offset = median if abs(median) > _OFFSET_RATIO * spread > 0 else 0.0
+    offset = _near(median, spread) if abs(median) > _OFFSET_RATIO * spread > 0 else 0.0
     typical = spread if spread > 0 else largest
     scale = 1.0
     if 0 < typical < 1e-30 or typical > 1e30:
         scale = float(2.0 ** np.clip(-np.frexp(typical)[1], -1000, 1000))
     return NumberEncoder(column, offset, scale)
+
+
+def _near(median: float, spread: float) -> float:
+    """A round number near the median: the offset stands in the graph, and should be no value of the column."""
+    step = float(2.0 ** np.floor(np.log2(spread)))
+    return float(np.rint(median / step) * step)
 
 
 def emit_numbers(builder: GraphBuilder, numbers: str, encoders: list[NumberEncoder]) -> str:

@@ -88,14 +88,13 @@ def _checked(told: Told, logged: Logged | None, models: Mapping[str, Served]) ->
 def _fitting(told: Told, served: Served) -> Value:
     classes = served.bundle.classes
     if classes is None:
-        number = _number(told)
         if served.hides_target:
             raise OutcomePersonal(
                 f"the outcomes of {served.model} are not logged", where=told.prediction_id,
                 why="its target is marked personal, and an outcome is a value of it",
                 fix="keep the outcome where it is; or take the target out of personal and make a new version",
             )  # fmt: skip
-        return number
+        return _number(told)
     by_label = {class_label(value): value for value in classes.tolist()}
     label = class_label(told.value)
     if served.hides_target:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 import flyball as fb
@@ -125,7 +126,7 @@ def test_a_stricter_split_than_was_found_is_recorded_and_not_held_against_the_mo
 
 
 def test_what_seems_personal_may_be_called_public(tmp_path: Path) -> None:
-    table = machines().with_columns(mail=[f"desk{row % 40}@site.example" for row in range(600)])
+    table = machines().with_columns(mail=pl.Series([f"desk{row % 40}@site.example" for row in range(600)]))
     folder, init = make_project(tmp_path / "p", write(table, tmp_path / "t.csv"), "failed")
     assert init["personal"] == ["mail"]
     assert "personal text" in next(item["why"] for item in init["left_out"] if item["column"] == "mail")
