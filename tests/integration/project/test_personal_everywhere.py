@@ -36,7 +36,9 @@ class Hospital:
         self.folder = root / "p"
         self.said: dict[str, str] = {}
         self.target = variant["target"]
-        options = [f"--{name}={value}" for name in ("time", "group", "weight", "positive") if (value := variant.get(name))]
+        options = [
+            f"--{name}={value}" for name in ("time", "group", "weight", "positive") if (value := variant.get(name))
+        ]
         options += [f"--personal={name}" for name in DECLARED] + [f"--drop={name}" for name in variant["drop"]]
         source = write(self.secrets.table, root / "t.csv")
         self.tell("init", "init", "care", "--from", source, "--target", self.target, *options)
@@ -103,7 +105,9 @@ def test_no_file_but_the_snapshot_and_the_models_own_answers_holds_one(hospital:
         place = name.replace("/", "").partition("!")[0]
         if snapshot in place:
             continue
-        own = any(digest in place for digest in answers) or name.partition("!")[0].endswith(("manifest.json", "golden.npz"))
+        own = any(digest in place for digest in answers) or name.partition("!")[0].endswith(
+            ("manifest.json", "golden.npz")
+        )
         chosen = name == "flyball.toml"  # in which the user wrote the positive class himself
         but = (hospital.target,) if (own or chosen) and hospital.target == "illness" else ()
         assert hospital.leaks(data, but=but) == [], name
@@ -186,7 +190,7 @@ def test_errors_about_personal_cells_do_not_quote_them(hospital: Hospital, tmp_p
     file = hospital.folder / "flyball.toml"
     text = file.read_text(encoding="utf-8")
     try:
-        for old, new in (('target = ', 'task = "regression"\ntarget = '), ("budget", 'positive = "Nosuch"\nbudget')):
+        for old, new in (("target = ", 'task = "regression"\ntarget = '), ("budget", 'positive = "Nosuch"\nbudget')):
             changed = "\n".join(line for line in text.split("\n") if not line.startswith("positive"))
             changed = changed.replace(old, new, 1)
             if hospital.target == "illness":
