@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import struct
 import zipfile
 from collections.abc import Iterator
@@ -35,7 +36,7 @@ class Planted:
         for name in PERSONAL:
             if name in without:
                 continue
-            hits += [(name, token) for token in self._texts[name] if any(token in text for text in texts)]
+            hits += [(name, token) for token in self._texts[name] if any(_stands_in(token, text) for text in texts)]
             hits += [(name, token) for token in self._numbers[name] if token in data]
         return hits
 
@@ -45,7 +46,7 @@ def planted(seed: int = 11) -> Planted:
     level and an outlier. `dose` and `colour` are what may be told."""
     rng = np.random.default_rng(seed)
     dose = rng.normal(size=ROWS).round(3)
-    wage = 7_000_000 + rng.permutation(ROWS) * 1_237 + 0.625
+    wage = 7_013_579 + rng.permutation(ROWS) * 1_237 + 0.625
     grade = rng.choice(["Gradivus", "Gradquirk", "Gradelbow"], ROWS).astype(object)
     grade[7] = "Gradrarest"
     ill = dose + 0.5 * (grade == "Gradquirk") + rng.normal(0, 0.6, ROWS) > 0
@@ -82,6 +83,14 @@ def blobs(folder: Path) -> Iterator[tuple[str, bytes]]:
             name, data = path.relative_to(folder).as_posix(), path.read_bytes()
             yield name, data
             yield from _members(name, data)
+
+
+def _stands_in(token: bytes, text: bytes) -> bool:
+    """Whether a token stands there; a number not as a part of a longer one, which chance brings."""
+    if token not in text:
+        return False
+    whole = re.escape(token) if not token[:1].isdigit() else rb"(?<![\d.])" + re.escape(token) + rb"(?!\d)"
+    return re.search(whole, text) is not None
 
 
 def _members(name: str, data: bytes) -> Iterator[tuple[str, bytes]]:

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from flyball.pipeline.candidate import Candidate
     from flyball.pipeline.first_look import FirstLook, look_at
     from flyball.pipeline.loop import CANDIDATE_GATE, Gate, Loop, Registration
-    from flyball.pipeline.settings import LoopSettings
+    from flyball.pipeline.settings import LoopSettings, setting_places
     from flyball.pipeline.steps import StepRunner
 
 __all__ = [
@@ -21,13 +21,14 @@ __all__ = [
     "Registration",
     "StepRunner",
     "look_at",
+    "setting_places",
 ]
 
 _HOMES = {
     "candidate": ("Candidate",),
     "first_look": ("FirstLook", "look_at"),
     "loop": ("CANDIDATE_GATE", "Gate", "Loop", "Registration"),
-    "settings": ("LoopSettings",),
+    "settings": ("LoopSettings", "setting_places"),
     "steps": ("StepRunner",),
 }
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from flyball.automl import FittedPipeline, Learned
 from flyball.evaluation import Choice, Costs, choose_threshold, class_codes, decision
 from flyball.pipeline.examine import Examined
+from flyball.pipeline.personal import class_names
 from flyball.pipeline.settings import LoopSettings
 from flyball_runtime.errors import BadInput
 from flyball_runtime.score import class_label
@@ -61,7 +62,7 @@ def decision_evidence(
     values = pipeline.class_values
     if pipeline.task != "binary" or values is None:
         return None
-    plan, weights = examined.plan, examined.weights
+    plan, weights, hidden = examined.plan, examined.weights, settings.target in examined.personal
     found = decision(
         outputs["probability"][:, 1],
         class_codes(truth, values) == 1,
@@ -75,7 +76,7 @@ def decision_evidence(
     why = "no costs are given, so a row is called positive when that is more likely than not"
     return {
         **found,
-        "positive_class": class_label(pipeline.positive),
+        "positive_class": class_names([class_label(value) for value in values], hidden=hidden)[1],
         "why": why if chosen is None else chosen.why,
         "chosen_on": None if chosen is None else {"rows": chosen.rows, "what": "out-of-fold probabilities"},
     }

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from flyball.config import DataConfig, ModelConfig
+from flyball.config import DataConfig, ModelConfig, ProjectConfig
 
-__all__ = ["LoopSettings"]
+__all__ = ["LoopSettings", "setting_places"]
 
 _NOT_IN_KEYS = ("name", "dataset", "budget_seconds", "places")
 
@@ -79,3 +79,13 @@ class LoopSettings:
         values = {one.name: getattr(self, one.name) for one in fields(self)}
         chosen = names or tuple(name for name in values if name not in _NOT_IN_KEYS)
         return {name: list(values[name]) if isinstance(values[name], tuple) else values[name] for name in chosen}
+
+
+def setting_places(config: ProjectConfig, model: str, dataset: str) -> dict[str, str]:
+    """The line on which each setting of a model stands in the project file; what stands nowhere has none."""
+    lines = {key: config.line(("model", model, key)) for key in ModelConfig.model_fields}
+    own = {"time": "time", "entity": "group", "personal": "personal", "public": "public",
+           "test": "data.test", "drop": "data.drop"}  # fmt: skip
+    for key, setting in own.items():
+        lines[setting] = lines.get(setting) or config.line(("data", dataset, key))
+    return {setting: line for setting, line in lines.items() if line}

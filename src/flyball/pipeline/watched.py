@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from flyball.automl import FittedPipeline
 from flyball.monitoring.watched import Watched, score_columns
 from flyball.pipeline.examine import Examined
+from flyball.pipeline.personal import class_names
 from flyball_runtime.score import class_label
 
 __all__ = ["in_their_order", "watched"]
@@ -19,8 +20,10 @@ __all__ = ["in_their_order", "watched"]
 def watched(examined: Examined, pipeline: FittedPipeline, outputs: Mapping[str, NDArray[Any]]) -> Watched:
     """outputs: what the model answers for the test rows, in the order of the plan."""
     plan = examined.plan
-    labels = None if pipeline.classes is None else [class_label(value) for value in pipeline.classes]
-    positive = None if pipeline.positive is None else class_label(pipeline.positive)
+    hidden = examined.target.field.name in examined.personal  # the evidence calls the classes the same
+    named = None if pipeline.classes is None else [class_label(value) for value in pipeline.classes]
+    labels = None if named is None else class_names(named, hidden=hidden)
+    positive = labels[1] if labels is not None and len(labels) == 2 else None
     order = in_their_order(examined, plan.test)
     scores = {name: values[order] for name, values in score_columns(outputs, labels, positive).items()}
     train = plan.train[in_their_order(examined, plan.train)]

@@ -11,14 +11,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flyball.config import ModelConfig, ProjectConfig, check_choices, parse_duration
+from flyball.config import ProjectConfig, check_choices, parse_duration
 from flyball.core.clock import Clock
 from flyball.core.executor import Executor, LocalExecutor
 from flyball.core.files import write_atomic
 from flyball.core.progress import Cancellation, NoProgress, Progress
 from flyball.ledger import Actor, KeyFiles, KeyRing, Ledger
 from flyball.monitoring import ALERTS
-from flyball.pipeline import Gate, Loop, LoopSettings, Registration
+from flyball.pipeline import Gate, Loop, LoopSettings, Registration, setting_places
 from flyball.pipeline.blobs import get_bytes
 from flyball.project.handles import Dataset, LearnedModel, Version
 from flyball.registry import REGISTRY, AliasMoved, ModelVersion, Registry
@@ -569,18 +569,9 @@ class Project:
                 fix=f"add a section [data.{dataset}] with its source",
             )
         data = self.config.data[dataset]
-        settings = LoopSettings.from_config(name, section, data, self._places(name, dataset))
+        settings = LoopSettings.from_config(name, section, data, setting_places(self.config, name, dataset))
         test = None if data.test is None else self.config.resolve(data.test)
         return settings, self.config.resolve(data.source), test
-
-    def _places(self, model: str, dataset: str) -> dict[str, str]:
-        """The line on which each setting of a model stands; what stands nowhere has none."""
-        lines = {key: self.config.line(("model", model, key)) for key in ModelConfig.model_fields}
-        own = {"time": "time", "entity": "group", "personal": "personal", "public": "public",
-               "test": "data.test", "drop": "data.drop"}  # fmt: skip
-        for key, setting in own.items():
-            lines[setting] = lines.get(setting) or self.config.line(("data", dataset, key))
-        return {setting: line for setting, line in lines.items() if line}
 
     def _only_model(self) -> str:
         declared = list(self.config.model)

@@ -76,6 +76,7 @@ def test_commands_print_no_personal_value(hospital: Hospital) -> None:
     hospital.tell("again", "run", "--budget", "5s")
     hospital.tell("promote", "promote", "care@1", "production", "--reason", "now")
     hospital.tell("status", "status")
+    hospital.tell("watch", "watch", "care")
     hospital.tell("log", "audit", "log")
     hospital.tell("verify", "audit", "verify")
     hospital.tell("predict", "predict", "care@1", hospital.source, hospital.folder.parent / "scored.csv")
