@@ -188,7 +188,7 @@ export interface Evidence {
     left_out?: { column: string; why: string }[];
     personal?: string[];
   };
-  split?: { kind: string; by?: string | null; confidence?: Maybe; why?: string; train_rows?: number; test_rows?: number };
+  split?: { kind: string; by?: string | null; confidence?: Maybe; why?: string; train_rows?: number; test_rows?: number; test_file?: string | null; details?: string[] };
   metrics?: { cv?: Metrics; test?: Metrics; baseline?: Metrics };
   slices?: Slices | null;
   comparisons?: { baseline?: Comparison | null; champion?: Comparison | null } | null;
