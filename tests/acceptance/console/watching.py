@@ -130,6 +130,7 @@ def watch(model: str) -> dict[str, Any]:
         "budget": "1 per 1000 windows",
         "level": LEVEL,
         "fewest": 50,
+        "false_alarm_range": [0, 0],
         "windows": [],
         "waiting": [],
         "alerts": [],

@@ -331,6 +331,8 @@ export interface Watch {
   budget: string;
   level: number;
   fewest: number;
+  /** How many of the windows chance alone would make alarm, at 95 %. */
+  false_alarm_range?: [number, number];
   windows: WatchedWindow[];
   waiting: { version: number; rows: number; wanted: number | null; late: number }[];
   alerts: Alert[];
