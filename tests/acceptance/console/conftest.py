@@ -72,17 +72,16 @@ class MadeUpProject:
     def report(self, name: str, number: int) -> str:
         return f"<!doctype html><title>Report</title><h1>Report of {name}@{number}</h1>"
 
-    def slices(self, name: str, number: int, by: str | None = None) -> Mapping[str, Any]:
-        return {"model": name, "version": number, "slices": self.version(name, number)["evidence"].get("slices")}
-
-    def compare(self, name: str, number: int, other: str) -> Mapping[str, Any]:
-        raise AssertionError("the page compares nothing")
-
-    def ledger(self, subject: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
-        return [entry for model in self.documents.values() for entry in model["history"]][:limit]
-
     def audit(self) -> Mapping[str, Any]:
         return {"ok": not self.problems, "problems": self.problems}
+
+    def slices(self, name: str, number: int, by: str | None = None) -> Mapping[str, Any]:
+        raise AssertionError("the page reads them in the evidence")
+
+    def compare(self, name: str, number: int, other: str) -> Mapping[str, Any]:
+        self._fail()
+        document: dict[str, Any] = self.version(name, 4)["evidence"]["comparisons"]["champion"]
+        return {**document, "model": f"{name}@{number}", "with": other, "text": f"no clear difference to {other}"}
 
     def watch(self, name: str, since: str, limit: int) -> Mapping[str, Any]:
         self.model(name)
@@ -196,18 +195,28 @@ def damaged() -> FlyballError:
 
 
 @pytest.fixture
-def server(project: MadeUpProject, console_built: Path) -> Iterator[Server]:
-    running = Server(project)
-    yield running
-    running.pause()
+def serve(console_built: Path) -> Iterator[Callable[..., Server]]:
+    """Serves a view until the test is over."""
+    running: list[Server] = []
+
+    def serve(view: ProjectView, *, password: str | None = None) -> Server:
+        running.append(Server(view, password=password))
+        return running[-1]
+
+    yield serve
+    for server in running:
+        server.pause()
 
 
 @pytest.fixture
-def guarded(project: MadeUpProject, console_built: Path) -> Iterator[Server]:
+def server(project: MadeUpProject, serve: Callable[..., Server]) -> Server:
+    return serve(project)
+
+
+@pytest.fixture
+def guarded(project: MadeUpProject, serve: Callable[..., Server]) -> Server:
     """A server behind a proxy that asks ada for the password "sesame"."""
-    running = Server(project, password="sesame")
-    yield running
-    running.pause()
+    return serve(project, password="sesame")
 
 
 Opener = Callable[..., Page]

@@ -260,7 +260,12 @@ def prove(documents: dict[str, dict[str, Any]]) -> None:
     apart = champion(comparable=False, reason=reason, text=f"not comparable: {reason}", metrics=None)
     third |= {"comparisons": {"baseline": baseline(), "champion": apart}, "decision": decision(0.31, None)}
     doubt = "it is not known whether machines@1 learned from these rows"
-    second |= {"comparisons": {"baseline": baseline(), "champion": champion(fair=False, caution=doubt)}}
+    second |= {
+        "comparisons": {
+            "baseline": baseline(),
+            "champion": champion(**{"fair": False, "caution": doubt, "with": "machines@1", "version": 1}),
+        }
+    }
     prices = documents["prices"]["versions"][0]["evidence"]
     overall = prices["metrics"]["test"]["rmse"]
     prices |= {

@@ -70,6 +70,22 @@ def test_an_unfair_or_impossible_comparison_says_why(server: Any, open_page: Cal
     expect(section(page, "Comparisons")).to_contain_text("Not comparable: the data that machines@1 was made from")
 
 
+def test_a_version_is_compared_on_demand_with_what_is_in_service_now(
+    server: Any, project: Any, open_page: Callable[..., Page], damaged: Exception
+) -> None:
+    page = open_page(complaints=False)
+    page.goto(f"{server.url}#/machines/2")
+    compared = section(page, "Comparisons")
+    expect(compared).to_contain_text("Since then version 3 holds production.")
+    project.failure = damaged
+    compared.get_by_role("button", name="Compare with version 3").click()
+    expect(compared).to_contain_text("The store is damaged.")
+    project.failure = None
+    compared.get_by_role("button", name="Compare with version 3").click()
+    expect(compared.get_by_role("heading", name="Against production now, machines@3")).to_be_visible()
+    expect(compared.get_by_role("status")).to_have_text("Compared: no clear difference to machines@3")
+
+
 def test_the_line_its_cost_and_other_lines_are_shown_and_tried_by_keyboard(
     server: Any, open_page: Callable[..., Page]
 ) -> None:

@@ -117,7 +117,9 @@ def test_the_budget_is_put_into_words_and_what_is_not_watched_is_named(
     page.goto(f"{server.url}#/machines/watch")
     budget = page.get_by_role("region", name="How often it cries wolf")
     expect(budget).to_contain_text("1 per 1000 windows is the budget for false alarms.")
-    expect(budget).to_contain_text("15 windows would give 0.02 false alarms by chance, 0 of them 95 times in a hundred; 3 alarmed.")
+    expect(budget).to_contain_text(
+        "15 windows would give 0.02 false alarms by chance, 0 of them 95 times in a hundred; 3 alarmed."
+    )
     expect(budget).to_contain_text("Not watched: operator.")
     expect(page.get_by_text("70 of 200 rows for the next window; 2 came too late for their window")).to_be_visible()
     resolved = page.get_by_role("region", name="Resolved").get_by_role("listitem")

@@ -1,4 +1,4 @@
-import type { Alert, Audit, Model, Project, Status, Watch } from "./types.ts";
+import type { Alert, Audit, Comparison, Model, Project, Status, Watch } from "./types.ts";
 
 const TIMEOUT_MS = 10_000;
 const WATCHED = "30d";
@@ -61,6 +61,9 @@ export const getWatch = (name: string) =>
 /** The alerts about a model, newest first. */
 export const getAlerts = (name: string, resolved = false) =>
   get(`alerts?model=${encodeURIComponent(name)}${resolved ? "&resolved=true" : ""}`) as Promise<Alert[]>;
+/** A version against another on its own test rows, scored now. */
+export const getComparison = (model: string, version: number, other: number) =>
+  get(`models/${encodeURIComponent(model)}/versions/${version}/compare/${encodeURIComponent(`${model}@${other}`)}`, 120_000) as Promise<Comparison>;
 export const getAudit = () => get("audit", 120_000) as Promise<Audit>;
 export const reportAddress = (model: string, version: number) =>
   `api/v1/models/${encodeURIComponent(model)}/versions/${version}/report`;
