@@ -197,5 +197,5 @@ def test_page_works_behind_a_proxy_whose_password_stands_in_the_address(
     guarded: Any, open_page: Callable[..., Page]
 ) -> None:
     page = open_page()
-    page.goto(guarded.url.replace("//", "//ada:sesame@"))
+    page.goto(guarded.url.replace("//", "//ada:sesame@") + "#/machines")
     expect(page.get_by_role("heading", level=1)).to_have_text("machines")

@@ -49,7 +49,7 @@ def test_a_project_without_a_model_says_what_to_type(
 ) -> None:
     project.documents.clear()
     page = open_page(width, scheme)
-    page.goto(f"{server.url}#/machines")
+    page.goto(server.url)
     expect(page.get_by_role("heading", level=1)).to_have_text("No model yet")
     expect(page.get_by_text("flyball init NAME --from TABLE.csv --target COLUMN")).to_be_visible()
     expect(page.get_by_text("flyball run")).to_be_visible()
@@ -58,11 +58,11 @@ def test_a_project_without_a_model_says_what_to_type(
 
 
 def test_the_first_model_appears_by_itself(server: Any, project: Any, open_page: Callable[..., Page]) -> None:
-    documents = dict(project.documents)
+    documents = {"machines": project.documents["machines"]}
     project.documents.clear()
     page = open_page()
     page.clock.install()
-    page.goto(f"{server.url}#/machines")
+    page.goto(server.url)
     expect(page.get_by_role("heading", level=1)).to_have_text("No model yet")
     project.documents.update(documents)
     page.clock.fast_forward(16_000)
@@ -180,7 +180,7 @@ def test_a_new_version_shows_within_fifteen_seconds_and_a_hidden_page_asks_nothi
     assert len(asked) == 3
     page.clock.run_for(13_000)
     assert len(asked) == 3
-    with page.expect_request("**/api/v1/models/machines"):
+    with page.expect_request("**/api/v1/alerts?model=machines"):
         page.clock.run_for(3_000)
     assert len(asked) == 6
 
