@@ -22,6 +22,7 @@ from flyball.api.documents import (
     ModelDocument,
     ProjectDocument,
     SlicesDocument,
+    StatusDocument,
     VersionDocument,
     WatchDocument,
 )
@@ -159,6 +160,10 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
     @app.get(**route("/project", ProjectDocument, "The project"))
     def project() -> Response:
         return _json(view.project())
+
+    @app.get(**route("/status", StatusDocument, "The project in short: models, aliases, open alerts"))
+    def status() -> Response:
+        return _json(view.status())
 
     @app.get(**route("/models", list[ModelDocument], "Every model with its versions"))
     def models() -> Response:

@@ -17,9 +17,11 @@ __all__ = [
     "ErrorDocument",
     "GateDocument",
     "ModelDocument",
+    "ModelStatus",
     "ProjectDocument",
     "RuleDocument",
     "SlicesDocument",
+    "StatusDocument",
     "VersionDocument",
     "WatchDocument",
     "WindowDocument",
@@ -208,6 +210,31 @@ class WatchDocument(BaseModel):
     waiting: list[dict[str, Any]]
     alerts: list[AlertDocument]
     not_watched: dict[str, list[str]]
+
+
+class ModelStatus(BaseModel):
+    """Where a model stands: its newest version, that version's `quality` (`metric` with its interval), its aliases."""
+
+    name: str
+    task: str | None
+    versions: int
+    newest: str | None
+    created: str | None
+    metric: str | None
+    quality: dict[str, float | None] | None
+    aliases: list[AliasDocument]
+
+
+class StatusDocument(BaseModel):
+    """The project in short, as `flyball status --json` prints it; `alerts` are the open ones."""
+
+    project: str
+    path: str
+    models: list[ModelStatus]
+    ledger: dict[str, Any]
+    alerts: list[AlertDocument]
+    predictions: int
+    outcomes: int
 
 
 class Audit(BaseModel):

@@ -21,6 +21,9 @@ class ProjectView(Protocol):
     def project(self) -> Mapping[str, Any]:
         """The project itself: a ProjectDocument."""
 
+    def status(self) -> Mapping[str, Any]:
+        """The project in short: a StatusDocument."""
+
     def models(self) -> list[dict[str, Any]]:
         """Every model, as ModelDocuments; versions newest first."""
 

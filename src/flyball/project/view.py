@@ -33,6 +33,10 @@ class ProjectDocuments:
         names = [model.name for model in self._project.registry.models()]
         return {"name": self._project.name, "version": __version__, "models": names}
 
+    def status(self) -> dict[str, Any]:
+        """The project in short."""
+        return status_document(self._project)
+
     def models(self) -> list[dict[str, Any]]:
         """Every model with its versions."""
         return [self.model(model.name) for model in self._project.registry.models()]

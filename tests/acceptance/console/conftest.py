@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize
 
-from flyball.api import control_app
+from flyball.api import ProjectView, control_app
 from flyball_runtime.errors import BadInput, FlyballError, InternalError, near_miss
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -40,12 +40,20 @@ class MadeUpProject:
     """A `ProjectView` whose documents a test may change."""
 
     documents: dict[str, dict[str, Any]] = field(default_factory=dict)
+    watched: dict[str, dict[str, Any]] = field(default_factory=dict)
+    raised: list[dict[str, Any]] = field(default_factory=list)
     failure: FlyballError | None = None
     problems: list[dict[str, str]] = field(default_factory=list)
 
     def project(self) -> Mapping[str, Any]:
         self._fail()
         return {"name": "paper-mill", "version": "0.1.0", "models": list(self.documents)}
+
+    def status(self) -> Mapping[str, Any]:
+        self._fail()
+        models = [brief(model) for model in self.documents.values()]
+        alerts = self.alerts()
+        return {"project": "paper-mill", "models": models, "alerts": alerts, "predictions": 5070, "outcomes": 12}
 
     def models(self) -> list[dict[str, Any]]:
         return list(self.documents.values())
@@ -64,17 +72,27 @@ class MadeUpProject:
     def report(self, name: str, number: int) -> str:
         return f"<!doctype html><title>Report</title><h1>Report of {name}@{number}</h1>"
 
-    def slices(self, name: str, number: int, by: str | None = None) -> Mapping[str, Any]:
-        return {"model": name, "version": number, "slices": self.version(name, number)["evidence"].get("slices")}
-
-    def compare(self, name: str, number: int, other: str) -> Mapping[str, Any]:
-        raise AssertionError("the page compares nothing")
-
-    def ledger(self, subject: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
-        return [entry for model in self.documents.values() for entry in model["history"]][:limit]
-
     def audit(self) -> Mapping[str, Any]:
         return {"ok": not self.problems, "problems": self.problems}
+
+    def slices(self, name: str, number: int, by: str | None = None) -> Mapping[str, Any]:
+        raise AssertionError("the page reads them in the evidence")
+
+    def compare(self, name: str, number: int, other: str) -> Mapping[str, Any]:
+        self._fail()
+        document: dict[str, Any] = self.version(name, 4)["evidence"]["comparisons"]["champion"]
+        return {**document, "model": f"{name}@{number}", "with": other, "text": f"no clear difference to {other}"}
+
+    def watch(self, name: str, since: str, limit: int) -> Mapping[str, Any]:
+        self.model(name)
+        return self.watched[name]
+
+    def alerts(self, model: str | None = None, resolved: bool = False) -> list[dict[str, Any]]:
+        known = [one for one in self.raised if model in {None, one["model"]}]
+        return [one for one in known if resolved or one["state"] != "resolved"]
+
+    def settle_alert(self, number: int, action: str, reason: str, actor: Mapping[str, str]) -> Mapping[str, Any]:
+        raise AssertionError("the page changes nothing")
 
     def promote(self, name: str, number: int, alias: str, reason: str, actor: Mapping[str, str]) -> Mapping[str, Any]:
         raise AssertionError("the page changes nothing")
@@ -84,10 +102,21 @@ class MadeUpProject:
             raise self.failure
 
 
+def brief(model: dict[str, Any]) -> dict[str, Any]:
+    """A model as `flyball status` tells of it."""
+    newest = model["versions"][0] if model["versions"] else None
+    quality = newest["evidence"].get("metrics", {}).get("test", {}).get(model["metric"]) if newest else None
+    return {
+        "name": model["name"], "task": model["task"] if newest else None, "versions": len(model["versions"]),
+        "newest": f"{model['name']}@{newest['number']}" if newest else None, "created": newest["created"] if newest else None,
+        "metric": model["metric"] if newest else None, "quality": quality, "aliases": model["aliases"],
+    }  # fmt: skip
+
+
 class Server:
     """The control plane over a view, on a free loopback port; `pause` closes it and `resume` opens the same port."""
 
-    def __init__(self, view: MadeUpProject, *, password: str | None = None) -> None:
+    def __init__(self, view: ProjectView, *, password: str | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -152,8 +181,12 @@ def console_built(hook: ModuleType) -> Path:
 
 @pytest.fixture
 def project() -> MadeUpProject:
-    made_up = load(Path(__file__).with_name("documents.py"))
-    return MadeUpProject({"machines": made_up.machines(), "prices": made_up.prices(), "letters": made_up.letters()})
+    made_up, proofs, watching = (
+        load(Path(__file__).with_name(f"{name}.py")) for name in ("documents", "proofs", "watching")
+    )
+    documents = {"machines": made_up.machines(), "prices": made_up.prices(), "letters": made_up.letters()}
+    proofs.prove(documents)
+    return MadeUpProject(documents, {name: watching.watch(name) for name in documents}, watching.alerts())
 
 
 @pytest.fixture
@@ -162,18 +195,28 @@ def damaged() -> FlyballError:
 
 
 @pytest.fixture
-def server(project: MadeUpProject, console_built: Path) -> Iterator[Server]:
-    running = Server(project)
-    yield running
-    running.pause()
+def serve(console_built: Path) -> Iterator[Callable[..., Server]]:
+    """Serves a view until the test is over."""
+    running: list[Server] = []
+
+    def serve(view: ProjectView, *, password: str | None = None) -> Server:
+        running.append(Server(view, password=password))
+        return running[-1]
+
+    yield serve
+    for server in running:
+        server.pause()
 
 
 @pytest.fixture
-def guarded(project: MadeUpProject, console_built: Path) -> Iterator[Server]:
+def server(project: MadeUpProject, serve: Callable[..., Server]) -> Server:
+    return serve(project)
+
+
+@pytest.fixture
+def guarded(project: MadeUpProject, serve: Callable[..., Server]) -> Server:
     """A server behind a proxy that asks ada for the password "sesame"."""
-    running = Server(project, password="sesame")
-    yield running
-    running.pause()
+    return serve(project, password="sesame")
 
 
 Opener = Callable[..., Page]

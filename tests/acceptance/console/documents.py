@@ -16,11 +16,12 @@ def machines() -> dict[str, Any]:
     """Two classes, rare positives, leaks found, several versions; the newest is refused by production."""
     versions = [machines_version(number) for number in (4, 3, 2, 1)]
     history = [
-        entry(31 - at, what, subject, why, actor)
+        entry(32 - at, what, subject, why, actor)
         for at, (what, subject, why, actor) in enumerate(
             [
                 ("gate.refused", "machines@4", "calibration_error <= 0.03 is not met", "user:ada"),
                 ("version.registered", "machines@4", "wider search", "user:ada"),
+                ("look.overruled", "machines", "the plant vouches for it", "user:ada"),
                 ("alias.moved", "machines/production", "quarterly refresh", "user:grace"),
                 ("gate.passed", "machines@3", "production", "user:grace"),
                 ("version.registered", "machines@3", "new wear sensor", "user:ada"),

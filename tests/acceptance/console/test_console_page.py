@@ -15,6 +15,22 @@ SPILLED = """() => [...document.querySelectorAll('main *, header *')]
 WATCH_SHIFTS = """window.shifts = 0; new PerformanceObserver((list) => {
   for (const shift of list.getEntries()) if (!shift.hadRecentInput) window.shifts += shift.value;
 }).observe({ type: 'layout-shift', buffered: true });"""
+FIRST_WORDS = {"": "paper-mill", "machines/watch": "2 open alerts"}
+SECTIONS = {
+    "machines": [
+        "Quality",
+        "Weak segments",
+        "Comparisons",
+        "Threshold",
+        "Class sets",
+        "Reasons",
+        "Overruled",
+        "Gates",
+        "History",
+    ],
+    "prices": ["Quality", "Weak segments", "Comparisons", "Intervals", "Reasons", "Gates", "History"],
+    "letters": ["Quality", "Weak segments", "Class sets", "Reasons", "Gates", "History"],
+}
 
 
 @pytest.mark.parametrize("model", ["machines", "prices", "letters"])
@@ -32,8 +48,11 @@ def test_page_shows_quality_reasons_gates_and_history_without_overflow_or_seriou
     page = open_page(width, scheme)
     page.goto(f"{server.url}#/{model}")
     expect(page.get_by_role("heading", level=1)).to_have_text(model)
-    headings = page.get_by_role("heading", level=2).all_inner_texts()
-    assert headings == ["Quality", "Reasons", "Gates", "History"]
+    assert page.get_by_role("heading", level=2).all_inner_texts() == SECTIONS[model]
+    assert page.get_by_role("navigation").get_by_role("link").all_inner_texts() == [
+        *SECTIONS[model],
+        "What happens now",
+    ]
     picture(page, f"{model}-{width}-{scheme}")
     assert page.evaluate(NO_OVERFLOW) <= 0
     assert page.evaluate(SPILLED) == []
@@ -44,9 +63,9 @@ def test_no_width_between_a_small_phone_and_a_wide_screen_overflows(
     server: Any, open_page: Callable[..., Page]
 ) -> None:
     page = open_page()
-    for model in ("machines", "prices", "letters"):
+    for model in ("machines", "prices", "letters", "machines/watch", ""):
         page.goto(f"{server.url}#/{model}")
-        expect(page.get_by_role("heading", level=1)).to_have_text(model)
+        expect(page.get_by_role("heading", level=1)).to_have_text(FIRST_WORDS.get(model, model))
         for width in (320, 480, 641, 768, 1023, 1100, 1920):
             page.set_viewport_size({"width": width, "height": 800})
             assert page.evaluate(NO_OVERFLOW) <= 0, (model, width)
@@ -58,7 +77,7 @@ def test_first_paint_takes_less_than_a_second_and_nothing_moves_while_loading(
 ) -> None:
     page = open_page()
     page.add_init_script(WATCH_SHIFTS)
-    page.goto(server.url)
+    page.goto(f"{server.url}#/machines")
     expect(page.get_by_role("heading", name="History")).to_be_visible()
     paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
     assert paint < 1000
@@ -119,10 +138,10 @@ def test_keyboard_alone_reaches_the_reasons_and_the_versions(server: Any, open_p
     wear = page.get_by_role("button", name="Tool wear [min]")
     expect(wear).to_have_attribute("aria-pressed", "false")
     page.keyboard.press("Tab")
-    expect(page.get_by_role("button", name="Skip to the model")).to_be_focused()
+    expect(page.get_by_role("button", name="Skip to the content")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.get_by_role("main")).to_be_focused()
-    for _ in range(30):
+    for _ in range(80):
         page.keyboard.press("Tab")
         if wear.evaluate("one => one === document.activeElement"):
             break
@@ -146,7 +165,7 @@ def test_every_hash_is_verified_on_demand_and_damage_is_named(
     server: Any, project: Any, open_page: Callable[..., Page]
 ) -> None:
     page = open_page()
-    page.goto(server.url)
+    page.goto(f"{server.url}#/machines")
     page.get_by_role("button", name="Verify every hash").click()
     expect(page.get_by_text("Every hash holds")).to_be_visible()
     project.problems = [
@@ -168,7 +187,7 @@ def test_page_fetches_nothing_from_elsewhere(server: Any, open_page: Callable[..
     page = open_page()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(server.url)
+    page.goto(f"{server.url}#/machines")
     expect(page.get_by_role("heading", name="History")).to_be_visible()
     assert len(asked) >= 4
     assert [url for url in asked if not url.startswith(server.url)] == []
@@ -178,5 +197,5 @@ def test_page_works_behind_a_proxy_whose_password_stands_in_the_address(
     guarded: Any, open_page: Callable[..., Page]
 ) -> None:
     page = open_page()
-    page.goto(guarded.url.replace("//", "//ada:sesame@"))
+    page.goto(guarded.url.replace("//", "//ada:sesame@") + "#/machines")
     expect(page.get_by_role("heading", level=1)).to_have_text("machines")

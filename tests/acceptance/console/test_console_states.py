@@ -25,8 +25,8 @@ def test_skeleton_stands_while_the_server_thinks_and_nothing_moves_when_it_answe
     answer = threading.Event()
     held: list[Route] = []
     page.route("**/api/v1/project", lambda route: route.continue_() if answer.is_set() else held.append(route))
-    page.goto(server.url)
-    expect(page.get_by_text("Loading the model")).to_be_attached()
+    page.goto(f"{server.url}#/machines")
+    expect(page.get_by_text("Loading", exact=True)).to_be_attached()
     expect(page.get_by_role("main")).to_have_attribute("aria-busy", "true")
     header = page.locator("header").first.bounding_box()
     assert_accessible(page)
@@ -58,7 +58,7 @@ def test_a_project_without_a_model_says_what_to_type(
 
 
 def test_the_first_model_appears_by_itself(server: Any, project: Any, open_page: Callable[..., Page]) -> None:
-    documents = dict(project.documents)
+    documents = {"machines": project.documents["machines"]}
     project.documents.clear()
     page = open_page()
     page.clock.install()
@@ -82,7 +82,7 @@ def test_a_failing_server_is_shown_with_code_cause_and_fix(
 ) -> None:
     project.failure = damaged
     page = open_page(width, scheme, complaints=False)
-    page.goto(server.url)
+    page.goto(f"{server.url}#/machines")
     alert = page.get_by_role("alert")
     for part in ("FB-STORE-004", "The store is damaged", "page 3 cannot be read", "restore the newest backup"):
         expect(alert).to_contain_text(part)
@@ -99,7 +99,7 @@ def test_an_unreachable_server_is_told_apart_and_found_again_by_itself(
     page = open_page(complaints=False)
     page.clock.install()
     page.route("**/api/v1/**", lambda route: route.abort("connectionrefused"))
-    page.goto(server.url)
+    page.goto(f"{server.url}#/machines")
     expect(page.get_by_role("heading", level=1)).to_have_text("The server cannot be reached")
     expect(page.get_by_text("flyball console", exact=True)).to_be_visible()
     picture(page, "state-unreachable")
@@ -136,7 +136,7 @@ def test_figures_stay_and_tell_their_age_when_the_server_goes_away(
 ) -> None:
     page = open_page(width, scheme, complaints=False)
     page.clock.install()
-    page.goto(server.url)
+    page.goto(f"{server.url}#/machines")
     expect(page.get_by_text("Up to date", exact=True)).to_be_visible()
     before = page.get_by_role("heading", name="Reasons").bounding_box()
     server.pause()
@@ -162,7 +162,7 @@ def test_a_new_version_shows_within_fifteen_seconds_and_a_hidden_page_asks_nothi
     page.clock.install()
     asked: list[str] = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(server.url)
+    page.goto(f"{server.url}#/machines")
     expect(page).to_have_title("machines@4 · Flyball")
     machines = project.documents["machines"]
     project.documents["machines"] = {
@@ -177,12 +177,12 @@ def test_a_new_version_shows_within_fifteen_seconds_and_a_hidden_page_asks_nothi
     assert asked == []
     page.evaluate("window.seen = 'visible'; document.dispatchEvent(new Event('visibilitychange'))")
     expect(page).to_have_title("machines@5 · Flyball")
-    assert len(asked) == 2
+    assert len(asked) == 3
     page.clock.run_for(13_000)
-    assert len(asked) == 2
-    with page.expect_request("**/api/v1/models/machines"):
+    assert len(asked) == 3
+    with page.expect_request("**/api/v1/alerts?model=machines"):
         page.clock.run_for(3_000)
-    assert len(asked) == 4
+    assert len(asked) == 6
 
 
 def test_a_model_that_is_only_declared_says_how_to_make_its_first_version(
@@ -190,7 +190,7 @@ def test_a_model_that_is_only_declared_says_how_to_make_its_first_version(
 ) -> None:
     project.documents["machines"] = {**project.documents["machines"], "versions": [], "aliases": [], "history": []}
     page = open_page()
-    page.goto(server.url)
+    page.goto(f"{server.url}#/machines")
     expect(page.get_by_role("heading", level=1)).to_have_text("machines has no version yet")
     expect(page.get_by_text("flyball run")).to_be_visible()
 

@@ -1,6 +1,8 @@
-import type { Audit, Model, Project } from "./types.ts";
+import type { Alert, Audit, Comparison, Model, Project, Status, Watch } from "./types.ts";
 
 const TIMEOUT_MS = 10_000;
+const WATCHED = "30d";
+export const MOST_WINDOWS = 60;
 
 /** Why a question to the control plane got no answer, in words for a person. */
 export class Problem extends Error {
@@ -53,6 +55,15 @@ function asRecord(value: unknown): Record<string, unknown> {
 
 export const getProject = () => get("project") as Promise<Project>;
 export const getModel = (name: string) => get(`models/${encodeURIComponent(name)}`) as Promise<Model>;
+export const getStatus = () => get("status") as Promise<Status>;
+export const getWatch = (name: string) =>
+  get(`models/${encodeURIComponent(name)}/watch?since=${WATCHED}&limit=${MOST_WINDOWS}`) as Promise<Watch>;
+/** The alerts about a model, newest first. */
+export const getAlerts = (name: string, resolved = false) =>
+  get(`alerts?model=${encodeURIComponent(name)}${resolved ? "&resolved=true" : ""}`) as Promise<Alert[]>;
+/** A version against another on its own test rows, scored now. */
+export const getComparison = (model: string, version: number, other: number) =>
+  get(`models/${encodeURIComponent(model)}/versions/${version}/compare/${encodeURIComponent(`${model}@${other}`)}`, 120_000) as Promise<Comparison>;
 export const getAudit = () => get("audit", 120_000) as Promise<Audit>;
 export const reportAddress = (model: string, version: number) =>
   `api/v1/models/${encodeURIComponent(model)}/versions/${version}/report`;

@@ -2,8 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { age, bytes, cell, decimalsFor, number, percent, range, signed, tiny } from "./format.ts";
 import { ordered, scaleFor } from "./metrics.ts";
-import { parseRoute, routeTo } from "./route.ts";
-import { tickLabel, ticks } from "./scale.ts";
+import { parseRoute, routeTo, routeToWatch } from "./route.ts";
+import { chanceAxis, tickLabel, ticks } from "./scale.ts";
 
 test("a missing number is a dash, never zero and never NaN", () => {
   for (const missing of [null, undefined, Number.NaN, Infinity]) assert.equal(number(missing, 2), "–");
@@ -63,8 +63,19 @@ test("the model's own metric comes first, unknown ones last", () => {
 
 test("an address names model, version and section, whatever the model is called", () => {
   const name = "a/b # 100% ü";
-  assert.deepEqual(parseRoute(routeTo(name, 12, "gates")), { model: name, version: 12, section: "gates" });
-  assert.deepEqual(parseRoute(""), { model: null, version: null, section: null });
+  assert.deepEqual(parseRoute(routeTo(name, 12, "gates")), { model: name, version: 12, section: "gates", page: "version" });
+  assert.deepEqual(parseRoute(routeToWatch(name)), { model: name, version: null, section: null, page: "watch" });
+  assert.deepEqual(parseRoute(""), { model: null, version: null, section: null, page: "version" });
   assert.equal(parseRoute("#/m/latest").version, null);
   assert.equal(parseRoute("#/%E0%A4%A").model, "%E0%A4%A");
+});
+
+test("an axis of probabilities leads back to where it came from, near the edges as well", () => {
+  for (const interesting of [0.5, 0.038, 0.98])
+    for (const p of [0.002, 0.038, 0.5, 0.97]) {
+      const axis = chanceAxis(interesting);
+      assert.ok(Math.abs(axis.from(axis.to(p)) - p) < 1e-9, `${p} by ${interesting}`);
+      assert.ok(axis.to(p) >= 0 && axis.to(p) <= 1);
+    }
+  assert.ok(chanceAxis(0.038).to(0.038) > 0.2, "a threshold of 4 % stands clear of the edge");
 });

@@ -1,28 +1,42 @@
-import { getModel, getProject, Problem } from "./api.ts";
+import { getAlerts, getModel, getProject, getStatus, getWatch, Problem } from "./api.ts";
 import { parseRoute, type Route } from "./route.ts";
-import type { Model, Project } from "./types.ts";
+import type { Alert, Model, Project, Status, Watch } from "./types.ts";
 
 const REFRESH_MS = 15_000;
 const TICK_MS = 1_000;
 
 export type Phase = "loading" | "empty" | "error" | "ready" | "stale";
 
+/** What one address shows, with the document behind it. */
+export type View =
+  | { kind: "models"; status: Status }
+  | { kind: "version"; model: Model; alerts: Alert[] }
+  | { kind: "watch"; watch: Watch; resolved: Alert[] };
+
+interface Known {
+  view: View;
+  text: string;
+  at: number;
+}
+
 /** What the page shows, kept fresh while somebody can see it; good data stays when a refresh fails. */
 export class Live {
   project = $state.raw<Project | null>(null);
   problem = $state.raw<Problem | null>(null);
-  route = $state.raw<Route>({ model: null, version: null, section: null });
+  route = $state.raw<Route>(parseRoute(""));
   now = $state(Date.now());
   refreshing = $state(false);
-  #known = $state.raw<ReadonlyMap<string, { model: Model; text: string; at: number }>>(new Map());
+  #known = $state.raw<ReadonlyMap<string, Known>>(new Map());
   #asked = 0;
   #started = 0;
 
-  name = $derived(this.route.model ?? this.project?.models[0] ?? null);
-  model = $derived(this.name === null ? null : (this.#known.get(this.name)?.model ?? null));
-  answeredAt = $derived(this.name === null ? null : (this.#known.get(this.name)?.at ?? null));
+  /** The model of the address; a project's only model needs none. */
+  name = $derived(this.route.model ?? (this.project?.models.length === 1 ? (this.project.models[0] ?? null) : null));
+  #key = $derived(this.name === null ? "models" : `${this.route.page} ${this.name}`);
+  view = $derived(this.#known.get(this.#key)?.view ?? null);
+  answeredAt = $derived(this.#known.get(this.#key)?.at ?? null);
   phase: Phase = $derived.by(() => {
-    if (this.model) return this.problem ? "stale" : "ready";
+    if (this.view) return this.problem ? "stale" : "ready";
     if (this.problem) return "error";
     return this.project?.models.length === 0 && !this.route.model ? "empty" : "loading";
   });
@@ -30,9 +44,9 @@ export class Live {
   /** Follow the address, the clock and the visibility of the page; returns how to stop. */
   start(): () => void {
     const follow = () => {
-      const before = this.name;
+      const before = this.#key;
       this.route = parseRoute(location.hash);
-      if (this.name !== before || this.#asked === 0) void this.refresh();
+      if (this.#key !== before || this.#asked === 0) void this.refresh();
     };
     const look = () => {
       this.now = Date.now();
@@ -56,11 +70,11 @@ export class Live {
     try {
       const project = await getProject();
       if (ask === this.#asked) this.project = project;
-      const name = this.route.model ?? project.models[0] ?? null;
-      const model = name === null ? null : await getModel(name);
+      const name = this.route.model ?? (project.models.length === 1 ? (project.models[0] ?? null) : null);
+      const view = name === null && project.models.length === 0 ? null : await look(name, this.route.page);
       if (ask !== this.#asked) return; // a later question is under way
       this.problem = null;
-      if (name !== null && model) this.#remember(name, model);
+      if (view) this.#remember(this.#key, view);
       else this.#known = new Map();
     } catch (error) {
       if (ask === this.#asked) this.problem = error instanceof Problem ? error : new Problem(String(error));
@@ -71,10 +85,20 @@ export class Live {
   };
 
   /** An unchanged answer keeps its object, so that nothing on the page is drawn anew. */
-  #remember(name: string, model: Model): void {
-    const text = JSON.stringify(model);
-    const before = this.#known.get(name);
-    const kept = before?.text === text ? before.model : model;
-    this.#known = new Map(this.#known).set(name, { model: kept, text, at: Date.now() });
+  #remember(key: string, view: View): void {
+    const text = JSON.stringify(view);
+    const before = this.#known.get(key);
+    const kept = before?.text === text ? before.view : view;
+    this.#known = new Map(this.#known).set(key, { view: kept, text, at: Date.now() });
   }
+}
+
+async function look(name: string | null, page: Route["page"]): Promise<View> {
+  if (name === null) return { kind: "models", status: await getStatus() };
+  if (page === "watch") {
+    const [watch, alerts] = await Promise.all([getWatch(name), getAlerts(name, true)]);
+    return { kind: "watch", watch, resolved: alerts.filter((alert) => alert.state === "resolved") };
+  }
+  const [model, alerts] = await Promise.all([getModel(name), getAlerts(name)]);
+  return { kind: "version", model, alerts };
 }

@@ -17,6 +17,25 @@ export const PLOT = {
   across: (width: number): [number, number] => [40, width - 16],
 };
 
+/** Places of probabilities along an axis, 0 to 1 each, and back, with the values to label. */
+export interface ChanceAxis {
+  to: (p: number) => number;
+  from: (place: number) => number;
+  labels: number[];
+}
+
+/** A plain axis; or log-odds where the interesting probability is near 0 or 1 and a plain axis would squeeze it. */
+export function chanceAxis(interesting: number): ChanceAxis {
+  if (interesting >= 0.1 && interesting <= 0.9) return { to: (p) => p, from: (place) => place, labels: [0, 0.25, 0.5, 0.75, 1] };
+  const edge = 0.001;
+  const reach = Math.log((1 - edge) / edge);
+  const to = (p: number) => {
+    const held = Math.min(1 - edge, Math.max(edge, p));
+    return (Math.log(held / (1 - held)) / reach + 1) / 2;
+  };
+  return { to, from: (place) => 1 / (1 + Math.exp(-(2 * place - 1) * reach)), labels: [0.001, 0.03, 0.5, 0.97, 0.999] };
+}
+
 /** Round numbers within `ends`, about `count` of them, 1, 2 or 5 times a power of ten apart. */
 export function ticks(ends: [number, number], count = 5): number[] {
   const span = ends[1] - ends[0];
