@@ -137,6 +137,7 @@ def control_app(
         redoc_url=None,
     )
     _add_readers(app, view)
+    _add_judgements(app, view)
     _add_promotion(app, view, actor)
     _add_watch(app, view, actor)
     _add_errors(app)
@@ -151,29 +152,30 @@ def control_app(
     return SecureHeaders(Guard(app, token=token))
 
 
-def _add_readers(app: FastAPI, view: ProjectView) -> None:
-    def route(path: str, document: Any, summary: str) -> dict[str, Any]:
-        # The document is shown in the OpenAPI description; the answer is sent as the view gives it.
-        answers = {**_ERRORS, 200: {"model": document}}
-        return {"path": _PREFIX + path, "summary": summary, "responses": answers, "response_model": None}
+def _route(path: str, document: Any, summary: str) -> dict[str, Any]:
+    """The document is shown in the OpenAPI description; the answer is sent as the view gives it."""
+    answers = {**_ERRORS, 200: {"model": document}}
+    return {"path": _PREFIX + path, "summary": summary, "responses": answers, "response_model": None}
 
-    @app.get(**route("/project", ProjectDocument, "The project"))
+
+def _add_readers(app: FastAPI, view: ProjectView) -> None:
+    @app.get(**_route("/project", ProjectDocument, "The project"))
     def project() -> Response:
         return _json(view.project())
 
-    @app.get(**route("/status", StatusDocument, "The project in short: models, aliases, open alerts"))
+    @app.get(**_route("/status", StatusDocument, "The project in short: models, aliases, open alerts"))
     def status() -> Response:
         return _json(view.status())
 
-    @app.get(**route("/models", list[ModelDocument], "Every model with its versions"))
+    @app.get(**_route("/models", list[ModelDocument], "Every model with its versions"))
     def models() -> Response:
         return _json(view.models())
 
-    @app.get(**route("/models/{name}", ModelDocument, "One model"))
+    @app.get(**_route("/models/{name}", ModelDocument, "One model"))
     def model(name: str) -> Response:
         return _json(_find(view.model, name))
 
-    @app.get(**route("/models/{name}/versions/{number}", VersionDocument, "One version of a model"))
+    @app.get(**_route("/models/{name}/versions/{number}", VersionDocument, "One version of a model"))
     def version(name: str, number: int) -> Response:
         return _json(_find(view.version, name, number))
 
@@ -186,29 +188,31 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
     def report(name: str, number: int) -> Response:
         return HTMLResponse(_find(view.report, name, number), headers={"content-security-policy": REPORT_POLICY})
 
-    @app.get(**route("/models/{name}/versions/{number}/slices", SlicesDocument, "Where a version is weak"))
+    @app.get(**_route("/ledger", list[Entry], "The ledger's newest entries"))
+    def ledger(subject: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
+        return _json(view.ledger(subject, limit))
+
+    @app.get(**_route("/audit", Audit, "Verify every hash now"))
+    def audit() -> Response:
+        return _json(view.audit())
+
+    @app.get(**_route("/doctor", DiagnosisDocument, "Examine the installation and the project"))
+    def doctor() -> Response:
+        return _json(view.doctor())
+
+
+def _add_judgements(app: FastAPI, view: ProjectView) -> None:
+    @app.get(**_route("/models/{name}/versions/{number}/slices", SlicesDocument, "Where a version is weak"))
     def slices(name: str, number: int, by: str | None = None) -> Response:
         return _json(_find(view.slices, name, number, by))
 
     @app.get(
-        **route(
+        **_route(
             "/models/{name}/versions/{number}/compare/{other}", ComparisonDocument, "A version against another, paired"
         )
     )
     def compare(name: str, number: int, other: str) -> Response:
         return _json(_find(view.compare, name, number, other))
-
-    @app.get(**route("/ledger", list[Entry], "The ledger's newest entries"))
-    def ledger(subject: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
-        return _json(view.ledger(subject, limit))
-
-    @app.get(**route("/audit", Audit, "Verify every hash now"))
-    def audit() -> Response:
-        return _json(view.audit())
-
-    @app.get(**route("/doctor", DiagnosisDocument, "Examine the installation and the project"))
-    def doctor() -> Response:
-        return _json(view.doctor())
 
 
 def _add_promotion(app: FastAPI, view: ProjectView, actor: dict[str, str]) -> None:
@@ -228,17 +232,13 @@ def _add_promotion(app: FastAPI, view: ProjectView, actor: dict[str, str]) -> No
 
 
 def _add_watch(app: FastAPI, view: ProjectView, actor: dict[str, str]) -> None:
-    def route(path: str, document: Any, summary: str) -> dict[str, Any]:
-        answers = {**_ERRORS, 200: {"model": document}}
-        return {"path": _PREFIX + path, "summary": summary, "responses": answers, "response_model": None}
-
     @app.get(
-        **route("/models/{name}/watch", WatchDocument, "The windows that were judged, with every column; judges none")
+        **_route("/models/{name}/watch", WatchDocument, "The windows that were judged, with every column; judges none")
     )
     def watch(name: str, since: str = "7d", limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
         return _json(_find(view.watch, name, since, limit))
 
-    @app.get(**route("/alerts", list[AlertDocument], "The alerts, newest first"))
+    @app.get(**_route("/alerts", list[AlertDocument], "The alerts, newest first"))
     def alerts(model: str | None = None, resolved: bool = False) -> Response:
         return _json(view.alerts(model, resolved))
 

@@ -14,6 +14,7 @@ __all__ = ["deal_groups", "deal_rows", "strata"]
 
 Codes = NDArray[np.int64]
 _ALWAYS_TRAIN = -1
+_DEALS = 40
 
 
 def strata(target: NDArray[Any], task: Task) -> Codes:
@@ -51,25 +52,38 @@ def deal_rows(stratum: Codes, test: float, folds: int, rng: np.random.Generator)
 
 
 def deal_groups(group: Codes, stratum: Codes, test: float, folds: int, rng: np.random.Generator) -> Codes:
-    """Part of each group: (groups,), 0 test, 1..folds.
+    """Part of each group: (groups,), 0 test, 1..folds; every part gets a group.
 
-    Large groups first, each to the part that lacks its classes most; every part gets a group.
+    Of several deals at random the one is taken whose parts resemble the whole most, in rows and in classes. Dealing the
+    large groups first would balance better, but puts the largest always into the same part: its groups would then be
+    no random ones, and what is measured on them not what new groups will show.
     """
     groups, classes = int(group.max()) + 1, int(stratum.max()) + 1
     content = np.zeros((groups, classes))
     np.add.at(content, (group, stratum), 1.0)
     share = np.array([test, *([(1 - test) / folds] * folds)])
-    total = content.sum(axis=0)
-    lacking = np.outer(share, total)
-    part = np.empty(groups, dtype=np.int64)
-    taken = np.zeros(folds + 1, dtype=np.int64)
-    shuffled = rng.permutation(groups)
-    for place, number in enumerate(shuffled[np.argsort(-content[shuffled].sum(axis=1), kind="stable")]):
-        need = (lacking / (share[:, None] * total)) @ (content[number] / total)
-        empty = taken == 0
-        if empty.sum() >= groups - place:  # as many groups are left as parts without one
-            need = np.where(empty, need, -np.inf)
-        chosen = int(need.argmax())
-        part[number], taken[chosen] = chosen, taken[chosen] + 1
-        lacking[chosen] -= content[number]
+    deals = [_deal_once(content, share, rng) for _ in range(_DEALS)]
+    return min(deals, key=lambda part: _unevenness(part, content, share))
+
+
+def _deal_once(content: NDArray[np.float64], share: NDArray[np.float64], rng: np.random.Generator) -> Codes:
+    """Groups in a random order, cut where the shares of the rows are reached; the parts stand in a random order too."""
+    order, places = rng.permutation(len(content)), rng.permutation(len(share))
+    rows = content[order].sum(axis=1)
+    middle = np.cumsum(rows) - rows / 2
+    bounds = np.cumsum(share[places])[:-1] * rows.sum()
+    part = np.empty(len(content), dtype=np.int64)
+    part[order] = places[np.searchsorted(bounds, middle, side="right")]
+    counts = np.bincount(part, minlength=len(share))
+    for empty in np.flatnonzero(counts == 0):
+        spare = rng.choice(np.flatnonzero(counts[part] > 1))
+        counts[part[spare]] -= 1
+        part[spare], counts[empty] = empty, 1
     return part
+
+
+def _unevenness(part: Codes, content: NDArray[np.float64], share: NDArray[np.float64]) -> float:
+    """How far the parts are from holding their share of every class: a sum of squares over the parts, as chi-squared."""
+    held = np.stack([np.bincount(part, weights=one, minlength=len(share)) for one in content.T], axis=1)
+    wanted = np.outer(share, content.sum(axis=0))
+    return float(((held - wanted) ** 2 / np.maximum(wanted, 1e-12)).sum())
