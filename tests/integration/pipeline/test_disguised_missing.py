@@ -50,8 +50,8 @@ def test_what_is_found_is_shown_and_served_as_missing(tmp_path: Path) -> None:
     first = flyball(
         "init", "m", "--from", str(table(tmp_path / "t.csv")), "--target", "y", folder=tmp_path / "m"
     ).answer(0)
-    assert any("-200 means missing" in note for note in first["notes"])
-    assert "-200 means missing" in (tmp_path / "m" / "flyball.toml").read_text("utf-8")
+    assert any("-200 is taken as missing" in note for note in first["notes"])
+    assert "-200 is taken as missing" in (tmp_path / "m" / "flyball.toml").read_text("utf-8")
     answer = flyball("run", "--budget", "3s", folder=tmp_path / "m").answer(0)
     found = {item["column"]: item["values"] for item in answer["findings"] if item["action"] == "as missing"}
     assert found == {"heat": [-200.0], "state": ["unknown"]}

@@ -140,9 +140,18 @@ def group_gap(view: View, entity: str, rng: np.random.Generator, seed: int) -> G
         outputs = cross_fitted(rest.matrix(), view.target, task=view.task, classes=view.classes, fold=fold, seed=seed)
         losses.append(row_losses(outputs, view.target, view.task))
     number = int(groups.max()) + 1
-    worse = np.bincount(groups, weights=losses[1] - losses[0], minlength=number)
-    z = float(worse.mean() / max(float(worse.std(ddof=1)) / np.sqrt(number), 1e-12))
+    known, unseen = (np.bincount(groups, weights=loss, minlength=number) for loss in losses)
+    worse = unseen - known
+    # a few groups far off widen the spread of the losses, but not that of their ratios
+    floor = 1e-3 * max(float(known.mean()), 1e-12)
+    ratios = np.log((unseen + floor) / (known + floor))
+    z = max(_z_value(np.asarray(worse, dtype=np.float64)), _z_value(ratios))
     return GroupGap(float(worse.sum() / max(float(losses[0].sum()), 1e-12)), z, number)
+
+
+def _z_value(values: Floats) -> float:
+    """The mean over its standard error; values: (groups,)."""
+    return float(values.mean() / max(float(values.std(ddof=1)) / np.sqrt(len(values)), 1e-12))
 
 
 def _codes(values: Floats) -> NDArray[np.intp]:

@@ -177,8 +177,11 @@ def _levels(view: View, name: str, event: NDArray[np.bool_], *, holes_only: bool
         if view.levels[name] > _LEVELS or holes_only:
             found.append(_Level("present", int((~missing).sum()), int(event[~missing].sum()), True))
     if view.levels[name] <= _LEVELS and not holes_only:
-        for level in np.unique(values[~missing]):
+        levels = np.unique(values[~missing])
+        for place, level in enumerate(levels):
             rows = values == level
+            if view.table.schema[name].kind == "number" and _is_end_of_a_trend(values, event, levels, place):
+                continue
             found.append(_Level(_spoken(view, name, rows), int(rows.sum()), int(event[rows].sum()), False))
     elif not holes_only and view.table.schema[name].kind == "number":
         zero = values == 0
@@ -186,6 +189,17 @@ def _levels(view: View, name: str, event: NDArray[np.bool_], *, holes_only: bool
             found.append(_Level("zero", int(zero.sum()), int(event[zero].sum()), True))
             found.append(_Level("other than zero", int((~zero).sum()), int(event[~zero].sum()), True))
     return found
+
+
+def _is_end_of_a_trend(
+    values: NDArray[np.float64], event: NDArray[np.bool_], levels: NDArray[np.float64], place: int
+) -> bool:
+    """Whether the numbers beside a level go with the event nearly as much: many of a cause, not a flag of the event."""
+    beside = [other for other in (place - 1, place + 1) if 0 <= other < len(levels)]
+    if len(levels) <= 2:
+        return False
+    halfway = (1 + float(event.mean())) / 2
+    return any(float(event[values == levels[other]].mean()) > halfway for other in beside)
 
 
 def _spoken(view: View, name: str, rows: NDArray[np.bool_]) -> str:

@@ -62,9 +62,8 @@ def disguised_missing(field: Field, present: NDArray[Any]) -> list[Finding]:
         return []
     shown = [_shown(value, field.kind) for value, _ in found]
     listed = ", ".join(f"{text} {count:,} times" for text, (_, count) in zip(shown, found, strict=True))
-    what = (
-        f"{' and '.join(shown)} {'means' if len(shown) == 1 else 'mean'} missing: it lies apart from all other values"
-    )
+    verb = "is" if len(shown) == 1 else "are"
+    what = f"{' and '.join(shown)} {verb} taken as missing, being far from all other values"
     evidence: dict[str, float | str] = {"rows": float(sum(count for _, count in found)), "value": shown[0]}
     values = tuple(int(value) if field.kind == "time" else value for value, _ in found)
     return [Finding("disguised missing", field.name, what, listed, "as missing", evidence, values)]
@@ -84,7 +83,7 @@ def _words(name: str, present: NDArray[Any], words: frozenset[str]) -> list[Find
     if not found or len(counts) == len(found):
         return []
     listed = ", ".join(f'"{text}" {count:,} times' for text, count in sorted(found.items()))
-    what = "has words for missing values; they count as missing"
+    what = "has words for missing values, which are taken as missing"
     evidence: dict[str, float | str] = {"rows": float(sum(found.values()))}
     return [Finding("disguised missing", name, what, listed, "as missing", evidence, tuple(sorted(found)))]
 
