@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import inspect
 import io
 import pkgutil
 from pathlib import Path
@@ -16,16 +15,19 @@ from flyball_runtime.errors import FlyballError
 if TYPE_CHECKING:
     from cyclopts import App
 
-__all__ = ["commands", "error_classes", "help_of", "write_all"]
+__all__ = ["commands", "error_classes", "error_pages_by_name", "help_of", "write_all"]
 
 
 def write_all(folder: Path) -> None:
     """Write every generated page; a page that did not change keeps its time stamp, so that builds stay incremental."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for name, text in {"cli.md": cli_page(), "errors.md": errors_page(), "metrics.md": metrics_page()}.items():
+    pages = {"cli.md": cli_page(), "errors.md": errors_page(), "metrics.md": metrics_page(), **error_pages_by_name()}
+    (folder / "errors").mkdir(parents=True, exist_ok=True)
+    for name, text in pages.items():
         path = folder / name
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
+    for path in set((folder / "errors").glob("*.md")) - {folder / name for name in pages}:
+        path.unlink()  # the page of a code that is no more
 
 
 def cli_page() -> str:
@@ -65,13 +67,28 @@ def help_of(command: str) -> str:
 
 
 def errors_page() -> str:
-    """Every error code with what it means, from the class that raises it."""
+    """Every error code with a line on what it means; each has a page of its own."""
+    from flyball.cli.error_pages import error_pages
+
     exits = "Exit codes: 1 refused by a gate or check, 2 bad input or usage, 3 internal error."
-    parts = ["# Error codes", "Every refusal carries a code, what happened, where, why and the fix. " + exits]
-    for error in error_classes():
-        meaning = inspect.cleandoc(error.__doc__ or "")
-        parts.append(f"## {error.code}\n\n*{error.__name__}, exit code {error.exit_code}*\n\n{meaning}")
-    return "\n\n".join(parts) + "\n"
+    parts = [
+        "# Error codes",
+        "Every refusal carries a code, what happened, where, why and the fix. " + exits,
+        "Each code has a page with what it means, why it happens, how to mend it and an example;"
+        " `flyball error FB-DATA-003` prints it too, without a network.",
+        "| code | exit | meaning |\n|---|---|---|",
+    ]
+    pages = error_pages()
+    rows = [f"| [{page.code}](errors/{page.code}.md) | {page.exit_code} | {page.summary} |" for page in pages]
+    tree = "\n".join(["```{toctree}", ":hidden:", "", *(f"errors/{page.code}" for page in pages), "```"])
+    return "\n\n".join(parts) + "\n" + "\n".join(rows) + f"\n\n{tree}\n"
+
+
+def error_pages_by_name() -> dict[str, str]:
+    """The page of each code, by its file below the folder of generated pages."""
+    from flyball.cli.error_pages import error_pages
+
+    return {f"errors/{page.code}.md": page.to_markdown() for page in error_pages()}
 
 
 def metrics_page() -> str:

@@ -6,6 +6,8 @@ import difflib
 from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar
 
+_LONGEST_NAME = 500
+
 __all__ = ["BadInput", "FlyballError", "InternalError", "Refused", "near_miss"]
 
 
@@ -55,7 +57,12 @@ class FlyballError(Exception):
     def __str__(self) -> str:
         width = max((len(label) for label, _ in self.lines()), default=0)
         body = [f"  {label.ljust(width)}  {text}" for label, text in self.lines()]
-        return "\n".join([f"{self.code}  {self.what}", *body])
+        return "\n".join(_printable(line) for line in (f"{self.code}  {self.what}", *body))
+
+
+def _printable(line: str) -> str:
+    """A line without what a column's or file's name could do to a terminal: control characters are escaped."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in line)
 
 
 class Refused(FlyballError):
@@ -87,7 +94,10 @@ def near_miss(name: str, known: Iterable[str]) -> str | None:
     """
     folded: dict[str, str] = {}
     for candidate in known:
-        folded.setdefault(candidate.casefold(), candidate)
+        folded.setdefault(str(candidate).casefold(), str(candidate))
+    name = str(name)
+    if len(name) > _LONGEST_NAME:  # comparing grows with the square of the length
+        return None
     close = difflib.get_close_matches(name.casefold(), list(folded), n=3, cutoff=0.6)
     if not close:
         return None

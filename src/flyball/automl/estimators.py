@@ -225,7 +225,10 @@ class AutoClassifier(ClassifierMixin, _AutoEstimator):  # type: ignore[misc]
         except TypeError:
             raise EstimatorInput("the class labels cannot be ordered", fix="give labels of one type") from None
         if len(self.classes_) < 2:
-            raise EstimatorInput(f"a classifier needs at least two classes; y holds {len(self.classes_)} class")
+            raise EstimatorInput(
+                f"a classifier needs at least two classes; y holds {len(self.classes_)} class",
+                fix="give rows of the other classes too",
+            )
         task: Task = "binary" if len(self.classes_) == 2 else "multiclass"
         self._fit(X, _plain_labels(labels), task, sample_weight, groups)
         return self

@@ -26,7 +26,7 @@ def show(answer: Answer, *, as_json: bool) -> None:
     """Print an answer on standard output."""
     if as_json:
         # Flushed, because a program that reads a pipe waits for this line while `serve` and `console` go on.
-        print(json.dumps(answer.data, ensure_ascii=False, allow_nan=False, default=str), flush=True)  # noqa: T201
+        _print_json(answer.data)
         return
     _console(sys.stdout).print(
         answer.text,
@@ -38,7 +38,7 @@ def show(answer: Answer, *, as_json: bool) -> None:
 def show_error(error: FlyballError, *, as_json: bool) -> None:
     """Print an error: on standard error for people, as one object on standard output with `--json`."""
     if as_json:
-        print(json.dumps({"error": error.to_dict()}, ensure_ascii=False), file=sys.stdout)  # noqa: T201
+        _print_json({"error": error.to_dict()})
         return
     from rich.text import Text
 
@@ -47,7 +47,19 @@ def show_error(error: FlyballError, *, as_json: bool) -> None:
     text = Text.assemble((code, "bold red"), "  ", (what, "bold"))
     for line in rest:
         text.append("\n" + line)
+    width = max((len(label) for label, _ in error.lines()), default=4)
+    text.append(f"\n  {'more'.ljust(width)}  flyball error {code}", style="dim")
     _console(sys.stderr).print(text, soft_wrap=True, highlight=False)
+
+
+def _print_json(data: Any) -> None:
+    """One line of JSON; escaped throughout when the stream's encoding or a file's name has no other way."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, default=str)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = json.dumps(data, ensure_ascii=True, allow_nan=False, default=str)
+    print(text, flush=True)  # noqa: T201
 
 
 def _console(stream: Any) -> Any:

@@ -18,6 +18,7 @@ from flyball.cli.commands import (
     audit,
     compare,
     console,
+    error,
     explain,
     init,
     keys,
@@ -56,6 +57,7 @@ COMMANDS: dict[str, App | Callable[..., Any]] = {
     "restore": upkeep.restore,
     "clean": upkeep.clean,
     "debug-bundle": upkeep.debug_bundle,
+    "error": error.error,
 }
 
 app = App(

@@ -13,18 +13,27 @@ _QUIET_SECONDS = 5.0
 
 
 class LineProgress:
-    """One line when a step ends and, in long steps, one every five seconds. For logs and pipes."""
+    """One line when a step ends and, in long steps, one every five seconds or so, whether the step reports or not.
 
-    def __init__(self) -> None:
+    For logs and pipes. A step that tells nothing of itself is said to go on, so that nobody takes it for dead.
+    """
+
+    def __init__(self, *, patience_seconds: float = 2 * _QUIET_SECONDS) -> None:
         self._lock = threading.Lock()
         self._started: dict[str, float] = {}
         self._spoke: dict[str, float] = {}
+        self._patience = patience_seconds
+        self._closed = threading.Event()
+        self._watch: threading.Thread | None = None
 
     def start(self, step: str, note: str = "") -> None:
         with self._lock:
             self._started[step] = self._spoke[step] = time.monotonic()
             if note:
                 self._write(f"{step:<14} {note}")
+            if self._watch is None:
+                self._watch = threading.Thread(target=self._keep_company, name="flyball-progress", daemon=True)
+                self._watch.start()
 
     def update(self, step: str, done: float | None, note: str = "") -> None:
         with self._lock:
@@ -37,11 +46,23 @@ class LineProgress:
 
     def finish(self, step: str, note: str = "", *, reused: bool = False) -> None:
         with self._lock:
+            self._spoke.pop(step, None)
             seconds = time.monotonic() - self._started.pop(step, time.monotonic())
             self._write(f"{step:<14} {'reused' if reused else f'{seconds:.1f} s':>7}  {note}".rstrip())
 
     def close(self) -> None:
-        """Nothing is held open."""
+        """Says nothing of its own accord any more."""
+        self._closed.set()
+
+    def _keep_company(self) -> None:
+        """Until closed: tell of steps that have been silent for too long that they go on."""
+        while not self._closed.wait(self._patience / 4):
+            with self._lock:
+                now = time.monotonic()
+                for step, began in self._started.items():
+                    if now - self._spoke[step] >= self._patience:
+                        self._spoke[step] = now
+                        self._write(f"{step:<14} {now - began:5.0f} s  still at work")
 
     def _write(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)  # noqa: T201

@@ -19,7 +19,7 @@ class DurationInvalid(BadInput):
     code = "FB-CONFIG-005"
 
 
-def parse_duration(text: str | float) -> float:
+def parse_duration(text: object) -> float:
     """Seconds of a duration; a bare number is seconds already. Raises DurationInvalid.
 
     >>> parse_duration("1h30m"), parse_duration("2ms"), parse_duration(60)
@@ -31,6 +31,8 @@ def parse_duration(text: str | float) -> float:
         if not math.isfinite(text) or text < 0:
             raise _invalid(text)
         return float(text)
+    if not isinstance(text, str):
+        raise _invalid(text)
     stripped = text.strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", stripped, re.ASCII):
         return float(stripped)

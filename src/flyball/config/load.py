@@ -200,7 +200,8 @@ def _translate(item: Any) -> list[_Complaint]:
         return [_Complaint(path, text)]
     if path and path[-1] not in _keys_beside(path) and not isinstance(path[-1], int):
         path = path[:-1]  # the branch of a union that was tried
-    return [_Complaint(path, f"{given!r} does not fit: {item['msg'][:1].lower()}{item['msg'][1:]}")]
+    wanted = item["msg"].replace("Input should be a valid", "it should be a").replace("a tuple", "a list of texts")
+    return [_Complaint(path, f"{given!r} does not fit: {wanted[:1].lower()}{wanted[1:]}")]
 
 
 def _keys_beside(path: KeyPath) -> list[str]:

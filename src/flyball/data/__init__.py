@@ -22,7 +22,7 @@ from flyball.data.look import (  # isort: skip
 if TYPE_CHECKING:
     from flyball.data.contract import Contract, ContractBroken, Violation, check_contract, infer_contract
     from flyball.data.parquet import from_parquet, to_parquet_bytes
-    from flyball.data.sources import Read, read_source
+    from flyball.data.sources import Note, Read, read_source
     from flyball.data.target import Target, prepare_target
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "ContractBroken",
     "Finding",
     "Look",
+    "Note",
     "Read",
     "Structure",
     "Table",
@@ -52,7 +53,7 @@ __all__ = [
 _HOMES = {
     "contract": ("Contract", "ContractBroken", "Violation", "check_contract", "infer_contract"),
     "parquet": ("from_parquet", "to_parquet_bytes"),
-    "sources": ("Read", "read_source"),
+    "sources": ("Note", "Read", "read_source"),
     "target": ("Target", "prepare_target"),
 }
 

@@ -18,6 +18,7 @@ __all__ = ["from_parquet", "to_parquet_bytes"]
 
 _KEY = "flyball_schema"
 _LARGEST_MOMENT = 2**62
+_BATCH = 200  # each query reads the description of every column of the file, so few queries are wanted
 
 
 def to_parquet_bytes(table: Table) -> bytes:
@@ -88,12 +89,15 @@ def _read(stage: Staging, link: str, schema: Schema) -> Table:
     aliases = ", ".join(f"c{index}" for index in range(len(schema)))
     stage.rows(f"CREATE TEMP VIEW raw AS SELECT * FROM read_parquet({link}) AS part({aliases})")  # noqa: S608
     types = [str(row[1]) for row in stage.rows("DESCRIBE raw")]
-    columns = {}
-    for index, field in enumerate(schema):
-        moment = field.kind == "time" and types[index] == "TIMESTAMP"
-        expression = f"epoch_us(c{index})" if moment else f"c{index}"
-        values = stage.arrays(f"SELECT {expression} AS v FROM raw")["v"]  # noqa: S608
-        columns[field.name] = _normalised(values, field)
+    light = [index for index, field in enumerate(schema) if field.kind != "text"]
+    texts = [[index] for index, field in enumerate(schema) if field.kind == "text"]  # alone, as they are large
+    columns: dict[str, NDArray[Any]] = {}
+    for batch in [*(light[begin : begin + _BATCH] for begin in range(0, len(light), _BATCH)), *texts]:
+        parts = [f"epoch_us(c{index}) AS c{index}" if types[index] == "TIMESTAMP" else f"c{index}" for index in batch]
+        arrays = stage.arrays(f"SELECT {', '.join(parts)} FROM raw")  # noqa: S608
+        for index in batch:
+            field = schema.fields[index]
+            columns[field.name] = _normalised(arrays.pop(f"c{index}"), field)
     return Table(schema, columns)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.data.sources.trouble import Note
 from flyball.data.table import Table
 from flyball_runtime.errors import BadInput, near_miss
 from flyball_runtime.schema import Field, missing_mask
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 _FEWEST_ROWS = 10
+_MOST_CLASSES = 100
 
 
 class TargetUnknown(BadInput):
@@ -81,9 +83,11 @@ def prepare_target(table: Table, name: str, missing: Sequence[Any] = ()) -> Targ
         raise TargetUnknown(
             f'there is no column "{name}" to predict',
             where=_columns(table),
+            why=_one_column(table),
             fix=near_miss(name, table.names) or "give the target as it stands in the header",
         )
     field, values = table.schema[name], table[name]
+    values, said = _labels(values, field)
     if field.kind == "time":
         raise TargetUnusable(
             f'the target "{name}" is a moment in time',
@@ -94,7 +98,31 @@ def prepare_target(table: Table, name: str, missing: Sequence[Any] = ()) -> Targ
     present = values[kept]
     levels = len(np.unique(present)) if field.kind == "number" else len(set(present.tolist()))
     _check(name, present, levels, table.rows, field)
-    return Target(present, field, kept, notes, levels)
+    return Target(present, field, kept, said + notes, levels)
+
+
+def _labels(values: NDArray[Any], field: Field) -> tuple[NDArray[Any], list[str]]:
+    """The labels without blanks around them, and what to say of those and of labels that differ only in case."""
+    if field.kind != "text":
+        return values, []
+    bare = {label: label.strip() for label in set(values.tolist()) if label is not None}
+    notes: list[str] = []
+    if any(label != text for label, text in bare.items()):
+        stripped = np.empty(len(values), dtype=object)
+        stripped[:] = [None if label is None else bare[label] for label in values.tolist()]
+        count = sum(label is not None and label != bare[label] for label in values.tolist())
+        notes.append(f'the target "{field.name}" has blanks around its value in {count:,} rows: they are taken off')
+        values = stripped
+    spelt: dict[str, set[str]] = {}
+    for text in bare.values():
+        spelt.setdefault(text.casefold(), set()).add(text)
+    alike = sorted(sorted(texts) for texts in spelt.values() if len(texts) > 1)
+    if alike and len(spelt) <= _MOST_CLASSES:
+        what = f'the target "{field.name}" has classes that differ only in case'
+        shown = "; ".join(" and ".join(f'"{text}"' for text in texts) for texts in alike[:3])
+        counted = "they count as different classes"
+        notes.append(Note(f"{what} ({shown}): {counted}", column=field.name, plain=f"{what}: {counted}"))
+    return values, notes
 
 
 def _rows_with_target(
@@ -105,7 +133,7 @@ def _rows_with_target(
         missing |= values == value
     infinite = np.isinf(values) if field.kind == "number" else np.zeros(len(values), dtype=bool)
     notes = [
-        f'{count:,} rows are left out: the target "{field.name}" is {word} there'
+        f'{count:,} row{" is" if count == 1 else "s are"} left out: the target "{field.name}" is {word} there'
         for count, word in ((int(missing.sum()), "missing"), (int(infinite.sum()), "infinite"))
         if count
     ]
@@ -138,6 +166,13 @@ def _check(name: str, present: NDArray[Any], levels: int, rows: int, field: Fiel
             why="hardly any repeats, so there are no classes to learn",
             fix="choose a target with few classes, or one that is a number",
         )
+
+
+def _one_column(table: Table) -> str | None:
+    """What may be wrong with a table whose only column has a name like a whole header."""
+    if len(table.names) > 1 or not any(mark in table.names[0].strip() for mark in " ,;|:\t"):
+        return None
+    return "the table has one column only: its delimiter is none of comma, semicolon, tab and |"
 
 
 def _columns(table: Table) -> str:

@@ -15,7 +15,7 @@ from flyball.evaluation import SplitPlan, Task, default_metric, metric
 from flyball.pipeline.absent import declared_otherwise, known_target, missing_notes, missing_values
 from flyball.pipeline.held_out import TestFileUnfit, strange_to_training
 from flyball.pipeline.overrules import chosen_columns, chosen_missing, chosen_others
-from flyball.pipeline.personal import finding_without_values, personal_columns, seems_personal
+from flyball.pipeline.personal import finding_without_values, notes_without_values, personal_columns, seems_personal
 from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion, check_columns
 from flyball.pipeline.settings import LoopSettings
@@ -101,7 +101,7 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
     """Look at a dataset version and decide. Raises BadInput when nothing can be learned from it."""
     _check_names(dataset.table, settings)
     target, hidden = known_target(dataset.table, settings)
-    table = dataset.table.take(target.rows_kept)
+    table = dataset.table.take(target.rows_kept).with_column(target.field, target.values)
     if len(table.names) == 1:
         raise NothingToLearnFrom(
             f'the table holds nothing but "{settings.target}"', where=dataset.name, fix="give it columns to learn from"
@@ -153,7 +153,13 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
         plan=division.plan,
         weights=weights,
         missing=missing_values(table, settings, found, used),
-        notes=(*dataset.notes, *target.notes, *found["notes"], *strange, *missing_notes(settings)),
+        notes=(
+            *dataset.notes,
+            *notes_without_values(target.notes, personal),
+            *found["notes"],
+            *strange,
+            *missing_notes(settings),
+        ),  # fmt: skip
         split=division.facts,
         copies=division.copies,
         overrules=tuple(plain([*of_columns, *of_others])),

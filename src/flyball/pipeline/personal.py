@@ -6,7 +6,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from flyball.data import Table
+from flyball.data import Note, Table
 from flyball.data import personal_columns as columns_that_look_personal
 
 __all__ = [
@@ -68,6 +68,8 @@ def notes_without_values(notes: Iterable[str], personal: Collection[str]) -> lis
 
 
 def _quiet(note: str, personal: Collection[str]) -> str:
+    if isinstance(note, Note) and note.plain is not None:
+        return note.plain if note.column in personal else note
     named = next((name for name in personal if f'"{name}"' in note), None)
     if named is None or re.fullmatch(rf'"{re.escape(named)}"[^"\'\d]*', note):
         return note

@@ -13,6 +13,7 @@ from flyball.config import PROJECT_FILE, ProjectConfig, check_choices, load_proj
 from flyball.core.clock import Clock, SystemClock
 from flyball.core.files import CannotWrite, write_atomic
 from flyball.core.progress import NoProgress, Progress
+from flyball.data.sources import SourceUnreadable
 from flyball.project.project import STATE_FOLDER, Project
 from flyball_runtime.errors import BadInput
 
@@ -107,6 +108,8 @@ def init(
 
     folder = Path(directory)
     _check(name, folder)
+    if not os.fspath(source):  # as a path it would be this folder
+        raise SourceUnreadable("no table was named", why="the name is empty", fix="give a CSV or Parquet file")
     progress = progress or NoProgress()
     check_choices(
         target, time=time, group=group, split=split, embargo=embargo, purge=purge, weight=weight, personal=personal,

@@ -124,7 +124,7 @@ class Project:
         self,
         source: Any,
         *,
-        target: str,
+        target: str | None,
         test: Any = None,
         name: str | None = None,
         time: str | None = None,
@@ -149,6 +149,8 @@ class Project:
         values that mean missing, by column; the other columns are searched for such values. A relative path starts
         from the project's folder. Raises ConfigInvalid for settings that exclude one another.
         """
+        if target is None:
+            raise TargetMissing("which column is to be predicted?", fix='project.dataset(table, target="COLUMN")')
         given = name or (Path(source).stem if isinstance(source, str | Path) else self.name)
         called = Path(test).name if isinstance(test, str | Path) else "the test table"
         check_choices(
@@ -156,7 +158,7 @@ class Project:
             personal=personal, public=public, drop=(*drop, *protected), keep=keep,
         )  # fmt: skip
         settings = LoopSettings(
-            name=self.name, dataset=given, target=target, time=time, group=group, weight=weight, positive=positive,
+            name=self.name, dataset=given, target=str(target), time=time, group=group, weight=weight, positive=positive,
             split=split, test=None if test is None else called, embargo=embargo, purge=purge, personal=tuple(personal),
             public=tuple(public), drop=(*drop, *protected), keep=tuple(keep),
             missing=tuple((name, tuple(values)) for name, values in (missing or {}).items()),
@@ -315,10 +317,10 @@ class Project:
         from flyball.project.scoring import predict_file
 
         began = time.monotonic()
-        rows, version = predict_file(self, ref, source, destination)
+        rows, version, notes = predict_file(self, ref, source, destination)
         return {
             "model": version.model, "version": version.number, "version_ref": version.ref, "rows": rows,
-            "destination": str(destination), "seconds": time.monotonic() - began,
+            "destination": str(destination), "seconds": time.monotonic() - began, "notes": notes,
         }  # fmt: skip
 
     # -- watch
@@ -588,4 +590,4 @@ def _said(reason: str) -> str:
 
 
 def _seconds(budget: str | float | None) -> float | None:
-    return parse_duration(budget) if isinstance(budget, str) else budget
+    return None if budget is None else parse_duration(budget)

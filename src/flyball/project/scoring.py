@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,14 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.core.files import write_atomic
-from flyball.data import Table, read_source, to_parquet_bytes
+from flyball.data import Read, Table, read_source, to_parquet_bytes
 from flyball.data.csv import to_csv_bytes
+from flyball.pipeline.personal import notes_without_values
 from flyball.pipeline.read import load_table
 from flyball.registry import ModelVersion
 from flyball.serving.personal import without_value
 from flyball_runtime.errors import BadInput, FlyballError
-from flyball_runtime.schema import Field
+from flyball_runtime.schema import Field, Schema
 from flyball_runtime.score import class_label
+from flyball_runtime.table import WrongType
 
 if TYPE_CHECKING:
     from flyball.project.project import Project
@@ -47,20 +50,35 @@ class ExplainedRow:
         self.text = text
 
 
-def predict_file(project: Project, ref: str, source: Path, destination: Path) -> tuple[int, ModelVersion]:
-    """Score a table's rows and write them with their answers; how many, and by which version."""
+def predict_file(project: Project, ref: str, source: Path, destination: Path) -> tuple[int, ModelVersion, list[str]]:
+    """Score a table's rows and write them with their answers; how many, by which version, and what to say of the table."""
     _check_destination(destination)
     version = project.registry.resolve(ref)
     bundle = project.bundle(version)
-    read = read_source(source, schema=bundle.inputs)
+    personal = project.registry.evidence(version)["data"]["personal"]
+    read = _read_for(source, bundle.inputs, personal)
     try:
         outputs = bundle.score(read.table.columns)
     except FlyballError as error:
-        raise without_value(error, project.registry.evidence(version)["data"]["personal"]) from None
+        raise without_value(error, personal) from None
     table = _with_outputs(read.table, outputs, bundle.classes)
     data = to_parquet_bytes(table) if destination.suffix.lower() == ".parquet" else to_csv_bytes(table)
     write_atomic(destination, data, label="predict.write")
-    return table.rows, version
+    return table.rows, version, notes_without_values(read.notes, personal)
+
+
+def _read_for(source: Path, schema: Schema, personal: Collection[str]) -> Read:
+    """A table with the model's own types. Raises WrongType with the lines of cells that are not of them."""
+    read = read_source(source, schema=schema)
+    for trouble in read.troubles:
+        if not trouble.missing and trouble.column in schema and schema[trouble.column].kind != "text":
+            raise WrongType(
+                f'the column "{trouble.column}" holds cells that are no {trouble.kind}: {trouble.odd:,} of {trouble.cells:,}',
+                where=f"{source.name}, {trouble.where(values=trouble.column not in personal)}",
+                why=f"the model learned from {trouble.kind} in this column",
+                fix="mend these cells, or leave them empty where the value is not known",
+            )
+    return read
 
 
 def _check_destination(path: Path) -> None:
@@ -81,10 +99,11 @@ def explain_row(project: Project, ref: str, row: int, *, source: Path | None) ->
 
     version = project.registry.resolve(ref)
     evidence = project.registry.evidence(version)
+    personal = tuple(evidence["data"]["personal"])
     lineage = project.registry.lineage(version)
     pipeline = project.pipeline_of(version)
     if source:
-        table = read_source(source, schema=pipeline.schema).table
+        table = _read_for(source, pipeline.schema, personal).table
     else:
         table = load_table(project.artifacts, lineage["dataset"]["artifact"])
     if not 0 <= row < table.rows:
@@ -93,7 +112,6 @@ def explain_row(project: Project, ref: str, row: int, *, source: Path | None) ->
             why=f"the table has {table.rows:,} rows, counted from 0",
             fix="give a smaller --row",
         )
-    personal = tuple(evidence["data"]["personal"])
     hidden = evidence["target"] in personal
     try:
         explanation = explain(pipeline, table.take(np.array([row])), hide=personal, hide_classes=hidden)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,19 @@ def test_line_progress_writes_finished_and_reused_steps_on_standard_error(capsys
     lines = printed.err.splitlines()
     assert lines[0].split() == ["read", "reused", "10", "rows"]
     assert [line.split()[0] for line in lines] == ["read", "look", "look"]
+
+
+def test_a_step_that_says_nothing_is_said_to_go_on_until_it_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = LineProgress(patience_seconds=0.1)
+    progress.start("read")
+    time.sleep(0.4)
+    progress.finish("read", "60 rows")
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) > 1
+    assert all(line.endswith("s  still at work") for line in told[:-1])
+    time.sleep(0.2)
+    assert capsys.readouterr().err == ""
+    progress.close()
 
 
 def test_the_summary_of_a_run_shows_undefined_metrics_as_absent(capsys: pytest.CaptureFixture[str]) -> None:

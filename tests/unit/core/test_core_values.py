@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -18,6 +19,11 @@ class Fixed:
 
     def now(self) -> datetime:
         return self.moment
+
+
+def test_a_large_float_has_one_form_before_and_after_it_was_stored() -> None:
+    form = canonical_json({"high": [6.709524192e16, -(2.0**70)]})
+    assert canonical_json(json.loads(form)) == form
 
 
 def test_one_value_has_one_byte_form_whatever_the_order_of_its_keys() -> None:

@@ -24,7 +24,7 @@ def test_rows_without_a_target_are_left_out_and_said():
     assert np.isfinite(target.values).all()
     assert target.notes == [
         '2 rows are left out: the target "y" is missing there',
-        '1 rows are left out: the target "y" is infinite there',
+        '1 row is left out: the target "y" is infinite there',
     ]
 
 

@@ -53,7 +53,7 @@ def test_a_command_says_what_it_does_shows_an_example_and_takes_json(command: st
     assert "\nFor example:\n" in page
     assert all(example.startswith(f"flyball {command}") for example in examples)
     assert "--json" in page
-    assert "--dir" in page
+    assert "--dir" in page or command == "error"
 
 
 @pytest.mark.parametrize("command", RUNNABLE)
@@ -106,9 +106,20 @@ def test_an_area_belongs_to_one_package(errors: list[type[FlyballError]]) -> Non
     assert {area: sorted(names) for area, names in homes.items() if len(names) > 1} == {}
 
 
-def test_the_page_of_error_codes_names_each(errors: list[type[FlyballError]]) -> None:
-    page = generate.errors_page()
-    assert [error.code for error in errors if f"## {error.code}\n" not in page] == []
+def test_every_code_has_a_page_with_what_why_fix_and_an_example(errors: list[type[FlyballError]]) -> None:
+    index, pages = generate.errors_page(), generate.error_pages_by_name()
+    assert list(pages) == [f"errors/{error.code}.md" for error in errors]
+    assert [error.code for error in errors if f"[{error.code}](errors/{error.code}.md)" not in index] == []
+    for error in errors:
+        page = pages[f"errors/{error.code}.md"]
+        assert re.findall(r"^#+ (.+)$", page, re.MULTILINE) == [
+            error.code, "What it means", "Why it happens", "How to mend it", "Example",
+        ]  # fmt: skip
+        assert f"{error.__name__}:" in page
+        assert f"exit code {error.exit_code}" in page
+        for section in re.split(r"^## .+$", page, flags=re.MULTILINE)[1:]:
+            assert len(section.strip("\n -…")) > 5, error.code
+        assert f"```text\n{error.code}  " in page
 
 
 # -- the project file

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from flyball.cli.answer import Answer, escape
+from flyball.cli.answer import Answer, bullet_list, escape
 from flyball.cli.options import AsJson, ProjectFolder
 
 __all__ = ["predict"]
@@ -39,4 +39,6 @@ def predict(
 
     data = open_project(folder).predict_file(ref, source, destination)
     done = f"{data['rows']:,} rows scored by {data['version_ref']} in {data['seconds']:.1f} s"
-    return Answer(data, f"[green]✓[/] {done}: {escape(destination)}")
+    return Answer(
+        data, "\n".join([f"[green]✓[/] {done}: {escape(destination)}", *bullet_list("noticed", data["notes"])])
+    )

@@ -49,10 +49,19 @@ def cross_fitted(
     outputs = np.full((len(target), classes) if task == "multiclass" else len(target), np.nan)
     for held in range(int(fold.max()) + 1):
         fit = fold != held
+        if not matrix.shape[1]:  # LightGBM refuses a table without columns: the prior is all there is
+            outputs[~fit] = _prior(target[fit], task, classes)
+            continue
         data = lightgbm.Dataset(matrix[fit], target[fit], params={"max_bin": 127, "verbosity": -1})
         booster = lightgbm.train(settings, data, num_boost_round=rounds)
         outputs[~fit] = booster.predict(matrix[~fit], num_threads=1)
     return outputs
+
+
+def _prior(target: Floats, task: TargetTask, classes: int) -> Floats:
+    if task == "multiclass":
+        return np.asarray(np.bincount(target.astype(np.intp), minlength=classes) / len(target))
+    return np.asarray(target.mean())
 
 
 def row_losses(outputs: Floats, target: Floats, task: TargetTask) -> Floats:

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from dataclasses import field as dataclass_field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.data.sources.dates import DateForm, date_form
+from flyball.data.sources.dates import DateForm, date_form, looks_like_dates
+from flyball.data.sources.numbers import looks_like_numbers, plain_number, writing_of
 from flyball.data.sources.staging import Staging, texts_of
+from flyball.data.sources.trouble import MISSING_WORDS_SQL, Trouble, cell_of
 from flyball_runtime.schema import MISSING_TIME, Field, Schema
 
-__all__ = ["MISSING_WORDS", "typed_columns"]
+__all__ = ["typed_columns"]
 
-MISSING_WORDS = ("na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "--", "?", ".", "missing", "unknown")
 _BATCH = 200
 _CENSUS_BATCH = 50  # planning many aggregates at once costs more than reading the table again
 _ODD_SHARE = 0.05
+_FEW_LEVELS = 20
+_MOST_ODD = 3
 _EXACT = 2**53
 _INTEGERS = {"TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "HUGEINT", "UHUGEINT"}  # fmt: skip  # noqa: E501
-
-LineOf = Callable[[int, str], int | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,15 @@ class _Plan:
 
     field: Field
     sql: str
+
+
+@dataclass(slots=True)
+class _Said:
+    """What is found out about the columns on the way."""
+
+    semicolons: bool
+    notes: list[str] = dataclass_field(default_factory=list)
+    troubles: list[Trouble] = dataclass_field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,36 +60,40 @@ class _Census:
 
 
 def typed_columns(
-    stage: Staging, names: Sequence[str], *, from_text: bool, known: Schema | None = None, line_of: LineOf | None = None
-) -> tuple[list[Field], dict[str, NDArray[Any]], list[str]]:
-    """The columns of `raw` as fields and normalised arrays, with notes.
+    stage: Staging, names: Sequence[str], *, from_text: bool, known: Schema | None = None, semicolons: bool = False
+) -> tuple[list[Field], dict[str, NDArray[Any]], list[str], list[Trouble]]:
+    """The columns of `raw` as fields and normalised arrays, with notes, and the cells that do not fit their columns.
 
     `from_text`: the source has no types of its own, so that texts may be numbers and booleans. `known`:
-    columns that stand in it as text stay text. `line_of(column, value)` tells where a value first stands.
+    columns that stand in it as text stay text. `semicolons`: the source separates its columns by them.
     """
     types = [str(row[1]) for row in stage.rows("DESCRIBE raw")]
-    notes: list[str] = []
+    expected = {} if known is None else {field.name: field.kind for field in known if field.kind != "text"}
+    said = _Said(semicolons)
     texts = [index for index, kind in enumerate(types) if kind == "VARCHAR"]
     plans: dict[int, _Plan] = {}
     wide = _beyond_exact(stage, types)
     for index, kind in enumerate(types):
         if kind != "VARCHAR":
-            plan = _typed_plan(index, names[index], kind, index in wide, notes)
+            plan = _typed_plan(index, names[index], kind, index in wide, said.notes)
             if plan:
                 plans[index] = plan
     verbatim = {index for index in texts if known and names[index] in known and known[names[index]].kind == "text"}
     for index in verbatim:
         plans[index] = _Plan(
-            Field(names[index], "text", "text"), f"CASE WHEN {_cell(index)} IS NOT NULL THEN c{index} END"
+            Field(names[index], "text", "text"), f"CASE WHEN {cell_of(index)} IS NOT NULL THEN c{index} END"
         )
     texts = [index for index in texts if index not in verbatim]
     censuses = _census(stage, texts) if from_text else {}
     for index in texts:
-        plans[index] = _text_plan(stage, index, names[index], censuses.get(index), line_of=line_of, notes=notes)
+        plans[index] = _text_plan(stage, index, names[index], censuses.get(index), said)
+        if names[index] in expected and plans[index].field.kind == "text":
+            _unexpected(stage, index, names[index], expected[names[index]], said)
     columns = _fetch(stage, plans)
-    notes += _infinities(plans, columns)
+    said.notes += _infinities(plans, columns)
     fields = [plans[index].field for index in sorted(plans)]
-    return fields, {field.name: columns[index] for field, index in zip(fields, sorted(plans), strict=True)}, notes
+    arrays = {field.name: columns[index] for field, index in zip(fields, sorted(plans), strict=True)}
+    return fields, arrays, said.notes, said.troubles
 
 
 def _typed_plan(index: int, name: str, kind: str, wide: bool, notes: list[str]) -> _Plan | None:
@@ -122,119 +137,123 @@ def _census(stage: Staging, texts: Sequence[int]) -> dict[int, _Census]:
     """Count, for each text column, what its cells could be."""
     result: dict[int, _Census] = {}
     for batch in _batches(texts, _CENSUS_BATCH):
-        cells = ", ".join(
-            f"{_cell(index)} AS v{index},"
-            f" CASE WHEN NOT contains(c{index}, '_') THEN TRY_CAST(c{index} AS DOUBLE) END AS n{index}"
-            for index in batch
-        )
+        cells = ", ".join(f"{cell_of(index)} AS v{index}, {plain_number(index)} AS n{index}" for index in batch)
         counts = ", ".join(
-            f"count(v{index}), count(n{index}), count_if(n{index} IS NOT NULL AND v{index} SIMILAR TO '.*[.eEnN].*'),"
+            f"count(v{index}), count(n{index}), count_if(n{index} <> trunc(n{index}) OR NOT isfinite(n{index})),"
             f" count_if(v{index} >= '00' AND v{index} < '0:'), greatest(max(n{index}), -min(n{index}), 0)"
             for index in batch
         )
         row = stage.rows(f"SELECT {counts} FROM (SELECT {cells} FROM raw)")[0]  # noqa: S608
         for place, index in enumerate(batch):
             result[index] = _Census(*row[5 * place : 5 * place + 5])
+    whole = [index for index, census in result.items() if census.numbers and not census.points]
+    for batch in _batches(whole, _CENSUS_BATCH):  # 1.0 and 1e3 are whole, but written as measurements are
+        counts = ", ".join(
+            f"count_if({plain_number(index)} IS NOT NULL AND regexp_matches(c{index}, '[.eE]'))" for index in batch
+        )
+        row = stage.rows(f"SELECT {counts} FROM raw")[0]  # noqa: S608
+        result.update(
+            (index, replace(result[index], points=points)) for index, points in zip(batch, row, strict=True) if points
+        )
     return result
 
 
-def _cell(index: int) -> str:
-    return f"nullif(trim(c{index}), '')"
-
-
-def _text_plan(
-    stage: Staging, index: int, name: str, census: _Census | None, *, line_of: LineOf | None, notes: list[str]
-) -> _Plan:
+def _text_plan(stage: Staging, index: int, name: str, census: _Census | None, said: _Said) -> _Plan:
     """The narrowest type that holds a text column: number, boolean, time, else text."""
-    cell = _cell(index)
+    verbatim = _Plan(Field(name, "text", "text"), f"CASE WHEN {cell_of(index)} IS NOT NULL THEN c{index} END")
     if census is not None:
         if census.cells == 0:
             return _Plan(Field(name, "number", "float"), "CAST(NULL AS DOUBLE)")
         if census.all_numbers:
-            return _number_plan(index, name, census, notes)
-        if census.numbers == 0 or census.numbers < census.cells:
-            plan = _boolean_plan(stage, index, name) or _words_plan(
-                stage, index, name, census, line_of=line_of, notes=notes
-            )
-            if plan:
-                return plan
+            return _number_plan(index, name, census, said)
         if census.numbers == census.cells:
-            notes.append(f'"{name}" holds codes with leading zeros: read as text')
-            return _Plan(Field(name, "text", "text"), cell)
-    form = date_form(stage, index, _missing_words())
-    if form:
-        return _date_plan(name, form, notes)
-    return _Plan(Field(name, "text", "text"), f"CASE WHEN {cell} IS NOT NULL THEN c{index} END")
+            said.notes.append(f'"{name}" holds codes with leading zeros: read as text')
+            return _Plan(Field(name, "text", "text"), cell_of(index))
+        plan = _boolean_plan(stage, index, name)
+        if plan is None and looks_like_numbers(stage, index):
+            plan = _written_plan(stage, index, name, census, said)
+        if plan:
+            return plan
+    if looks_like_dates(stage, index):
+        form = date_form(stage, index)
+        if form is not None:
+            return _date_plan(stage, index, name, form, said) or verbatim
+    return verbatim
 
 
-def _number_plan(index: int, name: str, census: _Census, notes: list[str]) -> _Plan:
+def _number_plan(index: int, name: str, census: _Census, said: _Said) -> _Plan:
     if census.points == 0 and census.largest >= _EXACT:
-        notes.append(f'"{name}" holds whole numbers beyond 2^53, which lose digits as numbers: read as text')
-        return _Plan(Field(name, "text", "text"), _cell(index))
+        said.notes.append(f'"{name}" holds whole numbers beyond 2^53, which lose digits as numbers: read as text')
+        return _Plan(Field(name, "text", "text"), cell_of(index))
     logical = "integer" if census.points == 0 else "float"
     return _Plan(Field(name, "number", logical), f"TRY_CAST(c{index} AS DOUBLE)")
 
 
 def _boolean_plan(stage: Staging, index: int, name: str) -> _Plan | None:
-    cell = f"lower({_cell(index)})"
+    cell = f"lower({cell_of(index)})"
     sample = stage.rows(f"SELECT DISTINCT {cell} AS v FROM raw WHERE {cell} IS NOT NULL LIMIT 3")  # noqa: S608
     if {row[0] for row in sample} <= {"true", "false"}:
         return _Plan(Field(name, "number", "boolean"), f"CAST({cell} = 'true' AS DOUBLE)")
     return None
 
 
-def _words_plan(
-    stage: Staging, index: int, name: str, census: _Census, *, line_of: LineOf | None, notes: list[str]
-) -> _Plan | None:
-    """A number column with a few words in it, or with decimal commas; None when it is a text column after all.
+def _written_plan(stage: Staging, index: int, name: str, census: _Census, said: _Said) -> _Plan | None:
+    """A column of numbers in some writing, with a few other texts in it; None when it is a text column after all.
 
     A text among measurements (more than 20 different numbers, at most 5 % of the cells text) is an accident and
-    becomes missing; among few numbers it is a code, and the column stays text.
+    becomes missing, and so are up to three cells in 100 or more of any numbers; more among few numbers are codes.
     """
-    cell = _cell(index)
-    comma = f"TRY_CAST(replace({cell}, ',', '.') AS DOUBLE)"
-    commas, plain, written = stage.rows(
-        f"SELECT count({comma}) FILTER (regexp_matches({cell}, '^[+-]?[0-9]+(,[0-9]+)?$')),"  # noqa: S608
-        f" count(*) FILTER (lower({cell}) IN ({_missing_words()})),"
-        f" count(*) FILTER (contains({cell}, ',')) FROM raw"
+    writing = writing_of(stage, index, semicolons=said.semicolons)
+    cell = cell_of(index)
+    numbers, words, levels, fractions = stage.rows(
+        f"SELECT count(n), count_if(n IS NULL AND lower(v) IN ({MISSING_WORDS_SQL})), count(DISTINCT n),"  # noqa: S608
+        f" count_if(n <> trunc(n)) FROM (SELECT {writing.sql} AS n, {cell} AS v FROM raw)"
     )[0]
-    if written and commas + plain == census.cells:
-        notes.append(f'"{name}" is written with decimal commas: read as numbers')
-        return _Plan(Field(name, "number", "float"), comma)
-    number = f"CASE WHEN NOT contains({cell}, '_') THEN TRY_CAST(c{index} AS DOUBLE) END"
-    odd = census.cells - census.numbers
-    levels = stage.rows(f"SELECT count(DISTINCT {number}) FROM raw")[0][0] if census.numbers else 0  # noqa: S608
-    worded = odd - plain
-    few = worded <= _ODD_SHARE * census.cells and levels > 20
-    if census.coded or not census.numbers or (worded and not few) or odd > census.cells / 2:
-        if census.numbers > census.cells / 2 and worded:
-            notes.append(_said(stage, index, name, number, line_of=line_of, outcome="read as text"))
+    odd = census.cells - numbers
+    worded = odd - words
+    few = worded <= (_ODD_SHARE * census.cells if levels > _FEW_LEVELS else min(_MOST_ODD, census.cells // 100))
+    if (census.coded and not writing.note) or numbers < census.cells / 2:
         return None
-    notes.append(_said(stage, index, name, number, line_of=line_of, outcome=f"read as missing ({odd:,} in all)"))
-    logical = "integer" if census.points == 0 else "float"
-    return _Plan(Field(name, "number", logical), number)
+    if odd:
+        said.troubles.append(
+            Trouble(name, index, "numbers", odd, census.cells, few, _first_odd(stage, index, writing.sql))
+        )
+    if not few:
+        return None
+    if writing.note:
+        said.notes.append(f'"{name}" {writing.note}')
+    whole = census.points == 0 and not fractions and "decimal" not in writing.note
+    return _Plan(Field(name, "number", "integer" if whole else "float", unit=writing.unit), writing.sql)
 
 
-def _said(stage: Staging, index: int, name: str, number: str, *, line_of: LineOf | None, outcome: str) -> str:
-    """What broke a number column, where, and what was done."""
-    cell = _cell(index)
-    value = str(
-        stage.rows(f"SELECT c{index} FROM raw WHERE {cell} IS NOT NULL AND ({number}) IS NULL LIMIT 1")[0][0]  # noqa: S608
+def _unexpected(stage: Staging, index: int, name: str, kind: str, said: _Said) -> None:
+    """Tell of a column that a model knows as numbers or times and that is text here."""
+    if any(trouble.index == index for trouble in said.troubles):
+        return
+    read = plain_number(index) if kind == "number" else f"TRY_CAST({cell_of(index)} AS TIMESTAMP)"
+    cells, fit = stage.rows(f"SELECT count({cell_of(index)}), count({read}) FROM raw")[0]  # noqa: S608
+    noun = "numbers" if kind == "number" else "dates"
+    said.troubles.append(Trouble(name, index, noun, cells - fit, cells, False, _first_odd(stage, index, read)))
+
+
+def _first_odd(stage: Staging, index: int, read: str, but: str = "TRUE") -> tuple[str, ...]:
+    """The first three cells, in the order of the rows, that an expression does not read."""
+    rows = stage.rows(
+        f"SELECT c{index} FROM raw WHERE {cell_of(index)} IS NOT NULL AND ({read}) IS NULL AND {but} LIMIT 3"  # noqa: S608
     )
-    line = line_of(index, value) if line_of else None
-    shown = value if len(value) <= 40 else value[:37] + "…"
-    place = f"line {line}" if line else "a row"
-    return f'"{name}": {place} holds "{shown}" among numbers; {outcome}'
+    return tuple(str(row[0]) for row in rows)
 
 
-def _date_plan(name: str, form: DateForm, notes: list[str]) -> _Plan:
-    if form.note:
-        notes.append(f'"{name}": {form.note}')
+def _date_plan(stage: Staging, index: int, name: str, form: DateForm, said: _Said) -> _Plan | None:
+    if form.sql is not None and form.odd:
+        known = f"lower({cell_of(index)}) NOT IN ({MISSING_WORDS_SQL})"
+        values = _first_odd(stage, index, form.sql, known)
+        said.troubles.append(Trouble(name, index, "dates", form.odd, form.cells, form.usable, values))
+    if form.note and (form.usable or form.sql is None):
+        said.notes.append(f'"{name}": {form.note}')
+    if not form.usable:
+        return None
     return _Plan(Field(name, "time", "datetime" if form.clock else "date", unit=form.written), f"epoch_us({form.sql})")
-
-
-def _missing_words() -> str:
-    return ", ".join(f"'{word}'" for word in MISSING_WORDS)
 
 
 def _batches(indices: Sequence[int], size: int = _BATCH) -> Iterator[Sequence[int]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from flyball.data.sources.csv_text import CsvForm, csv_form, lines_at
@@ -26,8 +27,10 @@ class SourcesDiffer(BadInput):
     code = "FB-DATA-008"
 
 
-def load_csv(stage: Staging) -> tuple[CsvForm, list[str]]:
-    """Fill the table `raw` (columns c0, c1, … of text) from all staged files; the form of the first, and notes.
+def load_csv(stage: Staging) -> tuple[list[CsvForm], list[str]]:
+    """Fill the table `raw` (columns c0, c1, … of text) from all staged files; their forms, and notes.
+
+    The columns stand in the order of the first file.
 
     Raises SourceEmpty, SourceDamaged, RaggedLines, SourcesDiffer, WrongEncoding, DuplicateColumns.
     """
@@ -45,7 +48,7 @@ def load_csv(stage: Staging) -> tuple[CsvForm, list[str]]:
             where=str(stage.files[0]),
             fix="export it again with its rows",
         )
-    return first, notes
+    return forms, notes
 
 
 def _load_one(stage: Staging, form: CsvForm, file: Path, order: Sequence[str]) -> list[str]:
@@ -59,26 +62,51 @@ def _load_one(stage: Staging, form: CsvForm, file: Path, order: Sequence[str]) -
         f" skip = {form.skip}, delim = E'{delimiter}', quote = '\"', escape = '\"', columns = {{{types}}},"
         " store_rejects = true, rejects_limit = 0, null_padding = false, max_line_size = 16777216)"
     )
-    bad = stage.rows("SELECT min(line_byte_position) - 1 AS first_byte FROM reject_errors GROUP BY line ORDER BY 1")
+    bad = stage.rows(
+        "SELECT min(line_byte_position) - 1, any_value(error_type),"
+        " max(length(csv_line) - length(replace(csv_line, chr(10), ''))) FROM reject_errors GROUP BY line ORDER BY 1"
+    )
     if not bad:
         return []
     example = str(stage.rows("SELECT error_message FROM reject_errors ORDER BY line LIMIT 1")[0][0])
     stage.rows("DROP TABLE reject_errors")
     stage.rows("DROP TABLE reject_scans")
     lines = lines_at(form.path, [int(row[0] or 0) for row in bad[:10]])
-    listed = ", ".join(map(str, lines)) + (", …" if len(bad) > len(lines) else "")
+    swallowed = [int(row[2] or 0) if "QUOTE" in str(row[1]) else 0 for row in bad]
+    return _said(stage, form, file, _Ragged(len(bad), lines, sum(swallowed), swallowed[: len(lines)], example))
+
+
+@dataclass(frozen=True, slots=True)
+class _Ragged:
+    """Lines that do not fit: how many, the first of them, and the further lines that an open quote took in."""
+
+    count: int
+    lines: list[int]
+    swallowed: int
+    swallowed_at: list[int]
+    example: str
+
+
+def _said(stage: Staging, form: CsvForm, file: Path, ragged: _Ragged) -> list[str]:
+    """What to say of the lines left out. Raises RaggedLines when they are more than a tenth."""
+    listed = ", ".join(map(str, ragged.lines)) + (", …" if ragged.count > len(ragged.lines) else "")
+    lost = ragged.count + ragged.swallowed
+    quote = next((line for line, more in zip(ragged.lines, ragged.swallowed_at, strict=True) if more), None)
+    opened = f"a quotation mark on line {quote} is not closed where its text ends" if quote else ""
     kept = int(stage.rows("SELECT count(*) FROM raw")[0][0])
-    if len(bad) > _RAGGED_LIMIT * (kept + len(bad)):
+    if lost > _RAGGED_LIMIT * (kept + lost):
         raise RaggedLines(
-            f"{len(bad):,} lines of {file.name} do not fit its header of {len(form.names)} columns",
+            f"{lost:,} lines of {file.name} do not fit its header of {len(form.names)} columns",
             where=f"{file.name}, lines {listed}",
-            why=example.strip().split("\n", 1)[0],
-            fix="put quotes around texts that hold the delimiter, and give every line as many fields as the header",
+            why=opened or ragged.example.strip().split("\n", 1)[0],
+            fix="put quotes around texts that hold the delimiter, give every line as many fields as the header, and"
+            " delete what stands above the header",
             facts={"delimiter": repr(form.delimiter)},
         )
-    noun = "line does" if len(bad) == 1 else "lines do"
-    return [f"{file.name}: {len(bad):,} {noun} not fit the header and {'is' if len(bad) == 1 else 'are'}"
-            f" left out: line{'' if len(bad) == 1 else 's'} {listed}"]  # fmt: skip
+    noun = "line does" if lost == 1 else "lines do"
+    return [f"{file.name}: {lost:,} {noun} not fit the header and {'is' if lost == 1 else 'are'} left out: "
+            f"line{'' if ragged.count == 1 else 's'} {listed}"
+            + (f" ({opened}: the lines after it are taken for its text)" if opened else "")]  # fmt: skip
 
 
 def same_columns(headers: Sequence[Sequence[str]], files: Sequence[Path]) -> None:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.data.sources.staging import check_names
+from flyball.data.sources.staging import SourceDamaged, check_names, named_columns
+from flyball.data.sources.trouble import Note, Trouble
 from flyball.data.table import Table
 from flyball_runtime.schema import MISSING_TIME, Field, Schema
 from flyball_runtime.table import normalise, read_columns
@@ -20,6 +21,7 @@ from flyball_runtime.table import normalise, read_columns
 __all__ = ["read_memory"]
 
 _EXACT = 2**53
+_ODD_SHARE = 0.01
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII)
 
 
@@ -42,7 +44,8 @@ def read_memory(source: Any) -> tuple[Table, list[str]]:
     if any(not isinstance(name, str) for name in given):
         check_names([str(name) for name in given], "the table")
         notes.append("columns that were named by numbers are named by their text")
-    arrays = {str(name): _array(values) for name, values in given.items()}
+    names_of = _names([str(name) for name in given], notes)
+    arrays = {name: _array(values) for name, values in zip(names_of, given.values(), strict=True)}
     fields, kept = [], {}
     for name, values in arrays.items():
         field, ready = _infer(name, values, notes)
@@ -58,8 +61,16 @@ def read_memory(source: Any) -> tuple[Table, list[str]]:
             count = int(np.isinf(columns[field.name]).sum())
             notes.append(f'"{field.name}" holds {count:,} infinite values: kept as they are')
         if field.kind == "text":
-            columns[field.name] = _blank_is_missing(columns[field.name])
+            columns[field.name] = _blank_is_missing(field.name, columns[field.name])
     return Table(schema, columns), notes
+
+
+def _names(given: list[str], notes: list[str]) -> list[str]:
+    """The columns' names, a blank one named by its position. Raises DuplicateColumns, SourceDamaged."""
+    names, unnamed = named_columns(given, "the table")
+    if unnamed:
+        notes.append(f"the table gives no name to {', '.join(unnamed[:5])}; named by position")
+    return names
 
 
 def _array(values: Any) -> NDArray[Any]:
@@ -114,9 +125,25 @@ def _infer_objects(name: str, values: NDArray[Any], notes: list[str]) -> tuple[F
         return Field(name, "time", "datetime" if clock else "date"), values
     if any(isinstance(cell, (list, tuple, dict, set, np.ndarray)) for cell in present):
         return None, values
+    return _infer_mixed(name, values, present, notes)
+
+
+def _infer_mixed(
+    name: str, values: NDArray[Any], present: list[Any], notes: list[str]
+) -> tuple[Field | None, NDArray[Any]]:
+    """Values of several types: numbers with a few accidents among them, else text; objects are no column."""
+    if not all(isinstance(cell, str | bytes | Real | Decimal | date | np.datetime64 | np.bool_) for cell in present):
+        return None, values
+    numbers = [isinstance(cell, Real | Decimal) and not isinstance(cell, bool | np.bool_) for cell in present]
+    odd = len(present) - sum(numbers)
+    if odd <= _ODD_SHARE * len(present):
+        return _mostly_numbers(name, values, odd, notes)
     first = type(present[0]).__name__
+    cells = values.tolist()
     row = next((row for row, cell in enumerate(cells) if cell is not None and type(cell).__name__ != first), 0)
-    notes.append(f'"{name}" mixes types (row {row + 1} holds {type(cells[row]).__name__} {cells[row]!r}): read as text')
+    mixed = f'"{name}" mixes types: row {row} holds a {type(cells[row]).__name__}'
+    shown = f"{cells[row]!r}"[:60]
+    notes.append(Note(f"{mixed}, {shown}: read as text", column=name, plain=f"{mixed}: read as text"))
     return Field(name, "text", "text"), values
 
 
@@ -129,6 +156,21 @@ def _infer_numbers(
         return Field(name, "text", "text"), values
     numbers = np.array([np.nan if cell is None else float(cell) for cell in values], dtype=np.float64)
     return Field(name, "number", "integer" if whole else "float"), numbers
+
+
+def _mostly_numbers(name: str, values: NDArray[Any], odd: int, notes: list[str]) -> tuple[Field | None, NDArray[Any]]:
+    """Numbers with so few other values that those count as accidents: they become missing, and are said."""
+    cells = [
+        (row, cell)
+        for row, cell in enumerate(values)
+        if cell is not None and (isinstance(cell, bool | np.bool_) or not isinstance(cell, Real | Decimal))
+    ]
+    total = sum(cell is not None for cell in values)
+    trouble = Trouble(name, 0, "numbers", odd, total, True, tuple(str(cell) for _, cell in cells[:3]))
+    notes.append(trouble.at([f"row {row}" for row, _ in cells[:3]]).note())
+    kept = values.copy()
+    kept[[row for row, _ in cells]] = None
+    return _infer_numbers(name, kept, [cell for cell in kept if cell is not None], notes)
 
 
 def _infer_text(name: str, values: NDArray[Any], present: list[str]) -> tuple[Field, NDArray[Any]]:
@@ -149,10 +191,22 @@ def _each(values: NDArray[Any], function: Callable[[Any], Any]) -> NDArray[Any]:
     return out
 
 
-def _blank_is_missing(values: NDArray[Any]) -> NDArray[Any]:
+def _blank_is_missing(name: str, values: NDArray[Any]) -> NDArray[Any]:
     seen: dict[Any, Any] = {}
     out = np.empty(len(values), dtype=object)
     out[:] = [None if cell is None or not cell.strip() else seen.setdefault(cell, cell) for cell in values.tolist()]
+    try:
+        "".join(seen).encode()
+    except UnicodeEncodeError as error:
+        row = next(
+            row for row, cell in enumerate(out) if cell is not None and any("\ud800" <= c <= "\udfff" for c in cell)
+        )
+        raise SourceDamaged(
+            f'the column "{name}" holds text that is not Unicode',
+            where=f"row {row}, counting from 0",
+            why="it has half of a surrogate pair, as text has that was decoded with surrogateescape",
+            fix='decode it anew, for example with errors="replace"',
+        ) from error
     return out
 
 

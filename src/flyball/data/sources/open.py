@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+import re
+from contextlib import suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flyball.data.sources.columns import typed_columns
 from flyball.data.sources.csv_file import load_csv
-from flyball.data.sources.csv_text import line_of_value
+from flyball.data.sources.csv_text import CsvForm, lines_of_values
 from flyball.data.sources.memory import read_memory
 from flyball.data.sources.parquet_file import load_parquet
 from flyball.data.sources.staging import SourceDamaged, SourceEmpty, staging
+from flyball.data.sources.trouble import Trouble
 from flyball.data.table import Table
 from flyball_runtime.errors import BadInput, near_miss
 from flyball_runtime.schema import Schema
 
 __all__ = ["Read", "SourceMissing", "SourceUnreadable", "read_source"]
 
+_Found = tuple[Table, list[str], list[Trouble]]
+_MOST_PLACED = 50
 _CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
 _PARQUET = (".parquet", ".pq")
 
@@ -37,11 +42,15 @@ class SourceUnreadable(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A table as read; `notes` say what was handled on the way, `name` what the source calls itself."""
+    """A table as read; `notes` say what was handled on the way, `name` what the source calls itself.
+
+    `troubles` are the columns with cells that do not fit; the notes tell of them too.
+    """
 
     table: Table
     notes: list[str]
     name: str
+    troubles: list[Trouble] = field(default_factory=list)
 
 
 def read_source(source: Any, *, name: str | None = None, schema: Schema | None = None) -> Read:
@@ -54,32 +63,53 @@ def read_source(source: Any, *, name: str | None = None, schema: Schema | None =
     if not isinstance(source, (str, os.PathLike)):
         table, notes = read_memory(source)
         if table.rows == 0 or not table.names:
-            raise SourceEmpty("the table has no rows" if table.names else "the table has no columns")
+            raise SourceEmpty(
+                "the table has no rows" if table.names else "the table has no columns",
+                fix="give a table with a header and rows",
+            )
         return Read(table, notes, name or "table")
-    path = Path(source).expanduser()
+    path = _path(source)
     files = _files(path)
     try:
         read = _read_parquet if _is(files[0], _PARQUET) else _read_csv
-        table, notes = read(files, schema)
+        table, notes, troubles = read(files, schema)
     except OSError as error:
         raise SourceUnreadable(
             f"cannot read {path.name}", where=str(path), why=error.strerror or str(error), fix="check its permissions"
         ) from error
-    return Read(table, notes, name or path.name.split(".")[0])
+    return Read(table, notes, name or path.name.split(".")[0], troubles)
 
 
-def _read_csv(files: list[Path], known: Schema | None) -> tuple[Table, list[str]]:
+def _read_csv(files: list[Path], known: Schema | None) -> _Found:
     with staging(files, ".csv") as stage:
-        form, notes = load_csv(stage)
+        forms, notes = load_csv(stage)
+        semicolons = forms[0].delimiter == ";"
+        fields, columns, said, troubles = typed_columns(
+            stage, forms[0].names, from_text=True, known=known, semicolons=semicolons
+        )
+        troubles = _placed(troubles, forms, files)
+        notes += [*(trouble.note() for trouble in troubles), *said]
+        return Table(Schema(tuple(fields)), columns), notes, troubles
 
-        def line_of(column: int, value: str) -> int | None:
-            return line_of_value(form, column, value) if len(files) == 1 else None
 
-        fields, columns, said = typed_columns(stage, form.names, from_text=True, known=known, line_of=line_of)
-        return Table(Schema(tuple(fields)), columns), notes + said
+def _placed(troubles: list[Trouble], forms: list[CsvForm], files: list[Path]) -> list[Trouble]:
+    """The troubles with the lines of their first cells; of very many columns only the first get theirs."""
+    wanted = {trouble.index: trouble.values for trouble in troubles[:_MOST_PLACED]}
+    places: dict[int, list[str]] = {index: [] for index in wanted}
+    for form, file in zip(forms, files, strict=True):
+        pending = {index: values[len(places[index]) :] for index, values in wanted.items()}
+        column_of = {index: form.names.index(forms[0].names[index]) for index in wanted}
+        if not any(pending.values()):
+            break
+        found = lines_of_values(form, {column_of[index]: values for index, values in pending.items()})
+        for index in wanted:
+            lines = found[column_of[index]]
+            places[index] += [f"line {line}" if len(files) == 1 else f"{file.name} line {line}" for line in lines]
+    whole = {index for index, values in wanted.items() if len(places[index]) == len(values)}
+    return [trouble.at(places[trouble.index]) if trouble.index in whole else trouble for trouble in troubles]
 
 
-def _read_parquet(files: list[Path], known: Schema | None) -> tuple[Table, list[str]]:
+def _read_parquet(files: list[Path], known: Schema | None) -> _Found:
     for file in files:
         with file.open("rb") as stream:
             head = stream.read(4)
@@ -91,9 +121,43 @@ def _read_parquet(files: list[Path], known: Schema | None) -> tuple[Table, list[
                 fix="export it again, or give it the ending .csv when it is a text table",
             )
     with staging(files, ".parquet") as stage:
-        names = load_parquet(stage)
-        fields, columns, notes = typed_columns(stage, names, from_text=False, known=known)
-        return Table(Schema(tuple(fields)), columns), notes
+        names, notes = load_parquet(stage)
+        fields, columns, said, troubles = typed_columns(stage, names, from_text=False, known=known)
+        notes += [*(trouble.note() for trouble in troubles), *said]
+        return Table(Schema(tuple(fields)), columns), notes, troubles
+
+
+def _path(source: str | os.PathLike[str]) -> Path:
+    """The path that a user wrote. Raises SourceUnreadable for what can be none."""
+    written = os.fspath(source)
+    if not written.strip():
+        raise SourceUnreadable("no table was named", why="the name is empty", fix="give a CSV or Parquet file")
+    if "://" in written or re.match(r"[a-z]+:/", written):
+        raise SourceUnreadable(
+            f"{written} is an address, not a file",
+            why="tables are read from files and folders of this machine",
+            fix="fetch it first, for example with curl -O, and give the file",
+        )
+    path = Path(written)
+    if written.startswith("~"):
+        with suppress(RuntimeError):
+            path = path.expanduser()
+    if not _is_utf8(path):
+        raise SourceUnreadable(
+            "the name of the table is not UTF-8 text",
+            where=ascii(str(path)),
+            why="a project file is UTF-8, so it could not name this file",
+            fix="rename the file or the folder",
+        )
+    return path
+
+
+def _is_utf8(path: Path) -> bool:
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _files(path: Path) -> list[Path]:
@@ -110,7 +174,7 @@ def _files(path: Path) -> list[Path]:
                 fix="give a .csv, .tsv, .csv.gz or .parquet file, or a folder of them",
             )
         return [path]
-    inside = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file, path))
+    inside = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file, path) and _is_utf8(file))
     tables = [file for file in inside if _is(file, _CSV + _PARQUET)]
     if not tables:
         raise SourceUnreadable(
@@ -130,7 +194,14 @@ def _files(path: Path) -> list[Path]:
 
 def _missing(path: Path) -> SourceMissing:
     parent = path.parent
-    beside = sorted(file.name for file in parent.iterdir()) if parent.is_dir() else []
+    if path.is_symlink():
+        return SourceMissing(
+            f"{path.name} is a link to a file that is not there",
+            where=str(path.absolute()),
+            why=f"it points to {path.readlink()}",
+            fix="bring that file back, or give the table itself",
+        )
+    beside = sorted(file.name for file in parent.iterdir() if _is_utf8(file)) if parent.is_dir() else []
     hint = near_miss(path.name, beside)
     return SourceMissing(
         f"there is no {path.name}",

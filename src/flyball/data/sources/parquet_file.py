@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 from flyball.data.sources.csv_file import same_columns
-from flyball.data.sources.staging import SourceEmpty, Staging, check_names
+from flyball.data.sources.staging import SourceEmpty, Staging, named_columns
 
 __all__ = ["load_parquet"]
 
 
-def load_parquet(stage: Staging) -> tuple[str, ...]:
-    """Make the view `raw` (columns c0, c1, …) over all staged files; the verbatim column names.
+def load_parquet(stage: Staging) -> tuple[tuple[str, ...], list[str]]:
+    """Make the view `raw` (columns c0, c1, …) over all staged files; the verbatim column names, and notes.
 
     Raises SourceEmpty, SourceDamaged, SourcesDiffer or DuplicateColumns.
     """
-    headers = []
+    headers: list[list[str]] = []
+    notes: list[str] = []
     for link, file in zip(stage.links, stage.files, strict=True):
         if file.stat().st_size == 0:
             raise SourceEmpty(f"{file.name} is empty", where=str(file), fix="export it again")
-        headers.append(_column_names(stage, str(link)))
-        check_names(headers[-1], file.name)
+        names, unnamed = named_columns(_column_names(stage, str(link)), file.name)
+        headers.append(names)
+        if unnamed:
+            notes.append(f"{file.name}: no name is given to {', '.join(unnamed[:5])}; named by position")
     same_columns(headers, stage.files)
     parts = []
     for names, link in zip(headers, stage.links, strict=True):
@@ -30,7 +33,7 @@ def load_parquet(stage: Staging) -> tuple[str, ...]:
         raise SourceEmpty(
             f"{stage.files[0].name} has no rows", where=str(stage.files[0]), fix="export it again with its rows"
         )
-    return tuple(headers[0])
+    return tuple(headers[0]), notes
 
 
 def _column_names(stage: Staging, path: str) -> list[str]:

@@ -14,7 +14,16 @@ from numpy.typing import NDArray
 
 from flyball_runtime.errors import BadInput
 
-__all__ = ["DuplicateColumns", "SourceDamaged", "SourceEmpty", "Staging", "check_names", "staging", "texts_of"]
+__all__ = [
+    "DuplicateColumns",
+    "SourceDamaged",
+    "SourceEmpty",
+    "Staging",
+    "check_names",
+    "named_columns",
+    "staging",
+    "texts_of",
+]
 
 
 class SourceEmpty(BadInput):
@@ -125,6 +134,21 @@ def texts_of(values: Any) -> NDArray[Any]:
     cells = np.ma.getdata(values).tolist()
     out[:] = [None if gone else seen.setdefault(cell, cell) for cell, gone in zip(cells, missing.tolist(), strict=True)]
     return out
+
+
+def named_columns(given: Sequence[str], where: str) -> tuple[list[str], list[str]]:
+    """The names with a blank one named by its position, and those so named. Raises DuplicateColumns, SourceDamaged."""
+    names = [name if name.strip() else f"column_{place}" for place, name in enumerate(given, start=1)]
+    for place, name in enumerate(names, start=1):
+        if "\0" in name or any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise SourceDamaged(
+                f"the name of column {place} is no text",
+                where=where,
+                why="it holds " + ("a zero byte" if "\0" in name else "half of a surrogate pair"),
+                fix="give the column a name of letters",
+            )
+    check_names(names, where)
+    return names, [name for name, cell in zip(names, given, strict=True) if not cell.strip()]
 
 
 def check_names(names: Sequence[str], where: str) -> None:
