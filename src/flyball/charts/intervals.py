@@ -46,18 +46,30 @@ def intervals(
     across = scale(limits, (6.0, WIDTH - 6))
     bottom = max(1, len(items)) * _ROW
     marks = ticks(*limits, 4)
-    body = [line(across(mark), 2, across(mark), bottom, "g") for mark in marks]
-    if reference is not None and math.isfinite(reference):
-        body.append(line(across(reference), 2, across(reference), bottom, "d"))
+    body = []
     for place, item in enumerate(items):
+        # The lines of the scale keep clear of the words over each picture.
+        top, end = place * _ROW + 17, (place + 1) * _ROW - 3
+        body += [line(across(mark), top, across(mark), end, "g") for mark in marks]
+        if reference is not None and math.isfinite(reference):
+            body.append(line(across(reference), top, across(reference), end, "d"))
         body.append(_row(item, place * _ROW, across, unit))
     if not items:
         body.append(text(0, 14, "nothing to show", "s"))
-    body += [text(across(mark), bottom + 14, number(mark), "s", anchor="middle") for mark in marks]
+    body += [_tick(across(mark), bottom + 14, number(mark)) for mark in marks]
     said = "; ".join(f"{item.label}: {span(item.value, item.low, item.high)}" for item in items)
     if reference is not None and math.isfinite(reference):
         said = f"{reference_name} {number(reference)}; {said}"
     return svg(bottom + 22, "".join(body), title=title, description=said, style=style)
+
+
+def _tick(x: float, y: float, words: str) -> str:
+    """A label of the scale, within the picture at both ends."""
+    if x < 3.5 * len(words):
+        return text(1, y, words, "s")
+    if x > WIDTH - 3.5 * len(words):
+        return text(WIDTH - 1, y, words, "s", anchor="end")
+    return text(x, y, words, "s", anchor="middle")
 
 
 def _row(item: Span, top: float, across: object, unit: str) -> str:

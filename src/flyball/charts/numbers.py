@@ -47,6 +47,8 @@ def span(value: Any, low: Any, high: Any) -> str:
 
     >>> span(0.97361, 0.96154, 0.98312), span(51234.4, 50120.0, 52399.1), span(0.5, None, None), span(0.5, 0.5, 0.5)
     ('0.974 [0.962, 0.983]', '51,234 [50,120, 52,399]', '0.5 [–, –]', '0.5')
+    >>> span(-0.00001, -0.001, 0.0)
+    '0.0000 [−0.0010, 0.0000]'
     """
     ends = [end for end in (low, high) if end is not None and math.isfinite(end)]
     if value is None or not math.isfinite(value):
@@ -104,4 +106,5 @@ def file_size(size: Any) -> str:
 
 
 def _minus(text: str) -> str:
-    return text.replace("-", "−")
+    """A minus sign as printers set it, and none before what was rounded to zero."""
+    return text.replace("-", "−") if text.strip("-0.") else text.lstrip("-")

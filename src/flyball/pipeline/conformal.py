@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl import FittedPipeline
+from flyball.charts import number
 from flyball.evaluation import class_codes, coverage_parts
 from flyball.evaluation.classification import equal_mass_bins
 from flyball.pipeline.examine import Examined
@@ -122,7 +123,7 @@ def _by_prediction(prediction: NDArray[np.float64]) -> tuple[str, NDArray[np.int
     """Tenths of the rows by the prediction."""
     codes = equal_mass_bins(prediction)
     ends = [(prediction[codes == code].min(), prediction[codes == code].max()) for code in range(int(codes.max()) + 1)]
-    return "prediction", codes, [f"{low:.4g} to {high:.4g}" for low, high in ends]
+    return "prediction", codes, [f"{number(low, 4)} to {number(high, 4)}" for low, high in ends]
 
 
 def _by_structure(examined: Examined, covered: NDArray[np.bool_]) -> list[tuple[str, NDArray[np.int64], list[str]]]:

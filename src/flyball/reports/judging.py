@@ -29,7 +29,9 @@ def slices(evidence: Evidence) -> str:
         f"rows overall, beyond what the model itself expects. By accident any is named in at most "
         f"{percent(rate.get('value'), 0)} of such searches."
     )
-    weak, hard = _items(found.get("found")), _items(found.get("hard"))
+    weak = _items(found.get("found"))
+    named = {one.get("text") for one in weak}
+    hard = [one for one in _items(found.get("hard")) if one.get("text") not in named]
     marks = {"found": tag("warn", f"{len(weak)} found"), "none found": tag("good", "none found")}
     state = marks.get(str(found.get("status")), tag("plain", str(found.get("status"))))
     parts = [note(f"{state} {e(found.get('why'))}.{_findable(found)}")]
@@ -56,6 +58,11 @@ def slices(evidence: Evidence) -> str:
     return section("slices", "Where it is weak", lead, *parts)
 
 
+def _chance(p: Any) -> str:
+    """A p-value; a tiny one is said to be below a thousandth, never nothing."""
+    return "&lt; 0.001" if isinstance(p, int | float) and p < 0.001 else number(p, 2)
+
+
 def _findable(found: Mapping[str, Any]) -> str:
     if found.get("findable") is None:
         return ""
@@ -68,7 +75,7 @@ def _weak_table(caption: str, segments: Sequence[Mapping[str, Any]], found: Mapp
     label = METRICS[metric].label if metric in METRICS else metric
     rows = [
         [f"{e(one.get('text'))}<small>{number(one.get('rows'))} rows, {percent(one.get('share'), 1)}</small>",
-         e(_span(one.get("excess"))), e(_span(one.get("metric"))), number(one.get("p_value"), 2)]
+         e(_span(one.get("excess"))), e(_span(one.get("metric"))), _chance(one.get("p_value"))]
         for one in segments
     ]  # fmt: skip
     loss = str((found.get("loss") or {}).get("name") or "loss")
@@ -140,7 +147,7 @@ def _differences(evidence: Evidence, champion: Mapping[str, Any]) -> str:
     names = sorted((name for name in measured if name in METRICS), key=lambda name: name != evidence.metric)
     rows = [
         [e(METRICS[name].label), number(measured[name].get("ours")), number(measured[name].get("theirs")),
-         e(_span(measured[name].get("difference"))), number(measured[name].get("p_value"), 2),
+         e(_span(measured[name].get("difference"))), _chance(measured[name].get("p_value")),
          e(measured[name].get("outcome"))]
         for name in names
     ]  # fmt: skip

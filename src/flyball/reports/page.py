@@ -65,7 +65,7 @@ thead th{{font-size:.8rem;color:var(--soft);white-space:nowrap}}tbody th{{font-w
 td small,th small{{display:block;color:var(--soft);font-weight:400;font-size:.82rem;line-height:1.4}}
 .n{{text-align:right;white-space:nowrap}}.n:last-child{{padding-right:0}}.wide{{width:40%}}
 .way{{color:var(--soft);font-weight:400}}.score{{margin-top:.5rem}}
-.share+.lead{{margin-top:.8rem}}
+.share+.lead{{margin-top:.8rem}}.note+.lead,.lead+h3,table+.lead,table+h3{{margin-top:1.1rem}}
 .main-row>*{{background:var(--tint)}}
 section>dl{{margin-top:1.1rem;display:grid;gap:.1rem}}section>dl>div{{display:grid;grid-template-columns:11rem 1fr;
 gap:.2rem 1rem;padding:.45rem 0;border-bottom:1px solid var(--line)}}section>dl>div:last-child{{border:0}}

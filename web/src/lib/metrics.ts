@@ -27,6 +27,8 @@ const METRICS: Record<string, About> = {
   median_absolute_error: { label: "Median absolute error", better: "lower", means: "half of the rows are nearer than this" },
   r2: { label: "R²", better: "higher", ends: unit, means: "share of the variance explained" },
   interval_coverage: { label: "Interval coverage", better: "higher", ends: unit, means: "share of truths inside the 90 % interval" },
+  set_coverage: { label: "Set coverage", better: "higher", ends: unit, means: "share of truths inside the 90 % class set" },
+  set_size: { label: "Set size", better: "lower", means: "classes in a set, on average" },
 };
 const IN_TARGET_UNITS = new Set(["rmse", "mae", "median_absolute_error"]);
 
