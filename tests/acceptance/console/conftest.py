@@ -75,6 +75,9 @@ class MadeUpProject:
     def audit(self) -> Mapping[str, Any]:
         return {"ok": not self.problems, "problems": self.problems}
 
+    def doctor(self) -> Mapping[str, Any]:
+        raise AssertionError("the page examines nothing")
+
     def slices(self, name: str, number: int, by: str | None = None) -> Mapping[str, Any]:
         raise AssertionError("the page reads them in the evidence")
 

@@ -100,12 +100,12 @@ def test_the_line_its_cost_and_other_lines_are_shown_and_tried_by_keyboard(
     expect(costs.nth(2)).to_contain_text("no clear saving: −0.02 (−0.07 to 0.03)")
     expect(costs.nth(3)).to_contain_text("this version costs 0.30 more (0.25 to 0.35)")
     slider = threshold.get_by_role("slider", name="Try another threshold")
-    expect(slider).to_have_attribute("aria-valuetext", "3.9 %")
+    expect(slider).to_have_attribute("aria-valuetext", "3.9\N{NO-BREAK SPACE}%")
     slider.press("End")
     expect(threshold.get_by_role("term").filter(has_text="Recall")).to_be_visible()
     expect(threshold.locator("dl")).to_contain_text("Called 10.1 %")
     threshold.get_by_role("button", name="Back to 3.9 %").click()
-    expect(slider).to_have_attribute("aria-valuetext", "3.9 %")
+    expect(slider).to_have_attribute("aria-valuetext", "3.9\N{NO-BREAK SPACE}%")
 
 
 def test_without_costs_the_curve_is_precision_and_recall_and_the_page_says_how_to_state_them(

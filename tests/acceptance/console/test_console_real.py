@@ -32,7 +32,8 @@ false_alarms = "1 per 200 windows"
 
 @pytest.fixture(scope="module")
 def plant(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two versions of a model that guesses in the north; the first is in production, the second lacks a column."""
+    """Two versions of a model that guesses in the north. The first is in production; the second lacks a column and is
+    tested on the last rows, where the look would draw them at random."""
     root = tmp_path_factory.mktemp("plant")
     table = mixed_table(1600, seed=4)
     rng = np.random.default_rng(4)
@@ -46,7 +47,9 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Path:
     file.write_text(written.replace("budget =", decided, 1) + SETTINGS, encoding="utf-8")
     flyball("run", "--budget", "2s", "--reason", "first", folder=folder).answer()
     flyball("promote", "plant@1", "production", "--reason", "first in service", folder=folder).answer()
-    lacking = file.read_text(encoding="utf-8").replace("\nbudget =", f'\ndrop = ["{SPEED}"]\nbudget =', 1)
+    lacking = file.read_text(encoding="utf-8").replace(
+        "\nbudget =", f'\ndrop = ["{SPEED}"]\nsplit = "time"\nbudget =', 1
+    )
     file.write_text(lacking, encoding="utf-8")
     flyball("run", "--budget", "2s", "--reason", "without the speed", folder=folder).answer()
     return folder
@@ -103,6 +106,9 @@ def test_a_real_version_shows_where_it_is_weak_what_it_is_compared_with_and_what
     threshold = page.get_by_role("region", name="Threshold")
     expect(threshold).to_contain_text("a false alarm costs 1")
     expect(threshold.get_by_role("list", name="Cost a row").get_by_role("listitem")).to_have_count(4)
+    overruled = page.get_by_role("region", name="Overruled")
+    expect(overruled.get_by_role("listitem")).to_contain_text("on request, where the look would split at random")
+    expect(overruled).to_contain_text("without the speed")
     for nothing in ("NaN", "undefined", "null"):
         assert nothing not in page.inner_text("main")
     picture(page, f"real-version-{width}-{scheme}")

@@ -34,9 +34,10 @@ export function range(interval: Interval, decimals: number): string {
 export function percent(share: Maybe, decimals = 0): string {
   if (share === null || share === undefined) return DASH;
   const least = 10 ** -decimals;
-  if (share > 0 && share * 100 < least / 2) return `< ${number(least, decimals)} %`;
-  if (share < 1 && share * 100 > 100 - least / 2) return `> ${number(100 - least, decimals)} %`;
-  return `${number(share * 100, decimals)} %`;
+  const sign = "\u00a0%"; // never parted from its number
+  if (share > 0 && share * 100 < least / 2) return `< ${number(least, decimals)}${sign}`;
+  if (share < 1 && share * 100 > 100 - least / 2) return `> ${number(100 - least, decimals)}${sign}`;
+  return number(share * 100, share === 0 || share === 1 ? 0 : decimals) + sign;
 }
 
 export function bytes(size: Maybe): string {
