@@ -75,9 +75,10 @@ def _score(evidence: Evidence, name: str, found: Mapping[str, Any]) -> str:
     )  # fmt: skip
     meaning = metric.meaning if metric else ""
     interval = evidence.shown("test", name).partition(" ")[2]
+    beside = f"<small>90 % of new tests {e(interval)}</small>" if interval else ""
     return (
         f'<div><h2>{e(evidence.label(name))} on rows it never saw</h2><p class="score">{e(number(found["value"]))}'
-        f'<small>90 % of new tests {e(interval or "–")}</small></p><p class="lead">{e(meaning)} {_against(evidence)}</p></div>'
+        f'{beside}</p><p class="lead">{e(meaning)} {_against(evidence)}</p></div>'
         f"<div>{chart}</div>"
     )
 
