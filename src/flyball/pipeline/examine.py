@@ -159,7 +159,7 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
             *found["notes"],
             *strange,
             *missing_notes(settings),
-        ),  # fmt: skip
+        ),
         split=division.facts,
         copies=division.copies,
         overrules=tuple(plain([*of_columns, *of_others])),
