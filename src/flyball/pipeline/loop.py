@@ -26,7 +26,7 @@ from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
 from flyball.pipeline.train import train
 from flyball.registry import ModelVersion, Registry
-from flyball.store import ArtifactStore, StepCache
+from flyball.store import ArtifactCorrupt, ArtifactMissing, ArtifactStore, StepCache
 from flyball_runtime.manifest import SIGNATURE_NAME
 from flyball_runtime.signature import KeyRevoked, verify_files
 
@@ -180,9 +180,11 @@ class Loop:
         if model not in [known.name for known in self.registry.models()]:
             return None
         newest = self.registry.resolve(model)
-        same = digest_json(without_champion(self.registry.evidence(newest))) == digest_json(
-            without_champion(candidate.evidence)
-        )
+        try:
+            standing = self.registry.evidence(newest)
+        except (ArtifactMissing, ArtifactCorrupt):
+            return None  # what it was let in on is gone, so nothing can be told to be the same
+        same = digest_json(without_champion(standing)) == digest_json(without_champion(candidate.evidence))
         return newest if same and self._in_force(newest) else None
 
     def _in_force(self, version: ModelVersion) -> bool:
