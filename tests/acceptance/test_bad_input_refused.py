@@ -134,7 +134,7 @@ def test_the_parts_of_a_folder_must_be_of_one_table(tmp_path: Path) -> None:
     assert made["rows"] == 60
 
 
-@pytest.mark.parametrize("target", ["", "y ", "Why", "a,b", "😀", "x" * 1000, "a\nb", "\udcff", "\x1b[31m"])
+@pytest.mark.parametrize("target", ["y ", "Why", "a,b", "😀", "x" * 1000, "a\nb", "\udcff", "\x1b[31m"])
 def test_a_target_that_is_not_there(target: str, tmp_path: Path) -> None:
     error = refused(lines(), tmp_path, target=target)
     assert error["code"] == "FB-TARGET-001"

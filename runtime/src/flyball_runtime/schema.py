@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from dataclasses import field as dataclass_field
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -44,6 +45,10 @@ class Schema:
     """The ordered columns of a table. Names are unique."""
 
     fields: tuple[Field, ...]
+    _by_name: Mapping[str, Field] = dataclass_field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_name", {field.name: field for field in self.fields})
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -60,13 +65,10 @@ class Schema:
         return len(self.fields)
 
     def __contains__(self, name: object) -> bool:
-        return any(field.name == name for field in self.fields)
+        return name in self._by_name
 
     def __getitem__(self, name: str) -> Field:
-        for field in self.fields:
-            if field.name == name:
-                return field
-        raise KeyError(name)
+        return self._by_name[name]
 
     def select(self, names: list[str] | tuple[str, ...]) -> Schema:
         """The schema of these columns, in the order given."""

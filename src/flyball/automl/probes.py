@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,8 @@ __all__ = ["probes"]
 _REAL_ROWS = 1_500
 _MUTATED_ROWS = 200
 _BOUNDARIES = 100  # per column
+_CELLS = 100_000  # of the columns made difficult one by one, times all columns
+_LEAST_COLUMNS = 40
 _DAY = 86_400_000_000
 _EXTREME_NUMBERS = (np.inf, -np.inf, 1e308, -1e308, LARGEST, -LARGEST, 1e-45, -0.0, 5e-324, 2.0**53 + 1)
 _EXTREME_TIMES = (MISSING_TIME + 1, np.iinfo(np.int64).max, -62_135_596_800_000_000, 253_402_300_799_999_999, 0, -1)
@@ -28,22 +30,48 @@ _UNSEEN = ("a level that training never saw", "", " ", "\ufffd")
 
 
 def probes(pipeline: FittedPipeline, table: Table, rng: np.random.Generator) -> Iterator[tuple[str, Table]]:
-    """Pairs of the kind of case and its rows. `table` holds the pipeline's columns alone."""
+    """Pairs of the kind of case and its rows. `table` holds the pipeline's columns alone.
+
+    Each column is made difficult on its own; of more than 316, only some are, those first that trees split on, because
+    each time all columns are scored. Of the others, many at once are made missing.
+    """
     real = table.take(_spread(table.rows, _REAL_ROWS))
     yield "real rows", real
     base = real.take(rng.integers(0, real.rows, _MUTATED_ROWS))
     thresholds = _thresholds(pipeline, rng)
-    position = 0
+    position, starts = 0, []
     for encoder in pipeline.frame.encoders:
+        starts.append(position)
+        position += len(encoder.names)
+    chosen, others = _chosen(pipeline.frame.encoders, starts, thresholds, rng)
+    for place in chosen:
+        encoder, start = pipeline.frame.encoders[place], starts[place]
         field = table.schema[encoder.column]
         yield "nulls", _with(base.head(50), field, _nulls(field, 50))
-        edges = {p - position: thresholds[p] for p in range(position, position + len(encoder.names))}
+        edges = {p - start: thresholds[p] for p in range(start, start + len(encoder.names))}
         yield from _hostile(base, field, encoder, edges, rng)
-        position += len(encoder.names)
-    blank = base.head(1)
-    for field in table.schema:
-        blank = _with(blank, field, _nulls(field, 1))
-    yield "nulls", blank
+    for group in np.array_split(others, _LEAST_COLUMNS) if len(others) else ():
+        rows = base.head(50)
+        fields = [table.schema[pipeline.frame.encoders[place].column] for place in group]
+        gone = {field.name: _nulls(field, rows.rows) for field in fields}
+        yield "nulls", Table(rows.schema, {**rows.columns, **gone})
+    yield "nulls", Table(table.schema, {field.name: _nulls(field, 1) for field in table.schema})
+
+
+def _chosen(
+    encoders: Sequence[Encoder], starts: list[int], thresholds: list[NDArray[np.float64]], rng: np.random.Generator
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Places of the encoders whose columns are made difficult one by one, and of the others."""
+    most = max(_LEAST_COLUMNS, _CELLS // max(1, len(encoders)))
+    if len(encoders) <= most:
+        return np.arange(len(encoders)), np.arange(0)
+    split_on = [
+        sum(len(thresholds[p]) for p in range(start, start + len(encoder.names)))
+        for encoder, start in zip(encoders, starts, strict=True)
+    ]
+    mixed = rng.permutation(len(encoders))
+    order = mixed[np.argsort(-np.array(split_on)[mixed], kind="stable")]
+    return np.sort(order[:most]), np.sort(order[most:])
 
 
 def _hostile(
