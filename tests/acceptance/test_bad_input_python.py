@@ -39,7 +39,7 @@ REFUSED: dict[str, tuple[Any, Any, str]] = {
     "no such file": ("nope.csv", "y", "FB-DATA-001"), "ragged": ({"a": [1, 2], "y": [1]}, "y", "FB-TABLE-003"),
     "one name twice": (pd.DataFrame(np.zeros((20, 2)), columns=["y", "y"]), "y", "FB-DATA-005"),
     "a near miss": ({"alpha": A, "y": Y}, "alhpa", "FB-TARGET-001"), "no target": ({"a": A}, None, "FB-PROJECT-005"),
-    "a number for a target": ({"a": A, "y": Y}, 3, "FB-TARGET-001"),
+    "a number for a target": ({"a": A, "y": Y}, 3, "FB-CONFIG-004"),
     "one class": ({"a": A, "y": np.ones(ROWS)}, "y", "FB-TARGET-003"),
     "no values": ({"a": A, "y": np.full(ROWS, np.nan)}, "y", "FB-TARGET-002"),
     "nine rows": ({"a": A[:9], "y": Y[:9]}, "y", "FB-TARGET-004"), "the target only": ({"y": Y}, "y", "FB-PIPE-001"),

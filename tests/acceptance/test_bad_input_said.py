@@ -65,7 +65,9 @@ SAID: dict[str, tuple[bytes, str]] = {
         lines(lambda i: day(i, f"{i * 5 % 12 + 1:02}/{i * 7 % 12 + 1:02}/2024")), "nothing tells the day"),
     "dates of both kinds": (
         lines(lambda i: day(i, f"{i % 28 + 1:02}/{i * 5 % 28 + 1:02}/2024")), "others only the month"),
-    "labels with blanks around": (lines(lambda i: f"{NUMBERS[i]},u,yes{' ' * (i % 2)}" if i % 3 else "0,v, no"), "blanks around"),
+    "labels with blanks around": (
+        lines(lambda i: f"{NUMBERS[i]},u{i % 4},{('no', 'yes ', ' yes')[0 if NUMBERS[i + 99] < 0 else 1 + i % 2]}"),
+        "blanks around"),
     "labels that differ in case": (
         lines(lambda i: f"{NUMBERS[i]},u{i % 4},{('yes', 'no', 'Yes')[i % 3]}"), 'differ only in case ("Yes" and "yes")'),
 }  # fmt: skip
