@@ -78,7 +78,10 @@ def run_summary(data: Data) -> Group:
     head += bullet_list("overruled", [one["text"] for one in data.get("overrules", ())])
     if gap := data["random_gap"]:
         shown = f"{gap['metric']} {number(gap['random'])} instead of {number(gap['honest'])}"
-        head.append(f"honesty   a random split would have shown {shown} (one quick model on both splits)")
+        low, high = gap.get("low"), gap.get("high")
+        unclear = low is None or high is None or low <= 0 <= high
+        how = "one quick model on both splits" + ("; no clear difference" if unclear else "")
+        head.append(f"honesty   a random split would have shown {shown} ({how})")
     from flyball.cli.judging import judged_lines  # which builds on this file's numbers
 
     parts: list[Any] = ["\n".join(head), _metric_table(data)]
