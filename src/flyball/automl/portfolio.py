@@ -35,8 +35,6 @@ def leaf_allowance(budget_seconds: float) -> int:
 
 def measure_pace(view: View, budget: Budget, workers: int) -> Pace:
     """Boost a few rounds on one fold and decide how many folds can be afforded with 60 rounds each."""
-    import lightgbm  # noqa: F401  its import takes a second, which is not the fold's
-
     settings = BoostingSettings("trial", iterations=_TRIAL_ITERATIONS)
     moments = [budget.used]
     boost(view, settings, stop=budget.until(0.2 * budget.left), after_each=lambda _: moments.append(budget.used))

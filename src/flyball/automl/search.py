@@ -89,9 +89,9 @@ def learn(
     """Fit a pipeline from raw columns to calibrated outputs within a budget.
 
     table: the training rows without the target; target: (rows,) without missing values; folds: (fit, validate) row
-    positions, as the data's structure demands; budget_seconds counts from this call and leaves about a tenth for the
-    export; `field` describes the target and `positive` names the class that probabilities of a binary task are of;
-    `missing` tells, by column, values that mean missing.
+    positions, as the data's structure demands; budget_seconds counts from this call, once the libraries are loaded, and
+    leaves about a tenth for the export; `field` describes the target and `positive` names the class that probabilities
+    of a binary task are of; `missing` tells, by column, values that mean missing.
     units: (rows,) codes of rows that depend on each other (groups, stretches of time): intervals and class sets are as
     sure of themselves as so many independent rows allow.
     Raises TargetUnfit, and Cancelled when `cancellation` was raised. With ample time, equal arguments give equal
@@ -99,6 +99,7 @@ def learn(
     """
     choice = task or infer_task(target, field).task
     enough = choice == "regression" and len(target) >= LEAST_ROWS
+    _load_libraries()
     budget = Budget(budget_seconds, monotonic, intervals=enough)
     labels = encode_target(target, choice, field=field, positive=positive)
     mean, spread = standard_score(labels, sample_weight)
@@ -124,6 +125,12 @@ def learn(
     )
     search.run()
     return search.conclude(labels, mean, spread, units)
+
+
+def _load_libraries() -> None:
+    """Import what learning needs: seconds on a busy machine, which would be missing from a short budget."""
+    import lightgbm  # noqa: F401
+    import scipy.optimize  # noqa: F401
 
 
 def _problem(
@@ -200,9 +207,8 @@ class _Search:
         """Try the portfolio in order until the time is used up."""
         self._try(Prior(), np.inf)
         if self.budget.left < _LEAST_SECONDS or not any(self.problem.frame.sources):
-            self.notes.append(f"a budget of {self.budget.seconds:g} s leaves no time to train: the answer is the prior")
+            self.notes.append(self._untrained)
             return
-        import scipy.optimize  # noqa: F401  its copy of the linear algebra library must be there to be limited
         from threadpoolctl import threadpool_limits
 
         by_size = sorted(self.views, key=lambda view: -len(view.fit))
@@ -213,6 +219,12 @@ class _Search:
         # several folds run at once: more threads than cores within each would only wait for one another
         with threadpool_limits(limits=1, user_api="blas"):
             self._run_portfolio(boosting_portfolio(self.problem, pace, self.budget, self.executor.workers))
+        if len(self.results) == 1:
+            self.notes.append(self._untrained)
+
+    @property
+    def _untrained(self) -> str:
+        return f"a budget of {self.budget.seconds:g} s leaves no time to train: the answer is the prior"
 
     def _run_portfolio(self, boosted: list[Boosting]) -> None:
         self._try(boosted[0], _FIRST_SHARE * self.budget.left)

@@ -12,9 +12,33 @@ from rich.text import Text
 from flyball.cli.answer import bullet_list, escape
 from flyball.reports.conformal import conformal_sentence
 
-__all__ = ["audit_summary", "gate_table", "key_table", "log_table", "number", "run_summary", "status_summary"]
+__all__ = [
+    "audit_summary",
+    "counted",
+    "gate_table",
+    "key_table",
+    "log_table",
+    "number",
+    "run_summary",
+    "status_summary",
+]
 
 Data = Mapping[str, Any]
+_VERIFIED = {
+    "entries": "entry", "payloads": "payload", "checkpoints": "checkpoint", "rows": "row", "artifacts": "artifact",
+    "bundles": "bundle",
+}  # fmt: skip
+
+
+def counted(count: int, one: str) -> str:
+    """A number with its noun.
+
+    >>> counted(1, "window"), counted(1200, "entry")
+    ('1 window', '1,200 entries')
+    """
+    if count == 1:
+        return f"1 {one}"
+    return f"{count:,} {one[:-1]}ies" if one.endswith("y") else f"{count:,} {one}s"
 
 
 def number(value: float | None) -> str:
@@ -54,7 +78,10 @@ def run_summary(data: Data) -> Group:
     head += bullet_list("overruled", [one["text"] for one in data.get("overrules", ())])
     if gap := data["random_gap"]:
         shown = f"{gap['metric']} {number(gap['random'])} instead of {number(gap['honest'])}"
-        head.append(f"honesty   a random split would have shown {shown}")
+        low, high = gap.get("low"), gap.get("high")
+        unclear = low is None or high is None or low <= 0 <= high
+        how = "one quick model on both splits" + ("; no clear difference" if unclear else "")
+        head.append(f"honesty   a random split would have shown {shown} ({how})")
     from flyball.cli.judging import judged_lines  # which builds on this file's numbers
 
     parts: list[Any] = ["\n".join(head), _metric_table(data)]
@@ -141,9 +168,9 @@ def status_summary(data: Data) -> Group:
 def audit_summary(data: Data) -> str:
     """The verdict, and each problem with its place."""
     if data["ok"]:
-        counts = [f"{count:,} {name}" for name, count in data["checked"].items() if count and name != "outside"]
+        counts = [counted(data["checked"][name], one) for name, one in _VERIFIED.items() if data["checked"].get(name)]
         return f"[green]✓[/] {', '.join(counts)}: every hash holds, and the tables agree with the ledger"
-    lines = [f"[red]✗[/] [bold]{len(data['problems'])} problem(s) found[/]"]
+    lines = [f"[red]✗[/] [bold]{counted(len(data['problems']), 'problem')} found[/]"]
     lines += [
         f"{problem['code']}  {escape(problem['where'])}: {escape(problem['what'])}" for problem in data["problems"]
     ]

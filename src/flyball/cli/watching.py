@@ -9,6 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from flyball.cli.answer import bullet_list, escape
+from flyball.cli.summary import counted
 
 if TYPE_CHECKING:
     from flyball.monitoring import Alert, JudgedWindow
@@ -26,12 +27,15 @@ def watch_summary(seen: Watch) -> Group:
     counts, (low, high) = document["counts"], document["false_alarm_range"]
     judged = counts["healthy"] + counts["alarm"]
     head = {
-        "healthy": f"[green]✓[/] [bold]{escape(seen.model)}[/] is healthy: {judged:,} window(s) judged, no alert is open",
-        "alert": f"[red]✗[/] [bold]{escape(seen.model)}[/]: {len(seen.alerts)} alert(s) open",
+        "healthy": f"[green]✓[/] [bold]{escape(seen.model)}[/] is healthy: {counted(judged, 'window')} judged, no alert is open",
+        "alert": f"[red]✗[/] [bold]{escape(seen.model)}[/]: {counted(len(seen.alerts), 'alert')} open",
         "not enough data": f"[yellow]–[/] [bold]{escape(seen.model)}[/]: not enough data to say",
     }[seen.state]
     chance = f"{low} to {high}" if high else "0"
-    lines = [head, f"budget    {escape(seen.budget)}; chance alone would raise {chance} alarms in {judged:,} windows"]
+    lines = [
+        head,
+        f"budget    {escape(seen.budget)}; chance alone would raise {chance} alarms in {counted(judged, 'window')}",
+    ]
     lines += [_waiting(seen, item) for item in seen.waiting if item.rows or item.late]
     if not seen.waiting:
         lines.append("waiting   nothing was asked in this time")

@@ -48,7 +48,7 @@ def _why(split: Mapping[str, object]) -> str:
     sure = split.get("confidence")
     confidence = f" (confidence {percent(sure, 0)})" if isinstance(sure, int | float) else ""
     name = f", {code(by)}" if by else ""
-    return f"<p class=lead>Split {e(kind)}{name}{confidence}. {e(split.get('why'))}</p>"
+    return f"<p class=lead>Split {e(kind)}{name}{confidence}: {e(split.get('why'))}</p>"
 
 
 def _gap(evidence: Evidence) -> str:

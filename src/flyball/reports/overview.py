@@ -92,6 +92,9 @@ def _against(evidence: Evidence) -> str:
     end = found.get("low" if METRICS[name].better == "higher" else "high")
     if end is not None and math.isfinite(end) and METRICS[name].improves(float(end), float(guess)):
         return f"Clearly better than guessing ({number(guess)})."
+    paired = evidence.part("comparisons").get("baseline") or {}
+    if ((paired.get("metrics") or {}).get(name) or {}).get("outcome") == "better":
+        return f"Better than guessing ({number(guess)}), but <strong>not by as much as new tests vary</strong>."
     return f"<strong>Not clearly better than guessing</strong> ({number(guess)})."
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from flyball.automl import TargetUnfit, check_parity, export_graph, learn, random_gap
+from flyball.automl import TargetUnfit, check_parity, export_graph, learn, random_gap, search
 from flyball.core.executor import LocalExecutor
 from flyball.core.progress import Cancellation, Cancelled, NoProgress
 from flyball.data import Table
@@ -47,8 +47,7 @@ def test_no_budget_gives_the_prior_and_says_so() -> None:
 
 @pytest.mark.parametrize("budget", [1.5, 4.0])
 def test_a_small_budget_is_kept(budget: float) -> None:
-    import lightgbm  # noqa: F401  its import is not what this measures
-    import scipy.optimize  # noqa: F401
+    search._load_libraries()  # which is not what this measures
 
     table = numbers(20_000, columns=12)
     target = np.sin(table["x0"]) + table["x1"] ** 2
@@ -224,8 +223,6 @@ def test_what_learning_refuses_says_why_and_what_to_do(weights: np.ndarray) -> N
 
 def test_a_linear_model_whose_refit_begins_late_is_still_that_model(monkeypatch: pytest.MonkeyPatch) -> None:
     """The clock stands at the end of the search when the ensemble is concluded; the answer must not be the prior."""
-    from flyball.automl import search
-
     clock = [0.0]
     run = search._Search.run
 
@@ -243,3 +240,33 @@ def test_a_linear_model_whose_refit_begins_late_is_still_that_model(monkeypatch:
     learned = search.learn(table, target, folds=folds, budget_seconds=10, seed=0, monotonic=lambda: clock[0])
     error = learned.pipeline.predict(table)["prediction"] - target
     assert float(np.sqrt(np.mean(error**2))) < 0.5
+
+
+def learned_by(clock: list[float]) -> Any:
+    table = numbers(600)
+    target = 3 * table["x0"] + 2 * table["x1"]
+    return search.learn(
+        table, target, folds=folds_of(600), budget_seconds=10, seed=0, monotonic=lambda: clock[0],
+    )  # fmt: skip
+
+
+def test_loading_the_libraries_takes_nothing_from_the_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = [0.0]
+    monkeypatch.setattr(search, "_load_libraries", lambda: clock.__setitem__(0, 60.0))
+    families = {member.family for member in learned_by(clock).pipeline.members}
+    assert families
+    assert families != {"prior"}
+
+
+def test_a_budget_that_is_gone_before_the_first_candidate_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock, measure = [0.0], search.measure_pace
+
+    def slow(*arguments: Any) -> Any:
+        pace = measure(*arguments)
+        clock[0] = 9.9
+        return pace
+
+    monkeypatch.setattr(search, "measure_pace", slow)
+    learned = learned_by(clock)
+    assert [member.family for member in learned.pipeline.members] == ["prior"]
+    assert any("no time to train" in note for note in learned.notes)

@@ -213,6 +213,19 @@ def test_a_panel_is_found_in_any_order_of_rows():
         assert (seen(rows).structure.kind, seen(rows).structure.by) == ("group", "unit")
 
 
+def test_a_panel_is_found_when_its_numbers_are_written_with_a_decimal_point():
+    rng = np.random.default_rng(1)
+    lengths = rng.integers(15, 40, 30)
+    columns: dict[str, Any] = {
+        "unit": np.repeat(np.arange(30), lengths).astype(np.float64),
+        "cycle": np.concatenate([np.arange(1, n + 1) for n in lengths]).astype(np.float64),
+        "sensor": rng.normal(size=lengths.sum()),
+        "y": np.concatenate([np.arange(n)[::-1] for n in lengths]),
+    }
+    for rows in (columns, shuffled(columns)):
+        assert (seen(rows).structure.kind, seen(rows).structure.by) == ("group", "unit")
+
+
 def test_what_is_declared_wins():
     columns, _ = clean(9)
     assert seen(columns, group="kind").structure.by == "kind"

@@ -126,7 +126,18 @@ def test_values_of_personal_columns_stay_out(evidence: dict[str, Any]) -> None:
 def test_a_model_no_better_than_guessing_is_said_to_be_so(evidence: dict[str, Any]) -> None:
     assert "Clearly better than guessing" in Outline(model_report(evidence)).text
     evidence["metrics"]["test"]["roc_auc"] = {"value": 0.52, "low": 0.46, "high": 0.58}
+    evidence["comparisons"] = {"baseline": None}
     assert "Not clearly better than guessing" in Outline(model_report(evidence)).text
+
+
+def test_the_verdict_does_not_deny_what_the_paired_comparison_shows(evidence: dict[str, Any]) -> None:
+    evidence["metrics"]["test"]["roc_auc"] = {"value": 0.52, "low": 0.46, "high": 0.58}
+    evidence["comparisons"] = {
+        "baseline": {"metrics": {"roc_auc": {"outcome": "better"}}, "text": "clearly better than the baseline"}
+    }
+    text = Outline(model_report(evidence)).text
+    assert "not by as much as new tests vary" in text
+    assert "Not clearly better than guessing" not in text
 
 
 def test_a_gap_within_its_noise_is_not_called_flattering(evidence: dict[str, Any]) -> None:

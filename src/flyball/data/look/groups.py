@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from flyball.data.look.quick import cross_fitted, fold_of_groups, fold_of_rows, row_losses
 from flyball.data.look.view import Floats, View
+from flyball_runtime.schema import Field
 
 __all__ = ["GroupGap", "group_candidates", "group_gap", "panel_of"]
 
@@ -49,7 +50,7 @@ def panel_of(view: View) -> tuple[str, str] | None:
     counters = [
         field.name
         for field in view.fields
-        if field.logical == "integer" and view.levels[field.name] >= 5 and not np.isnan(view.columns[field.name]).any()
+        if view.levels[field.name] >= 5 and field.logical in {"integer", "float"} and _is_whole(view, field)
     ][:_MOST_LOOKED_AT]
     for entity in _entity_like(view)[:_MOST_LOOKED_AT]:
         groups = _codes(view.columns[entity])
@@ -64,17 +65,23 @@ def panel_of(view: View) -> tuple[str, str] | None:
 
 def _entity_like(view: View) -> list[str]:
     """Columns whose levels each stand in several rows, and that are neither measurements nor calendar parts; those
-    that are called an entity come first."""
+    that are called an entity come first. Whole numbers written with a decimal point qualify only when so called."""
     found = [
         field.name
         for field in view.fields
         if field.kind != "time"
-        and field.logical != "float"
+        and (field.logical != "float" or (_ENTITY.search(field.name) and _is_whole(view, field)))
         and _FEWEST_GROUPS <= view.levels[field.name] <= len(view) / 1.9
         and not np.isnan(view.columns[field.name]).any()
         and not _CALENDAR.search(field.name)
     ]
     return sorted(found, key=lambda name: _ENTITY.search(name) is None)
+
+
+def _is_whole(view: View, field: Field) -> bool:
+    """Whether a number column holds whole numbers in every row, however they are written: 7 or 7.0."""
+    values = view.columns[field.name]
+    return bool(np.isfinite(values).all() and not (values % 1).any())
 
 
 def _counts_within(counter: Floats, groups: NDArray[np.intp], sizes: NDArray[np.intp]) -> bool:

@@ -71,7 +71,7 @@ def _arithmetic(view: View, rng: np.random.Generator) -> list[Finding]:
     combination = exact_combination({name: sample.columns[name] for name in names}, sample.target)
     if combination is None:
         return _monotone(sample, names)
-    why = f"target = {combination.formula}; nothing is left over (R² = {combination.fit:.9f})"
+    why = f"target = {combination.formula}; nothing is left over, R² = {combination.fit:.9f}"
     findings = []
     for name in combination.columns:
         others = " and ".join(f'"{other}"' for other in combination.columns if other != name)

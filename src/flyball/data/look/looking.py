@@ -84,7 +84,11 @@ def _group_identifier(view: View, structure: Structure) -> list[Finding]:
 
 
 def _notes(view: View, structure: Structure) -> list[str]:
-    notes = [f"{len(view):,} rows and {len(view.fields):,} columns were looked at as a {view.task} task"]
+    notes = []
+    if len(view) < view.table.rows:  # otherwise the reader knows
+        notes.append(
+            f"{len(view):,} of {view.table.rows:,} rows have a target, and were looked at as a {view.task} task"
+        )
     if structure.kind == "random" and len(view) < 200:
         notes.append("with so few rows an order or groups may go unseen: declare them if there are any")
     return notes
