@@ -60,6 +60,7 @@ SETTINGS = {
 }  # fmt: skip
 # Commands in a project that has machines@1 and a gate that it does not pass.
 COMMANDS: dict[str, list[str]] = {
+    "FB-BACKUP-001": ["restore", "machines.csv", "--dir", "restored"],
     "FB-CLI-001": ["run", "--bugdet", "60s"],
     "FB-CLI-004": ["error", "FB-DATE-003"],
     "FB-CONFIG-005": ["run", "--budget", "soon"],

@@ -36,6 +36,16 @@ def test_every_example_carries_its_code_and_how_to_go_on() -> None:
         assert page.fixes
 
 
+def test_every_code_that_the_source_writes_down_has_a_page(repository: Path) -> None:
+    written = set[str]()
+    for folder in (repository / "src", repository / "runtime" / "src"):
+        for file in folder.rglob("*.py"):
+            written |= set(re.findall(r'"(FB-[A-Z]+-\d{3})"', file.read_text(encoding="utf-8")))
+    assert written <= set(error_codes())
+    found = flyball("error", "FB-AUDIT-016").answer()
+    assert "rebuild" in found["fix"][0]
+
+
 def test_a_code_is_found_however_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
     for written in ("FB-DATA-003", "fb-data-003", "DATA-3", " FB-DATA-003: "):
         assert flyball("error", written).answer()["code"] == "FB-DATA-003"

@@ -73,6 +73,9 @@ class ErrorPage:
 
     @property
     def ending(self) -> str:
+        """What it says of what was done, with the exit code."""
+        if self.code.startswith("FB-AUDIT-"):
+            return "something that is kept is not what the ledger vouches for (exit code 1)"
         return _ENDINGS[self.exit_code]
 
     def to_markdown(self) -> str:
@@ -93,16 +96,16 @@ class ErrorPage:
 
 
 def error_codes() -> list[str]:
-    """Every code of both packages, in order."""
-    return sorted({error.code for error in _classes().values() if error.code})
+    """Every code of both packages and of the audit, in order."""
+    from flyball.cli.finding_pages import FINDINGS
+
+    return sorted({error.code for error in _classes().values() if error.code} | set(FINDINGS))
 
 
 def error_page(code: str) -> ErrorPage:
     """The page of one code. Raises KeyError."""
     found = [error for error in _classes().values() if error.code == code]
-    if not found:
-        raise KeyError(code)
-    return _page(found[0])
+    return _page(found[0]) if found else _finding(code)
 
 
 def error_pages() -> list[ErrorPage]:
@@ -127,6 +130,13 @@ def _page(error: _Class) -> ErrorPage:
         fixes=tuple(dict.fromkeys(fixes)) or (_GENERAL_FIX[exit_code],),
         example=_kept().get(str(error.code)) or _example(error, texts, meaning),
     )
+
+
+def _finding(code: str) -> ErrorPage:
+    from flyball.cli.finding_pages import finding_texts
+
+    meaning, fix, example = finding_texts(code)
+    return ErrorPage(code, "found by `flyball audit verify`", 1, meaning, (meaning,), (fix,), example)
 
 
 def _sections(document: str) -> tuple[str, dict[str, str]]:

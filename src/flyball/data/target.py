@@ -26,6 +26,7 @@ __all__ = [
 
 _FEWEST_ROWS = 10
 _MOST_CLASSES = 100
+_LARGEST = 1e60  # intervals square squared errors, which reach 1e240; summed over rows that is still a number
 
 
 class TargetUnknown(BadInput):
@@ -53,7 +54,7 @@ class TooFewRows(BadInput):
 
 
 class TargetUnusable(BadInput):
-    """The target is of a kind that models cannot predict: a moment in time, or a text that never repeats."""
+    """The target is of a kind that models cannot predict: a moment in time, a text that never repeats, or huge numbers."""
 
     code = "FB-TARGET-005"
 
@@ -158,6 +159,13 @@ def _check(name: str, present: NDArray[Any], levels: int, rows: int, field: Fiel
             f'the target "{name}" is the same in all {len(present):,} rows',
             where=where,
             fix="choose another target, or give rows of the other outcomes too",
+        )
+    if field.kind == "number" and float(np.abs(present.astype(np.float64)).max()) > _LARGEST:
+        raise TargetUnusable(
+            f'the target "{name}" has values beyond {_LARGEST:.0e}',
+            where=where,
+            why="squares of errors that large are no numbers any more, so no quality could be stated",
+            fix="give it in a larger unit, or its logarithm; or leave out the rows in which it is a stand-in for missing",
         )
     if field.kind == "text" and levels > max(20, len(present) // 2):
         raise TargetUnusable(

@@ -67,13 +67,14 @@ class Alert:
     def from_row(cls, row: Row[Any], seen: int) -> Alert:
         try:
             details, actor = json.loads(row.details), Actor.from_dict(json.loads(row.actor))
-        except (ValueError, TypeError, KeyError) as error:
+            moved = details.get("moved", ())
+            columns = tuple(column for column in moved if not column["output"])
+            scores = tuple(column for column in moved if column["output"])
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise StoreDamaged(
-                "a row of the alerts is damaged", fix="`flyball audit rebuild` restores it from the ledger"
-            ) from error
-        moved = details.get("moved", ())
-        columns = tuple(column for column in moved if not column["output"])
-        scores = tuple(column for column in moved if column["output"])
+                "a row of the alerts is damaged", where=f"alert {row.number}",
+                fix="`flyball audit rebuild` restores it from the ledger",
+            ) from error  # fmt: skip
         return cls(
             row.number, row.model, row.version, row.state, row.severity, columns, scores, details, seen, row.raised,
             row.changed, actor, row.reason, row.entry,

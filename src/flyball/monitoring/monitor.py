@@ -21,7 +21,7 @@ from flyball.monitoring.tables import windows
 from flyball.monitoring.watched import score_columns
 from flyball.predictions.stretch import Place, Stretch, count_rows, read_stretch, versions_since
 from flyball.registry import Registry
-from flyball.store import Reader
+from flyball.store import Reader, StoreDamaged
 from flyball_runtime.schema import Schema
 
 __all__ = ["JudgedWindow", "Monitor", "Waiting"]
@@ -53,9 +53,20 @@ class JudgedWindow:
 
     @classmethod
     def from_row(cls, row: RowMapping) -> JudgedWindow:
+        """Raises StoreDamaged when what stands in the row is not what was written."""
+        try:
+            statistics = json.loads(row["statistics"])
+        except ValueError:
+            statistics = None
+        if not isinstance(statistics, dict):
+            raise StoreDamaged(
+                "a row of the windows is damaged",
+                where=f"window {row['number']} of {row['model']}@{row['version']}",
+                fix="restore a backup; the alerts that windows raised stand in the ledger too",
+            )
         return cls(
             row["model"], row["version"], row["number"], _moment(row["start"]), _moment(row["end"]), row["rows"],
-            row["verdict"], row["p"], row["level"], row["alert"], json.loads(row["statistics"]), _moment(row["judged"]),
+            row["verdict"], row["p"], row["level"], row["alert"], statistics, _moment(row["judged"]),
         )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
 from flyball.predictions.tables import predictions
-from flyball.store.database import Database
+from flyball.store import Database, StoreDamaged
 from flyball_runtime.schema import MISSING_TIME, Schema
 
 __all__ = ["Place", "Stretch", "count_rows", "read_stretch", "versions_since"]
@@ -44,8 +45,14 @@ class Stretch:
         return Place(int(self.times[-1]), self.last)
 
     def columns(self, schema: Schema) -> dict[str, NDArray[Any]]:
-        """The input columns of `schema` in their normalised form, (rows,) each; what was not logged is missing."""
-        return {field.name: _column([row.get(field.name) for row in self.inputs], field.kind) for field in schema}
+        """The input columns of `schema` in their normalised form, (rows,) each; what was not logged is missing.
+
+        Raises StoreDamaged when a value is not of its column's kind: no server logs such a one.
+        """
+        try:
+            return {field.name: _column([row.get(field.name) for row in self.inputs], field.kind) for field in schema}
+        except (ValueError, TypeError, OverflowError) as error:
+            raise _damaged(None) from error
 
     def outputs_of(self, name: str) -> list[Any] | None:
         """One output, (rows,) or (rows, classes); None when some row lacks it."""
@@ -75,7 +82,7 @@ def read_stretch(
     with database.read() as reader:
         rows = reader.execute(query.limit(limit)).all()
     times = np.array([row.time for row in rows], dtype=np.int64)
-    inputs, outputs = _parse([row.inputs for row in rows]), _parse([row.outputs for row in rows])
+    inputs, outputs = _parse(rows, "inputs"), _parse(rows, "outputs")
     return Stretch(times, rows[-1].id if rows else "", inputs, outputs)
 
 
@@ -107,9 +114,29 @@ def _beyond(place: Place) -> ColumnElement[bool]:
     return and_(at >= place.time, or_(at > place.time, predictions.c.id > place.id))
 
 
-def _parse(texts: list[str]) -> list[dict[str, Any]]:
-    parsed: list[dict[str, Any]] = json.loads("[" + ",".join(texts) + "]")
-    return parsed
+def _parse(rows: Sequence[Any], name: str) -> list[dict[str, Any]]:
+    """The objects that one column of the rows read holds. Raises StoreDamaged, which names the row."""
+    try:
+        parsed: list[dict[str, Any]] = json.loads("[" + ",".join(getattr(row, name) for row in rows) + "]")
+    except ValueError:
+        parsed = []
+    if len(parsed) == len(rows) and all(type(each) is dict for each in parsed):
+        return parsed
+    raise _damaged(next((row.id for row in rows if not _is_object(getattr(row, name))), None))
+
+
+def _is_object(text: str) -> bool:
+    try:
+        return type(json.loads(text)) is dict
+    except ValueError:
+        return False
+
+
+def _damaged(identity: str | None) -> StoreDamaged:
+    return StoreDamaged(
+        "a row of the prediction log is damaged", where=identity and f"prediction {identity}",
+        fix="restore a backup; `flyball doctor` tells whether the database file is whole",
+    )  # fmt: skip
 
 
 def _column(values: list[Any], kind: str) -> NDArray[Any]:

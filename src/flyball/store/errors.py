@@ -17,7 +17,7 @@ __all__ = [
 
 
 class StoreDamaged(InternalError):
-    """The database file is damaged, or a table that belongs in it is gone."""
+    """The database file is damaged, a table that belongs in it is gone, or a row is not what was written."""
 
     code = "FB-STORE-001"
 

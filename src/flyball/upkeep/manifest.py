@@ -25,6 +25,7 @@ _NAME = re.compile(
     r"flyball\.toml|head\.json|store\.db|artifacts/[0-9a-f]{64}|keys/[0-9a-f]{64}\.pem"
     r"|reports/[A-Za-z0-9][A-Za-z0-9_-]{0,63}-[0-9]{1,9}\.html"
 )
+_TAKEN = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z", re.ASCII)
 
 
 class BackupNewer(BadInput):
@@ -90,6 +91,8 @@ class Manifest:
         right = raw["format"] == FORMAT and raw.keys() == {"format", *texts, "checkpoint", "keys", "files"}
         if not right or not all(isinstance(raw[name], str) for name in texts) or type(raw["keys"]) is not bool:
             raise ValueError("it is not a manifest of format 1")
+        if not _TAKEN.fullmatch(raw["taken"]):
+            raise ValueError("it does not state when it was taken")
         if not isinstance(raw["checkpoint"], dict) or not isinstance(raw["files"], list):
             raise ValueError("its checkpoint or its files are malformed")
         files = [Held.from_dict(item) for item in raw["files"]]

@@ -147,6 +147,7 @@ def _settle(
     if verification.newest is None or verification.newest.to_dict() != manifest.checkpoint:
         raise _not_verified(MANIFEST, "its checkpoint is not the newest one of the ledger in it")
     progress.finish("verify", f"{verification.entries:,} entries, {verification.artifacts:,} artifacts")
+    project = _config(staged, MANIFEST).project.name  # nothing vouches for the name that stands in the manifest
     _sync_all(staged)
     failpoint("restore.project:verified")
     staged.rename(target)  # takes the place of an empty folder, and of nothing else
@@ -155,7 +156,7 @@ def _settle(
     if not manifest.keys:
         notes.append("the backup holds no private keys: put them into .flyball/keys, or `flyball keys rotate`")
     return Restored(
-        target, manifest.project, manifest.taken, verification, counts["versions"], counts["predictions"],
+        target, project, manifest.taken, verification, counts["versions"], counts["predictions"],
         manifest.keys, tuple(notes),
     )  # fmt: skip
 

@@ -16,7 +16,9 @@ from sqlalchemy import delete, select, update
 from flyball.monitoring import AlertSettled, AlertUnknown
 from flyball.monitoring.tables import alerts as alerts_table
 from flyball.monitoring.tables import windows as windows_table
+from flyball.predictions.tables import predictions as predictions_table
 from flyball.project import Project
+from flyball.store import StoreDamaged
 from support.asking import NOON, HandClock, ask, gapped, open_at, requests, shifted
 from support.command_line import flyball
 from support.loop_trials import answer, assert_whole
@@ -152,6 +154,27 @@ def test_the_alerts_table_follows_from_the_ledger_and_the_audit_covers_it(opened
     with project.database.read() as reader:
         assert reader.execute(select(alerts_table)).all() == rows
     assert project.registry.verify().ok
+
+
+@pytest.mark.parametrize(
+    ("table", "damage"),
+    [
+        (predictions_table, {"inputs": "{"}), (predictions_table, {"outputs": "7"}),
+        (predictions_table, {"inputs": json.dumps({SPEED: "fast"})}), (alerts_table, {"details": "[]"}),
+        (alerts_table, {"details": '{"moved":[{}]}'}), (windows_table, {"statistics": "{"}),
+        (windows_table, {"statistics": "[]"}),
+    ],
+)  # fmt: skip
+def test_a_row_that_somebody_damaged_is_a_coded_error(opened, table, damage):
+    project, clock = opened
+    ask(project, shifted(requests(WINDOW, seed=20), SPEED, 15.0))
+    clock.forward(minutes=1)
+    if table is not predictions_table:
+        project.watch()
+    with project.database.write("test.damage") as tx:
+        tx.execute(update(table).values(**damage))
+    with pytest.raises(StoreDamaged, match="damaged"):
+        project.watch()
 
 
 def test_an_alert_whose_details_were_erased_is_still_one(opened):

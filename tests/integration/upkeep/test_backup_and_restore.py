@@ -256,11 +256,19 @@ def renamed_in_the_manifest(to: str) -> Callable[[Parts], None]:
         place = next(place for place, (header, _) in enumerate(parts) if header.name.startswith("reports/"))
         held = next(held for held in manifest["files"] if held["name"] == parts[place][0].name)
         held["name"] = parts[place][0].name = to
-        data = json.dumps(manifest).encode()
-        parts[0] = (parts[0][0], data)
-        parts[-1] = (parts[-1][0], f"{hashlib.sha256(data).hexdigest()}  backup.json\n".encode())
+        put_manifest(parts, manifest)
 
     return change
+
+
+def stated_in_the_manifest(**changed: object) -> Callable[[Parts], None]:
+    return lambda parts: put_manifest(parts, {**json.loads(parts[0][1]), **changed})
+
+
+def put_manifest(parts: Parts, manifest: dict[str, object]) -> None:
+    data = json.dumps(manifest).encode()
+    parts[0] = (parts[0][0], data)
+    parts[-1] = (parts[-1][0], f"{hashlib.sha256(data).hexdigest()}  backup.json\n".encode())
 
 
 @pytest.mark.parametrize(
@@ -272,12 +280,20 @@ def renamed_in_the_manifest(to: str) -> Callable[[Parts], None]:
         add("long" * 60), twice, without_an_artifact, in_another_order, add("after", at=10_000),
         renamed_in_the_manifest("../escaped"), renamed_in_the_manifest("reports/../../escaped-1.html"),
         renamed_in_the_manifest("bundles/plant/1/evil.py"), renamed_in_the_manifest("/etc/cron.d/evil"),
+        stated_in_the_manifest(taken="yesterday\x1b[2J"),
     ],
 )  # fmt: skip
 def test_what_does_not_belong_into_a_backup_does_not_get_out_of_it(
     change: Callable[[Parts], None], taken: Path, tmp_path: Path
 ) -> None:
     refused(rewritten(taken, tmp_path / "changed.tar", change), tmp_path)
+
+
+def test_a_restored_project_is_called_as_its_project_file_says_whatever_the_manifest_claims(
+    taken: Path, tmp_path: Path
+) -> None:
+    made_up = rewritten(taken, tmp_path / "named.tar", stated_in_the_manifest(project="other\x1b[2J"))
+    assert flyball("restore", made_up, "--dir", tmp_path / "new").answer()["project"] == "plant"
 
 
 def test_a_file_that_claims_to_be_larger_than_the_disk_is_refused_at_once(taken: Path, tmp_path: Path) -> None:

@@ -37,6 +37,7 @@ def test_rows_without_a_target_are_left_out_and_said():
         ([1, 0] * 4 + [None] * 32, TooFewRows),
         ([f"t{row}" for row in range(40)], TargetUnusable),
         (np.arange(40).astype("datetime64[D]"), TargetUnusable),
+        (np.linspace(-1, 1, 40) * 1e200, TargetUnusable),
     ],
 )
 def test_a_target_that_cannot_be_learnt_is_refused(values, error):

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from flyball.cli.app import COMMANDS, app
+from flyball.ledger.audit import MEANINGS
 from flyball_runtime.errors import BadInput, FlyballError, InternalError, Refused
 
 
@@ -108,7 +109,8 @@ def test_an_area_belongs_to_one_package(errors: list[type[FlyballError]]) -> Non
 
 def test_every_code_has_a_page_with_what_why_fix_and_an_example(errors: list[type[FlyballError]]) -> None:
     index, pages = generate.errors_page(), generate.error_pages_by_name()
-    assert list(pages) == [f"errors/{error.code}.md" for error in errors]
+    codes = sorted({*(error.code for error in errors), *MEANINGS})
+    assert list(pages) == [f"errors/{code}.md" for code in codes]
     assert [error.code for error in errors if f"[{error.code}](errors/{error.code}.md)" not in index] == []
     for error in errors:
         page = pages[f"errors/{error.code}.md"]

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, MetaData, func, insert, select
 from flyball.ledger import tables
 from flyball.ledger.audit.chain import History, check_payloads, read_history
 from flyball.ledger.audit.files import check_artifacts, check_bundles, kept_checkpoints
-from flyball.ledger.audit.findings import MEANINGS, Findings, Problem, Verification
+from flyball.ledger.audit.findings import FIXES, MEANINGS, Findings, Problem, Verification
 from flyball.ledger.audit.governed import check_tables
 from flyball.ledger.audit.seals import SealRow, check_head, check_outside, check_seals, read_keys, read_seals
 from flyball.store import sqlite
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flyball.ledger.ledger import Ledger
     from flyball.store import ArtifactStore
 
-__all__ = ["MEANINGS", "Findings", "Problem", "Verification", "rebuild", "verify"]
+__all__ = ["FIXES", "MEANINGS", "Findings", "Problem", "Verification", "rebuild", "verify"]
 
 
 def verify(

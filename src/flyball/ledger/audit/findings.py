@@ -8,7 +8,7 @@ from typing import Any
 
 from flyball.ledger.checkpoints import Checkpoint
 
-__all__ = ["MEANINGS", "Findings", "Problem", "Verification"]
+__all__ = ["FIXES", "MEANINGS", "Findings", "Problem", "Verification"]
 
 MEANINGS = {
     "FB-AUDIT-001": "the store, or a table of it, cannot be read",
@@ -33,6 +33,21 @@ MEANINGS = {
     "FB-AUDIT-020": "a bundle is not the one that was registered",
     "FB-AUDIT-021": "a finished run is not the one that the ledger recorded",
 }
+_OLDER = "put back the newest backup that verifies: `flyball restore`; and find out who can write to the store"
+_ALONE = "`flyball audit rebuild` makes the governed tables anew from the ledger"
+_AGAIN = "put it back from a backup; its digest names it"
+# How to mend each; what is not here is mended by a backup, because nothing else holds what was lost.
+FIXES = {
+    "FB-AUDIT-001": f"{_ALONE}; when the database file itself is damaged, `flyball restore` a backup",
+    "FB-AUDIT-010": "`flyball keys list` tells which keys are known and which were revoked; otherwise, restore a backup",
+    "FB-AUDIT-012": "put the newest store back, or the newest backup that knows the checkpoint",
+    "FB-AUDIT-016": _ALONE,
+    "FB-AUDIT-018": _AGAIN,
+    "FB-AUDIT-019": _AGAIN,
+    "FB-AUDIT-020": "delete the bundle's folder: the next command that needs it writes it anew from the artifacts",
+    "FB-AUDIT-021": "put back a backup; runs are told from the ledger by `flyball audit log`",
+}
+FIXES |= {code: _OLDER for code in MEANINGS if code not in FIXES}
 _SHOWN = 100
 
 
