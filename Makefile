@@ -34,7 +34,7 @@ format: setup  ## Format the code and mend what the linter can
 docs: setup  ## Build the documentation, warnings as errors
 	@$(BIN)/python tools/build_docs.py
 
-bench: setup  ## Benchmarks against the named peers, in one run, as ratios
+bench: setup  ## All benchmarks, for hours: against named peers as ratios, and what is promised
 	@$(BIN)/python -m benchmarks
 
 soak: setup  ## The long crash trial: kills at random instants

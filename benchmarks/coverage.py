@@ -2,21 +2,25 @@
 
 Each table is split honestly (as its rows hang together: at random, by group, by time) at least three times; a model is
 learned from the training part alone, exported, and its graph asked about the rest. Target: coverage between .87 and
-.93, pooled over all tables with equal weight. Tables are read from ../shared/data, or the folder in FLYBALL_DATA;
-those that are not there are left out. FLYBALL_COVERAGE: names of tables, by comma; all by default.
+.93, pooled over all tables with equal weight.
+
+    python -m benchmarks coverage                   all tables, 10 s for each model
+    FLYBALL_BENCH_ONLY="adult,taxi tip" FLYBALL_BENCH_BUDGET=5 python -m benchmarks coverage
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks._tables import TABLES, RealTable, write_parquet
 from flyball.automl import Learned, export_graph, infer_task, learn
 from flyball.automl.conformal import conformal_interval, standing
 from flyball.data import Table, read_source
@@ -29,61 +33,56 @@ TARGET = (0.87, 0.93)
 BUDGET_S = 10.0
 MOST_ROWS = 16_000
 SPLITS, ORIGINS = 3, (0.7, 0.85, 1.0)
-DATA = Path(os.environ.get("FLYBALL_DATA", Path(__file__).resolve().parents[2] / "shared" / "data"))
 
 
 @dataclass(frozen=True)
 class Case:
-    """A table, its target, and how its rows hang together. `made`: computes the target from the table."""
+    """A table, and the columns that tell the answer or are the split's alone; `learn` does not look for them."""
 
     name: str
-    file: str
-    target: str
-    kind: Literal["random", "group", "time"] = "random"
-    by: str | None = None
+    table: RealTable
     drop: tuple[str, ...] = ()
-    made: Callable[[Table], NDArray[Any]] | None = None
-    missing: float | None = None
 
 
-def _life(table: Table) -> NDArray[Any]:
-    unit, cycle = table["unit"], table["cycle"]
-    last = {name: cycle[unit == name].max() for name in np.unique(unit)}
-    return np.array([last[name] for name in unit]) - cycle
-
-
-def _rejected(table: Table) -> NDArray[Any]:
-    return (table["RejectedQty"] > 0).astype(np.float64)
+def _table(name: str, **other: str) -> RealTable:
+    """A table of the benchmarks, with another target or split."""
+    return replace(TABLES[name], **other)  # type: ignore[arg-type]
 
 
 _TAXI = ("total", "pickup", "dropoff")
 _FLAWS = ("UDI", "Product ID", "TWF", "HDF", "PWF", "OSF", "RNF")
+_NO2 = "select * from '{data}/air_quality.parquet' where \"NO2(GT)\" > -100"
+_CAPPED = (
+    "select *, least(125, max(cycle) over (partition by unit) - cycle) as rul from '{data}/cmapss/train_FD001.parquet'"
+)
 CASES = [
-    Case("california", "california_housing", "median_house_value"),
-    Case("taxi fare", "nyc_taxis", "fare", drop=(*_TAXI, "tip")),
-    Case("taxi tip", "nyc_taxis", "tip", drop=_TAXI),
-    Case("credit amount", "south_german_credit", "amount"),
-    Case("metro", "metro_traffic", "traffic_volume", "time", "date_time"),
-    Case("bike", "bike_sharing_hour", "cnt", "time", "dteday", drop=("casual", "registered", "instant")),
-    Case("air CO", "air_quality", "CO(GT)", "time", "datetime", drop=("NMHC(GT)",), missing=-200),
-    Case("air NO2", "air_quality", "NO2(GT)", "time", "datetime", drop=("NMHC(GT)",), missing=-200),
-    Case("freight", "northwind/orders", "freight", "time", "order_date"),
-    Case("FD001 life", "cmapss/train_FD001", "rul", "group", "unit", made=_life),
-    Case("FD003 life", "cmapss/train_FD003", "rul", "group", "unit", made=_life),
-    Case("FD001 capped", "cmapss/train_FD001", "rul", "group", "unit", made=lambda t: np.minimum(_life(t), 125)),
-    Case("adult", "adult_train", "income"),
-    Case("ai4i", "ai4i2020", "Machine failure", drop=_FLAWS),
-    Case("credit risk", "south_german_credit", "credit_risk"),
-    Case("bearing", "bearing_features", "fault"),
-    Case("covertype", "covertype_subset", "class"),
-    Case("letter", "letter_recognition", "lettr"),
-    Case("bank", "bank_marketing", "y", "time", drop=("duration",)),
-    Case("elec2", "elec2", "class", "time"),
-    Case("apachejit", "apachejit", "buggy", "time", "author_date", drop=("commit_id", "year")),
-    Case("valve", "skab_valve1", "anomaly", "group", "run", drop=("changepoint", "datetime")),
-    Case("rejected", "adventureworks/PurchaseOrderDetail", "rejected", "group", "PurchaseOrderID", made=_rejected,
-         drop=("PurchaseOrderDetailID", "ReceivedQty", "RejectedQty", "StockedQty", "DueDate", "ModifiedDate")),
-    Case("flaky kind", "flaky_tests", "Category", "group", "Project URL", drop=("Status", "PR Link", "Notes")),
+    Case("california", _table("california")),
+    Case("taxi fare", _table("nyc_taxis", target="fare"), drop=(*_TAXI, "tip")),
+    Case("taxi tip", _table("nyc_taxis"), drop=_TAXI),
+    Case("credit amount", _table("credit", target="amount")),
+    Case("metro", _table("metro")),
+    Case("bike", _table("bike"), drop=("casual", "registered", "instant")),
+    Case("air CO", _table("air_quality"), drop=("NMHC(GT)",)),
+    Case("air NO2", _table("air_quality", query=_NO2, target="NO2(GT)"), drop=("NMHC(GT)",)),
+    Case("freight", RealTable("orders", "select * from '{data}/northwind/orders.parquet'", "freight", "time",
+         "order_date")),
+    Case("FD001 life", _table("cmapss1")),
+    Case("FD003 life", _table("cmapss3")),
+    Case("FD001 capped", _table("cmapss1", query=_CAPPED)),
+    Case("adult", _table("adult")),
+    Case("ai4i", _table("ai4i"), drop=_FLAWS),
+    Case("credit risk", _table("credit")),
+    Case("bearing", _table("bearing")),
+    Case("covertype", _table("covertype")),
+    Case("letter", _table("letter")),
+    Case("bank", _table("bank"), drop=("duration",)),
+    Case("elec2", _table("elec2")),
+    Case("apachejit", _table("apachejit"), drop=("commit_id", "year")),
+    Case("valve", _table("skab"), drop=("datetime",)),
+    Case("rejected", _table("adventureworks"),
+         drop=("PurchaseOrderDetailID", "ReceivedQty", "DueDate", "ModifiedDate")),
+    Case("flaky kind", RealTable("flaky kind", "select * from '{data}/flaky_tests.parquet'", "Category", "group",
+         "Project URL"), drop=("Status", "PR Link", "Notes")),
 ]  # fmt: skip
 
 
@@ -93,23 +92,25 @@ class Split:
 
     table: Table
     target: NDArray[Any]
-    field: Field | None
+    field: Field
     task: Any
     plan: SplitPlan
     seed: int
 
 
-def load(case: Case) -> tuple[Table, NDArray[Any], Field | None]:
+def load(case: Case) -> tuple[Table, NDArray[Any], Field]:
     """The rows with a target, in time order where that counts, thinned to `MOST_ROWS` (groups stay whole)."""
-    table = read_source(DATA / f"{case.file}.parquet").table
-    target: NDArray[Any] = table[case.target] if case.made is None else case.made(table)
-    field = table.schema[case.target] if case.made is None else None
-    known = [value not in (None, case.missing) and value == value for value in target.tolist()]  # noqa: PLR0124 - NaN
+    kind, by = case.table.kind, case.table.by
+    with tempfile.TemporaryDirectory(prefix="flyball-coverage-") as scratch:
+        write_parquet(case.table.query, Path(scratch) / "table.parquet")
+        table = read_source(Path(scratch) / "table.parquet").table
+    target, field = table[case.table.target], table.schema[case.table.target]
+    known = [value is not None and value == value for value in target.tolist()]  # noqa: PLR0124 - NaN
     rows = np.flatnonzero(known)
-    if case.kind == "time" and case.by:
-        rows = rows[np.argsort(table[case.by][rows], kind="stable")]
-    if case.kind == "group" and case.by:
-        rows = _whole_groups(table[case.by], rows)
+    if kind == "time" and by:
+        rows = rows[np.argsort(table[by][rows], kind="stable")]
+    if kind == "group" and by:
+        rows = _whole_groups(table[by], rows)
     elif len(rows) > MOST_ROWS:
         rows = rows[np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.intp)]
     _, codes = np.unique(target[rows].astype(str), return_inverse=True)
@@ -129,13 +130,14 @@ def _whole_groups(label: NDArray[Any], rows: NDArray[np.intp]) -> NDArray[np.int
 def splits(case: Case) -> Iterator[Split]:
     """Three seeds; or, in time, three origins, of which each tests on the newest fifth of the rows before it."""
     table, target, field = load(case)
+    kind, by = case.table.kind, case.table.by
     for seed in range(SPLITS):
-        rows = round(table.rows * ORIGINS[seed]) if case.kind == "time" else table.rows
+        rows = round(table.rows * ORIGINS[seed]) if kind == "time" else table.rows
         part, truth = table.take(slice(0, rows)), target[:rows]
         task = infer_task(truth, field).task
-        groups = part[case.by] if case.kind == "group" and case.by else None
-        plan = plan_split(rows, kind=case.kind, by=case.by, groups=groups, target=truth, task=task, seed=seed)
-        gone = [case.target, *case.drop, *([case.by] if groups is not None and case.by else [])]
+        groups = part[by] if kind == "group" and by else None
+        plan = plan_split(rows, kind=kind, by=by, groups=groups, target=truth, task=task, seed=seed)
+        gone = [case.table.target, *case.drop, *([by] if groups is not None and by else [])]
         yield Split(part.drop(gone), truth, field, task, plan, seed)
 
 
@@ -235,11 +237,11 @@ def _line(name: str, trials: list[dict[str, Any]]) -> str:
 
 
 def main() -> dict[str, Any]:
-    wanted = [name.strip() for name in os.environ.get("FLYBALL_COVERAGE", "").split(",") if name.strip()]
-    budget = float(os.environ.get("FLYBALL_COVERAGE_BUDGET", BUDGET_S))
+    wanted = [name.strip() for name in os.environ.get("FLYBALL_BENCH_ONLY", "").split(",") if name.strip()]
+    budget = float(os.environ.get("FLYBALL_BENCH_BUDGET", BUDGET_S))
     results: dict[str, list[dict[str, Any]]] = {}
     for case in CASES:
-        if (wanted and case.name not in wanted) or not (DATA / f"{case.file}.parquet").is_file():
+        if wanted and case.name not in wanted:
             continue
         results[case.name] = [measure(split, budget) for split in splits(case)]
         print(_line(case.name, results[case.name]), flush=True)
@@ -250,7 +252,7 @@ def main() -> dict[str, Any]:
         for kind, key in (("intervals", "width"), ("sets", "size"), ("all", "coverage"))
         if any(key in trials[0] for trials in results.values())
     }
-    kinds = {case.name: case.kind for case in CASES}
+    kinds = {case.name: case.table.kind for case in CASES}
     for kind in ("random", "group", "time"):
         shares = [[trial["coverage"] for trial in trials] for name, trials in results.items() if kinds[name] == kind]
         if shares:

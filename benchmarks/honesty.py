@@ -3,10 +3,9 @@
 `python -m benchmarks honesty` runs both parts. One part: `python -m benchmarks.honesty real [TABLE …]` takes about two
 minutes a table; `python -m benchmarks.honesty controls [--seeds N] [KIND …]` takes minutes in all.
 
-real: `flyball init` and `flyball run --budget 60s` on the shared tables (../shared/data beside the repository, or the
-folder in FLYBALL_SHARED_DATA), every claim of the product about them. controls: `look` on generated tables: clean ones, in which
-whatever is found is false, and planted ones. Targets: all claims hold; at most 2 false findings in 40 clean tables;
-36 of 40 plants found, each kind at least once.
+real: `flyball init` and `flyball run --budget 60s` on real tables, every claim of the product about them. controls: `look`
+on generated tables: clean ones, in which whatever is found is false, and planted ones. Targets: all claims hold; at most 2
+false findings in 40 clean tables; 36 of 40 plants found, each kind at least once.
 """
 
 from __future__ import annotations
@@ -17,10 +16,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks._tables import data_folder
 from benchmarks.honesty_cases.clean import CLEAN
 from benchmarks.honesty_cases.controls import clean_trial, planted_trial, summary
 from benchmarks.honesty_cases.planted import PLANTED
-from benchmarks.honesty_cases.real import CASES, data_folder, run_case
+from benchmarks.honesty_cases.real import CASES, run_case
 
 __all__ = ["controls", "main", "real"]
 
@@ -28,23 +28,20 @@ _SEEDS = 3
 
 
 def main() -> dict[str, Any]:
-    """Both parts; the real one is skipped, and said to be, where the shared tables are not at hand."""
+    """Both parts. Where the real tables are not at hand, `python -m benchmarks.honesty controls` runs without them."""
+    data_folder()
     parts = {"controls": controls(), "real": real()}
     return {**parts, "met": all(part["met"] for part in parts.values())}
 
 
 def real(names: Sequence[str] = ()) -> dict[str, Any]:
     """One line for each claim about each real table."""
-    folder = data_folder()
-    if folder is None:
-        print("real tables: none at hand; name their folder in FLYBALL_SHARED_DATA")
-        return {"tables": [], "met": False}
     print(f"{'table':<20} {'claim':<36} {'':<5} seen")
     tables = []
     for case in CASES:
         if names and case.name not in names:
             continue
-        table = run_case(case, folder)
+        table = run_case(case)
         tables.append(table)
         for claim in table["claims"]:
             mark = "ok" if claim["holds"] else "MISS"

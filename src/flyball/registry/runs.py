@@ -14,13 +14,12 @@ from sqlalchemy import Row, insert, select, update
 
 from flyball.core.canonical import sha256_hex
 from flyball.core.clock import Clock, rfc3339
-from flyball.core.files import CannotWrite
 from flyball.core.ids import new_id
 from flyball.ledger import Actor, Draft, Ledger
 from flyball.ledger.entries import record_json
 from flyball.registry.records import Run
 from flyball.registry.tables import runs
-from flyball.store import Database, Transaction
+from flyball.store import Database, Transaction, is_held, open_lock_file
 from flyball_runtime.errors import BadInput, near_miss
 
 __all__ = ["INTERRUPTED", "RunRefused", "Runs", "run_digest"]
@@ -133,17 +132,7 @@ class Runs:
         return closed
 
     def _hold(self, run_id: str) -> None:
-        path = self._lock_file(run_id)
-        try:
-            path.parent.mkdir(exist_ok=True)
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        except OSError as error:
-            raise CannotWrite(
-                f"cannot write {path.name}",
-                where=str(path),
-                why=error.strerror or str(error),
-                fix="check that the folder exists and is writable",
-            ) from error
+        handle = open_lock_file(self._lock_file(run_id))
         self._held[run_id] = handle
         fcntl.flock(handle, fcntl.LOCK_EX)
 
@@ -155,19 +144,8 @@ class Runs:
             os.close(handle)
 
     def _alive(self, run_id: str) -> bool:
-        try:
-            handle = os.open(self._lock_file(run_id), os.O_RDWR | os.O_CLOEXEC)
-        except FileNotFoundError:
-            return False
-        except OSError:
-            return True  # nobody can tell: better a run that stays open than one that is closed under its process
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            return True
-        finally:
-            os.close(handle)
-        return False
+        """In doubt it is: better a run that stays open than one that is closed under its process."""
+        return is_held(self._lock_file(run_id))
 
     def _lock_file(self, run_id: str) -> Path:
         return self._folder / f"{run_id}.lock"

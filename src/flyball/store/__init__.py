@@ -21,7 +21,7 @@ if TYPE_CHECKING:
         StoreUnreachable,
         StoreUnsupported,
     )
-    from flyball.store.lock import file_lock
+    from flyball.store.lock import file_lock, is_held, open_lock_file
     from flyball.store.steps import StepCache
 
 __all__ = [
@@ -43,6 +43,8 @@ __all__ = [
     "StoreUnsupported",
     "Transaction",
     "file_lock",
+    "is_held",
+    "open_lock_file",
 ]
 
 _HOMES = {
@@ -58,7 +60,7 @@ _HOMES = {
         "StoreUnreachable",
         "StoreUnsupported",
     ),
-    "lock": ("file_lock",),
+    "lock": ("file_lock", "is_held", "open_lock_file"),
     "steps": ("StepCache",),
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from flyball.core.files import CannotWrite
 
-__all__ = ["file_lock"]
+__all__ = ["file_lock", "is_held", "open_lock_file"]
 
 
 @contextmanager
@@ -19,9 +19,19 @@ def file_lock(path: Path) -> Iterator[None]:
 
     The file stays afterwards, empty: removing it would let two holders in. Raises CannotWrite.
     """
+    handle = open_lock_file(path)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def open_lock_file(path: Path) -> int:
+    """A handle of the file that a lock stands for, made with its folder where it is missing. Raises CannotWrite."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError as error:
         raise CannotWrite(
             f"cannot write {path.name}",
@@ -29,8 +39,20 @@ def file_lock(path: Path) -> Iterator[None]:
             why=error.strerror or str(error),
             fix="check that the folder exists and is writable",
         ) from error
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds the lock; True where nobody can tell, False when the file is gone."""
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
+        handle = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
     finally:
         os.close(handle)
+    return False

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from flyball.core.files import CannotWrite, StoreFull
+from flyball.store import is_held, open_lock_file
 from flyball_runtime.errors import BadInput, Refused
 
 __all__ = ["UpkeepBusy", "explained", "staging_beside", "upkeep_lock"]
@@ -36,7 +37,7 @@ def staging_beside(target: Path) -> Iterator[Path]:
     """
     target.parent.mkdir(parents=True, exist_ok=True)
     for old in target.parent.glob(f".*{_ENDING}"):
-        if not _alive(old):
+        if not is_held(old / _HELD):
             shutil.rmtree(old, ignore_errors=True)
     staging = target.with_name(f".{target.name}.{secrets.token_hex(6)}{_ENDING}")
     staging.mkdir(mode=0o700)
@@ -56,12 +57,7 @@ def upkeep_lock(store: Path, *, shared: bool, patience_s: float = 30.0) -> Itera
     Nothing else waits for this lock: runs, servers and promotions go on.
     """
     path = store.with_name(store.name + ".upkeep.lock")
-    try:
-        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    except OSError as error:
-        raise CannotWrite(
-            f"cannot write {path.name}", where=str(path), why=error.strerror, fix="check that the folder is writable"
-        ) from error
+    handle = open_lock_file(path)
     try:
         _wait(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience_s, path)
         yield
@@ -110,19 +106,3 @@ def _explain(error: OSError, path: Path, what: str) -> BadInput:
         why=error.strerror or str(error),
         fix="check that it is there, may be read or written, and lies on a healthy disk",
     )
-
-
-def _alive(staging: Path) -> bool:
-    try:
-        handle = os.open(staging / _HELD, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    except OSError:
-        return True
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False

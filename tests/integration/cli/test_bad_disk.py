@@ -2,34 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from support.command_line import flyball, tree
+from support.disks import Mount
 from support.projects import Standing, standing
-
-Mount = Callable[[str], Path]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Mount]:
-    """Mounts a file system of its own with the given options, which only root may do."""
-    if os.geteuid() != 0:
-        pytest.fail("a small disk cannot be mounted without root; type: sudo --preserve-env=PATH make test")
-    folder = tmp_path / "disk"
-    folder.mkdir()
-
-    def mount(options: str) -> Path:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)], check=True)
-        return folder
-
-    yield mount
-    subprocess.run(["umount", "--lazy", str(folder)], check=False, stderr=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="module")

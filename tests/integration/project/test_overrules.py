@@ -41,6 +41,12 @@ def plant(tmp_path: Path) -> Plant:
     return Plant(tmp_path)
 
 
+@pytest.fixture(scope="module")
+def anew(tmp_path_factory: pytest.TempPathFactory) -> Plant:
+    """One project for tests that ask what a run says of its own settings, whatever ran before."""
+    return Plant(tmp_path_factory.mktemp("anew"))
+
+
 def test_one_change_is_one_entry_and_changing_back_is_one_too(plant: Plant) -> None:
     plant.run()
     assert plant.entries() == []
@@ -107,9 +113,9 @@ def test_a_gate_refuses_a_kept_leak_and_names_it(plant: Plant) -> None:
     ],
 )
 def test_only_what_differs_from_the_look_is_an_overrule(
-    line: str, kind: str | None, loosens: bool | None, plant: Plant
+    line: str, kind: str | None, loosens: bool | None, anew: Plant
 ) -> None:
-    made = plant.run(line)["overrules"]
+    made = anew.run(line)["overrules"]
     assert [(one["kind"], one["loosens"]) for one in made] == ([] if kind is None else [(kind, loosens)])
 
 

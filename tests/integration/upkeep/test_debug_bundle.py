@@ -6,6 +6,7 @@ import json
 import os
 import re
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import polars as pl
@@ -41,23 +42,24 @@ def telling(values: set[str]) -> list[str]:
     return sorted(value for value in values if len(value) > 3 and not value.isdigit())
 
 
-@pytest.fixture
-def machines(tmp_path: Path, machines_csv: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project on the example table, with a version, predictions, an outcome and secrets in every place for them."""
-    for name, value in SECRETS.items():
-        monkeypatch.setenv(name, value)
-    folder, _ = make_project(tmp_path / "machines-of-acme", machines_csv, "Machine failure", name="acme-presses")
-    text = (folder / "flyball.toml").read_text("utf-8")
-    text = text.replace('target = "Machine failure"', 'target = "Machine failure"\npositive = 1\ndrop = ["Type"]')
-    (folder / "flyball.toml").write_text(text + "\n# password = comment-secret-5\n", "utf-8")
-    flyball("run", "--budget", "1s", "--reason", "reason-secret-31", folder=folder).answer()
-    flyball("promote", "acme-presses@1", "alias-secret-8", "--reason", "why-secret-12", folder=folder).answer()
-    return folder
+@pytest.fixture(scope="module")
+def machines(machines_csv: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A project on the example table, with a version, an alias and secrets in every place for them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in SECRETS.items():
+            patch.setenv(name, value)
+        folder, _ = make_project(
+            tmp_path_factory.mktemp("debug") / "machines-of-acme", machines_csv, "Machine failure", name="acme-presses"
+        )
+        text = (folder / "flyball.toml").read_text("utf-8")
+        text = text.replace('target = "Machine failure"', 'target = "Machine failure"\npositive = 1\ndrop = ["Type"]')
+        (folder / "flyball.toml").write_text(text + "\n# password = comment-secret-5\n", "utf-8")
+        flyball("run", "--budget", "1s", "--reason", "reason-secret-31", folder=folder).answer()
+        flyball("promote", "acme-presses@1", "alias-secret-8", "--reason", "why-secret-12", folder=folder).answer()
+        yield folder
 
 
-def test_no_value_name_key_or_secret_is_in_a_debug_bundle(
-    machines: Path, machines_csv: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_value_name_key_or_secret_is_in_a_debug_bundle(machines: Path, machines_csv: Path, tmp_path: Path) -> None:
     before = tree(machines)
     answer = flyball("debug-bundle", tmp_path / "report.zip", folder=machines).answer()
     assert tree(machines) == before
@@ -69,7 +71,16 @@ def test_no_value_name_key_or_secret_is_in_a_debug_bundle(
     words = set(re.findall(r"[\w.+-]+", told.decode()))
     assert [value for value in telling(values) if value in words] == []
     assert [value for value in telling(values) if not value.replace(".", "").isdigit() and value.encode() in told] == []
-    names = [*table.columns, "acme", "Machine failure", "Machine", "secret", machines_csv.name, str(tmp_path)]
+    names = [
+        *table.columns,
+        "acme",
+        "Machine failure",
+        "Machine",
+        "secret",
+        machines_csv.name,
+        str(tmp_path),
+        str(machines),
+    ]
     names += [path.name for path in (machines / STATE / "keys").iterdir()] + [
         path.stem for path in (machines / STATE / "keys").iterdir()
     ]

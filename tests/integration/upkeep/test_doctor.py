@@ -16,9 +16,10 @@ import pytest
 
 from flyball.project import doctor
 from support.command_line import flyball, tree
+from support.disks import Mount
 from support.projects import standing
 
-from .conftest import Mount, checks
+from .conftest import checks
 
 STATE = ".flyball"
 

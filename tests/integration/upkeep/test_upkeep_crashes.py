@@ -16,10 +16,10 @@ import flyball as fb
 from flyball.upkeep import restore as restoring
 from support.command_line import flyball as here
 from support.command_line import tree
+from support.disks import Mount
 from support.loop_trials import Done, answer, flyball
 from support.projects import standing
 
-from .conftest import Mount
 from .test_clean import age_of_everything, predict, retention
 
 STATE = ".flyball"
