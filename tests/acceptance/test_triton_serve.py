@@ -135,7 +135,7 @@ def test_tritonclient_gets_the_bundles_answers_for_every_kind_of_column(served: 
         if values.dtype.kind == "f":
             np.testing.assert_array_equal(np.array(answered[name]), values.ravel(), err_msg=name)
         else:
-            assert answered[name] == values.tolist()
+            assert answered[name] == values.ravel().tolist()
 
 
 def test_predict_takes_rows_and_columns_and_outcomes_come_later(served: tuple[Standing, Server]) -> None:
