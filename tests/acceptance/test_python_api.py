@@ -34,7 +34,7 @@ def project(made: Standing, tmp_path_factory: pytest.TempPathFactory) -> fb.Proj
 def learned(project: fb.Project, made: Standing) -> fb.LearnedModel:
     table = project.dataset(made.table, target=TARGET, name="notebook", protected=[SITE], personal=["ok?"])
     assert TARGET in repr(table)
-    return project.learn(table, metric="average_precision", budget="1s")
+    return project.learn(table, metric="average_precision", budget="4s")
 
 
 def forms(table: pl.DataFrame, folder: Path) -> dict[str, Any]:
@@ -125,15 +125,15 @@ def test_a_report_is_saved_as_one_page_that_fetches_nothing(learned: fb.LearnedM
 def test_errors_are_coded_and_change_nothing(project: fb.Project, made: Standing, tmp_path: Path) -> None:
     before = tree(project.bundles)
     wrong: list[tuple[str, Any]] = [
-        ("FB-TARGET-001", lambda: project.learn(made.table, target="failed", budget=1)),
-        ("FB-PROJECT-005", lambda: project.learn(made.table, budget=1)),
+        ("FB-TARGET-001", lambda: project.learn(made.table, target="failed", budget=4)),
+        ("FB-PROJECT-005", lambda: project.learn(made.table, budget=4)),
         ("FB-CONFIG-005", lambda: project.learn(made.table, target=TARGET, budget="soon")),
-        ("FB-METRIC-001", lambda: project.learn(made.table, target=TARGET, metric="rmse", budget=1)),
-        ("FB-PIPE-002", lambda: project.learn(project.dataset(made.table, target=TARGET, drop=["nix"]), budget=1)),
-        ("FB-PIPE-002", lambda: project.learn(project.dataset(made.table, target=TARGET, group="nix"), budget=1)),
-        ("FB-PIPE-004", lambda: project.learn(project.dataset(made.table, target=TARGET, group=TARGET), budget=1)),
-        ("FB-TARGET-004", lambda: project.learn(made.table.head(9), target=TARGET, budget=1)),
-        ("FB-DATA-001", lambda: project.learn("nothing.csv", target=TARGET, budget=1)),
+        ("FB-METRIC-001", lambda: project.learn(made.table, target=TARGET, metric="rmse", budget=4)),
+        ("FB-PIPE-002", lambda: project.learn(project.dataset(made.table, target=TARGET, drop=["nix"]), budget=4)),
+        ("FB-PIPE-002", lambda: project.learn(project.dataset(made.table, target=TARGET, group="nix"), budget=4)),
+        ("FB-PIPE-004", lambda: project.learn(project.dataset(made.table, target=TARGET, group=TARGET), budget=4)),
+        ("FB-TARGET-004", lambda: project.learn(made.table.head(9), target=TARGET, budget=4)),
+        ("FB-DATA-001", lambda: project.learn("nothing.csv", target=TARGET, budget=4)),
         ("FB-REG-003", lambda: project.version("plant@99")),
         ("FB-REG-002", lambda: project.version("plants@1")),
         ("FB-TABLE-002", lambda: project.version("plant@1").predict(made.table.drop(SITE))),
