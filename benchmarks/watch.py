@@ -20,8 +20,8 @@ from flyball.monitoring import Baseline, Judgement, Reference, alarm_range, judg
 from flyball_runtime.profile import Profile
 from flyball_runtime.schema import Field, Schema
 
-REPLAYS = int(os.environ.get("WATCH_REPLAYS", "200"))  # a world
-STREAMS = int(os.environ.get("WATCH_STREAMS", "5"))  # a kind of change
+REPLAYS = int(os.environ.get("FLYBALL_BENCH_REPLAYS", "200"))  # a world
+STREAMS = int(os.environ.get("FLYBALL_BENCH_STREAMS", "5"))  # a kind of change
 LEVEL = 0.05
 STRICT = 0.002  # the budget of the power table: 2 false alarms in 1000 windows
 SIZES = ((300, 40), (1500, 100), (4000, 300), (10_000, 1000))
@@ -226,7 +226,7 @@ def main() -> dict[str, Any]:
     print(f"windows without a change, budget 1 per 20 windows: alarms, 95 % range {low} to {high} (* outside)")
     rows = [false_alarms(name, draw, SIZES) for name, draw in WORLDS.items()]
     rows.append(false_alarms("mixed, in order of time", mixed, SIZES, ordered=True))
-    rows.append(false_alarms("sessions of ten", sessions, ((6000, 600), (12_000, 1000))))
+    rows.append(false_alarms("sessions of ten", sessions, ((1500, 60), (3000, 100), (6000, 600), (12_000, 1000))))
     rows.append(false_alarms("mixed, bundle's profile", mixed, SIZES[1:], profile=True))
     rows.append(false_alarms("correlated, bundle's profile", correlated, SIZES[1:], profile=True))
     exact = rows[: len(WORLDS)]

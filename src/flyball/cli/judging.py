@@ -69,6 +69,10 @@ def slices_summary(data: Data) -> Group:
             parts.append(f"[dim]left out because they are personal: {escape(skipped)}[/]")
     if data.get("by"):
         parts.append(_level_table(data["by"], data["by"]["overall"]))
+    if slices is not None or data.get("by"):
+        parts.append(
+            "[dim]brackets: 90 % confidence intervals of these rows; `flyball run` shows wider ones, for new rows[/]"
+        )
     return Group(*parts)
 
 

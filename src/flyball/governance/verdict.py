@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from flyball.charts import number
+from flyball.charts import number, span
 from flyball.evaluation import METRICS
 from flyball.governance.result import RuleResult, measured_span, metrics_of, tested
 from flyball.governance.rival import judge_rival
@@ -139,10 +139,17 @@ def _judge_count(rule: AtMost, evidence: Mapping[str, Any]) -> RuleResult:
 
 
 def _judge_baseline(rule: BeatsBaseline, evidence: Mapping[str, Any]) -> RuleResult:
+    """By the paired difference on the same rows; evidence that holds none is judged by its interval."""
     name = str(evidence.get("metric"))
     found, guess = tested(evidence, name), metrics_of(evidence, "baseline").get(name)
     if found is None or guess is None or name not in METRICS:
         return RuleResult(rule.text, f"{name} was not measured", False, "a measured metric", rule.where)
+    paired = (((evidence.get("comparisons") or {}).get("baseline") or {}).get("metrics") or {}).get(name)
+    if paired is not None and paired.get("outcome") != "not enough data":
+        gap = paired["difference"]
+        measured = f"{name} {number(paired['ours'])}, baseline {number(paired['theirs'])}; "
+        measured += f"difference {span(gap['value'], gap['low'], gap['high'])}, paired"
+        return RuleResult(rule.text, measured, paired["outcome"] == "better", "a difference clear of 0", rule.where)
     better = METRICS[name].better
     end = found.get("low" if better == "higher" else "high")
     passes = end is not None and METRICS[name].improves(end, guess["value"])

@@ -16,6 +16,8 @@ Floats = NDArray[np.float64]
 _SURE = 3.7  # standard normal; one column in ten thousand looks so uneven by chance
 _MOST_STRETCHES = 400
 _FEWEST_STRETCHES = 4
+_FEWEST_ROWS = 5
+_MOST_LAGS = 500
 _PARTS = 12  # of a window, to see whether its own rows come in clusters
 _SURE_SEASON = 5.0  # standard errors of the mean of skewed statistics
 
@@ -60,6 +62,15 @@ def clustered(cells: Cells, *, ordered: bool) -> bool:
     window is what is looked for.
     """
     before, after = cells.codes(window=False), cells.codes(window=True)
+    if len(before) < _FEWEST_ROWS or len(after) < _FEWEST_ROWS:
+        return False
+    alike = neighbour_likeness(before, cells) > _SURE
+    if not ordered:
+        alike &= neighbour_likeness(after, cells) > _SURE
+    return bool(alike.any()) or _uneven(before, after, cells, ordered=ordered)
+
+
+def _uneven(before: NDArray[np.int64], after: NDArray[np.int64], cells: Cells, *, ordered: bool) -> bool:
     length = len(after) // _PARTS
     if length < 2 or len(before) < length * _PARTS:
         return False
@@ -87,3 +98,50 @@ def season(cells: Cells, totals: Totals, draws: Floats) -> tuple[Floats | None, 
     sure = seen > usual + _SURE_SEASON * spread
     factor = np.divide(seen, usual, out=np.ones_like(seen), where=sure & (usual > 0))
     return (factor if (factor > 1).any() else None), stretches
+
+
+def neighbour_likeness(codes: NDArray[np.int64], cells: Cells) -> Floats:
+    """How much oftener neighbouring rows lie in the same cell than rows in random order: (columns,) standard normal.
+
+    The number of equal neighbours against its mean and variance over all orders of the rows (the join counts of a
+    line); it speaks where a stretch is too short for `stretch_dispersion`. codes: (rows, columns).
+    """
+    rows = len(codes)
+    counts = np.bincount(codes.ravel(), minlength=cells.size).astype(np.float64)
+    same = (codes[1:] == codes[:-1]).sum(axis=0)
+    two, three = counts * (counts - 1), counts * (counts - 1) * (counts - 2)
+    pairs = np.add.reduceat(two, cells.starts)
+    p = pairs / (rows * (rows - 1))
+    triples = np.add.reduceat(three, cells.starts) / (rows * (rows - 1) * (rows - 2))
+    # Two pairs of neighbours without a common row: the chance that both are alike.
+    fours = (pairs**2 - 4 * np.add.reduceat(three, cells.starts) - 2 * pairs) / (
+        rows * (rows - 1) * (rows - 2) * (rows - 3)
+    )
+    n = rows - 1
+    variance = n * p + 2 * (n - 1) * triples + (n - 1) * (n - 2) * fours - (n * p) ** 2
+    known = variance > 1e-9
+    deviation = np.sqrt(np.where(known, variance, 1.0))
+    return np.asarray(np.divide(same - n * p, deviation, out=np.zeros(len(p)), where=known))
+
+
+def cut_clusters(cells: Cells, length: int, size: int) -> Floats:
+    """By how much counts of a window in one piece vary more than those of `size` stretches of `length` rows from
+    anywhere, because less of its clusters is cut off at ends: (columns,), 1 where neighbours have nothing in common.
+
+    The variance of a count over b neighbouring rows is b g(0) + 2 sum_h (b - h) g(h); how likely rows a distance h apart
+    lie in the same cell, beyond chance, stands for g, up to the first distance at which it is no likelier.
+    """
+    codes = cells.codes(window=False)
+    rows, most = len(codes), min(length * size, len(codes) // 4, _MOST_LAGS)
+    counts = np.bincount(codes.ravel(), minlength=cells.size).astype(np.float64)
+    chance = np.add.reduceat(counts * (counts - 1), cells.starts) / (rows * (rows - 1))
+    whole, parts = np.full(len(chance), float(length * size)), np.full(len(chance), float(length * size))
+    going, spread = chance < 1 - 1e-9, np.maximum(1 - chance, 1e-9)
+    for lag in range(1, most):
+        shared = ((codes[lag:] == codes[:-lag]).mean(axis=0) - chance) / spread
+        going &= shared > _SURE * np.sqrt(chance / spread / (rows - lag))
+        if not going.any():
+            break
+        whole[going] += 2 * (length * size - lag) * shared[going]
+        parts[going] += 2 * size * max(0, length - lag) * shared[going]
+    return np.asarray(whole / parts)

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.monitoring.cells import Cells
-from flyball.monitoring.dispersion import clustered, season
-from flyball.monitoring.statistic import Scale, Totals, column_statistics
+from flyball.monitoring.dispersion import clustered, cut_clusters, season
+from flyball.monitoring.statistic import STATISTICS, Scale, Totals, column_statistics
 
 __all__ = ["TestResult", "permutation_test"]
 
@@ -25,6 +25,7 @@ _FEWEST_DRAWS = 500
 _STOP = 20  # a window with so many draws beyond it, and more than the level allows, is settled
 _MOST_DRAWS = 30_000
 _TAIL = 60
+_KNOWN = 1_000_000  # degrees of freedom of what is hardly unsure
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +61,10 @@ def permutation_test(cells: Cells, *, level: float, rng: np.random.Generator, or
     stretches = clustered(cells, ordered=ordered)
     sampler, totals, observed = _arrange(cells, rng, stretches=stretches)
     calibration = column_statistics(sampler.draw(rng, _CALIBRATION), totals)
-    grow = _Growth(*(season(cells, totals, calibration) if ordered else (None, 1)), rng)
+    if ordered:
+        grow = _Growth(*season(cells, totals, calibration), rng)
+    else:
+        grow = _Growth(_ends(cells, totals) if stretches else None, _KNOWN, rng)
     scale = Scale.fit(grow(calibration))
     statistics = column_statistics(observed[None], totals)
     scores = scale.scores(statistics)[0]
@@ -103,6 +107,12 @@ class _Growth:
             return statistics
         unsure = self._freedom / self._rng.chisquare(self._freedom, size=statistics.shape[:2])
         return np.asarray(statistics * np.where(self._inflation > 1, self._inflation * unsure[:, :, None], 1.0))
+
+
+def _ends(cells: Cells, totals: Totals) -> Floats:
+    length = _group_length(totals.window, stretches=True)
+    factor = cut_clusters(cells, length, totals.window // length)
+    return np.repeat(factor[:, None], len(STATISTICS), axis=1)
 
 
 def _arrange(cells: Cells, rng: np.random.Generator, *, stretches: bool) -> tuple[_Sampler, Totals, Floats]:

@@ -334,6 +334,10 @@ class _Prover:
             parts["calibration"] = {"bins": calibration_bins(probability, positive)}
             if positive.any() and not positive.all():
                 parts["curves"] = curves(probability, positive)
+        else:
+            # of many classes: how often the class that is named, with this probability, is the true one
+            confidence = self._outputs["probability"].max(axis=1)
+            parts["calibration"] = {"bins": calibration_bins(confidence, self._outputs["prediction"] == self._truth)}
         return parts
 
     def _reasons(self) -> dict[str, Any]:

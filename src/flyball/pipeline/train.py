@@ -145,7 +145,7 @@ def _plan_digest(plan: SplitPlan) -> str:
 
 def _note(outputs: Mapping[str, Any]) -> str:
     tried = sum(entry["score"] is not None for entry in outputs["leaderboard"])
-    return f"{tried} candidates; the graph equals the model on {outputs['parity']['rows']:,} rows"
+    return f"{tried} candidate{'' if tried == 1 else 's'}; the graph equals the model on {outputs['parity']['rows']:,} rows"
 
 
 def _blobs(outputs: Mapping[str, Any]) -> list[str]:

@@ -48,7 +48,8 @@ def _classifier_charts(evidence: Evidence) -> list[str]:
     bins = evidence.part("calibration").get("bins")
     if bins:
         error = evidence.shown("test", "calibration_error")
-        caption = f"Of rows given 70 %, about 70 % should be positive: dots on the dashed line. Mean gap {e(error)}."
+        meant = "positive" if curves else "of the class that was named"
+        caption = f"Of rows given 70 %, about 70 % should be {meant}: dots on the dashed line. Mean gap {e(error)}."
         charts.append(figure(calibration(bins, style=False), "Do the probabilities keep their word?", caption))
     if curves.get("roc"):
         caption = f"Further into the upper left is better. Area {e(evidence.shown('test', 'roc_auc'))}."

@@ -51,6 +51,16 @@ def test_evidence_tells_the_budget_that_the_model_was_given(project: fb.Project)
     assert budgets == [0.01, 0.02]
 
 
+def test_a_model_of_many_classes_shows_whether_its_named_class_keeps_its_word() -> None:
+    made = standing("multiclass")
+    evidence = fb.open(made.folder).version("plant@1").evidence
+    bins = evidence["calibration"]["bins"]
+    assert sum(one["rows"] for one in bins) == evidence["split"]["test_rows"]
+    right = sum(one["observed"] * one["rows"] for one in bins) / evidence["split"]["test_rows"]
+    assert right == pytest.approx(evidence["metrics"]["test"]["accuracy"]["value"])
+    assert "of the class that was named" in Path(made.run["report"]).read_text(encoding="utf-8")
+
+
 def test_a_candidate_gate_that_refuses_now_refuses_the_version_that_stands(tmp_path: Path) -> None:
     folder = standing("binary").copy(tmp_path / "p")
     file = folder / "flyball.toml"

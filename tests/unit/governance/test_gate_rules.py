@@ -92,6 +92,20 @@ def test_beating_the_baseline_means_the_bad_end_of_the_interval(
     assert "baseline 0.5" in found.measured
 
 
+@pytest.mark.parametrize(("outcome", "passes"), [("better", True), ("no clear difference", False), ("worse", False)])
+def test_the_baseline_is_beaten_by_the_paired_difference_where_the_evidence_has_one(outcome: str, passes: bool) -> None:
+    paired = {
+        "ours": 0.4,
+        "theirs": 0.5,
+        "difference": {"value": -0.1, "low": -0.12, "high": -0.08},
+        "outcome": outcome,
+    }
+    document = {**evidence(0.4, 0.1, 0.9, "rmse"), "comparisons": {"baseline": {"metrics": {"rmse": paired}}}}
+    found = judge("staging", {"beats_baseline": True}, document).results[0]
+    assert found.passes is passes
+    assert "difference -0.10 [-0.12, -0.08], paired" in found.measured.replace("−", "-")
+
+
 @pytest.mark.parametrize(("value", "metric", "passes"), [
     (0.80, "roc_auc", True), (0.70, "roc_auc", True), (0.69, "roc_auc", False), (0.95, "roc_auc", True),
     (0.90, "rmse", True), (0.91, "rmse", False), (0.1, "rmse", True),

@@ -46,14 +46,17 @@ def test_a_bundles_profile_alone_keeps_the_budget() -> None:
     assert low <= sum(p <= LEVEL for p in replays(100, seed=42, profile=True)) <= high
 
 
-def test_rows_that_come_in_sessions_are_no_alarm() -> None:
+@pytest.mark.parametrize(
+    ("length", "reference", "rows"), [(10, 6000, 1000), (10, 1500, 60), (3, 3000, 100), (30, 3000, 120)]
+)
+def test_rows_that_come_in_sessions_are_no_alarm(length: int, reference: int, rows: int) -> None:
     def sessions(rng: np.random.Generator, rows: int) -> dict[str, np.ndarray]:
-        return {name: np.repeat(values, 10) for name, values in WORLDS["independent"](rng, rows // 10).items()}
+        return {name: np.repeat(values, length) for name, values in WORLDS["independent"](rng, rows // length).items()}
 
     alarms = 0
     for turn in range(40):
         rng = np.random.default_rng([7, turn])
-        alarms += judged(sessions(rng, 6000), sessions(rng, 1000), level=LEVEL, seed=turn).verdict == "alarm"
+        alarms += judged(sessions(rng, reference), sessions(rng, rows), level=LEVEL, seed=turn).verdict == "alarm"
     low, high = alarm_range(40, LEVEL, share=0.999)
     assert low <= alarms <= high
 
