@@ -1,0 +1,25 @@
+"""Window features: one declared specification, one kernel with carried state, the same bits in any cut of the stream."""
+
+from __future__ import annotations
+
+from flyball_runtime.windows.history import TooManyEntities, WindowStateInvalid
+from flyball_runtime.windows.kernel import WindowKernel, window_features
+from flyball_runtime.windows.specification import (
+    AGGREGATES,
+    Condition,
+    WindowFeature,
+    WindowsInvalid,
+    WindowSpec,
+)
+
+__all__ = [
+    "AGGREGATES",
+    "Condition",
+    "TooManyEntities",
+    "WindowFeature",
+    "WindowKernel",
+    "WindowSpec",
+    "WindowStateInvalid",
+    "WindowsInvalid",
+    "window_features",
+]
