@@ -30,7 +30,9 @@ from flyball_runtime.schema import Schema
 from flyball_runtime.score import Scorer, class_values
 from flyball_runtime.session import Session
 from flyball_runtime.signature import verify_files
+from flyball_runtime.table import normalise, read_columns
 from flyball_runtime.trust import Trust
+from flyball_runtime.windowed import Windowed
 
 __all__ = ["Bundle", "BundleDamaged", "BundleUnreadable", "BundleUnsigned", "open_bundle", "open_files", "read_files"]
 
@@ -38,6 +40,8 @@ GRAPH_NAME = "model.onnx"
 _LARGEST = {MANIFEST_NAME: 64 * 2**20, SIGNATURE_NAME: 4 * 2**20}
 _LARGEST_FILE = 2**31 - 1
 _MOST_FILES = 64
+_STREAMED = 17  # golden rows at a time
+_GIVEN = frozenset({"state"})
 
 
 class BundleUnreadable(BadInput):
@@ -72,7 +76,9 @@ class Bundle:
         self.content_hash: str = manifest["content_hash"]
         regression = self.task == "regression"
         self.classes = None if regression else class_values(manifest["classes"], manifest["class_type"])
-        self.scorer = Scorer(files[GRAPH_NAME], self.inputs, self.task, self.classes, threads=threads)
+        self.windowed = Windowed.of(manifest, self.inputs)
+        columns = self.inputs if self.windowed is None else self.windowed.columns
+        self.scorer = Scorer(files[GRAPH_NAME], columns, self.task, self.classes, threads=threads)
 
     @property
     def authentic(self) -> bool:
@@ -80,11 +86,18 @@ class Bundle:
         return self.signer is not None
 
     def score(self, table: Any, *, margin: bool = False) -> dict[str, NDArray[Any]]:
-        """Predictions for a table: see `Scorer.score`. Columns that the model does not use are passed over."""
-        return self.scorer.score(table, margin=margin)
+        """Predictions for a table: see `Scorer.score`. Columns that the model does not use are passed over.
+
+        A model with window features takes the table's rows for the whole past of their entities, in any order; rows that
+        go on from earlier ones are for a `session`.
+        """
+        if self.windowed is None:
+            return self.scorer.score(table, margin=margin)
+        columns = normalise(read_columns(table), self.inputs)
+        return self.scorer.score(self.windowed.of_table(columns), margin=margin)
 
     def session(self, state: bytes | None = None) -> Session:
-        """A stream of rows through this bundle, from the beginning or from a saved state."""
+        """A stream of rows through this bundle, from the beginning or from a saved state. Raises StateInvalid."""
         return Session(self, state)
 
     def reference(self) -> Profile | None:
@@ -94,14 +107,35 @@ class Bundle:
     def check_golden(self) -> float:
         """Score the golden rows again; the largest difference from what they should give, over max(1, |expected|).
 
-        Labels that differ count as infinite. Raises BundleUnsupported when the bundle carries no golden rows.
+        A model with window features answers them as one table and as they would come, a few at a time and across saved
+        states. Labels that differ count as infinite. Raises BundleUnsupported when the bundle carries no golden rows.
         """
         if golden.GOLDEN_NAME not in self.files:
             raise BundleUnsupported("the bundle carries no golden rows", fix="export the model again")
         columns, expected, _ = golden.unpack(self.files[golden.GOLDEN_NAME])
         at = self.manifest.get("set_thresholds")
         thresholds = None if at is None else np.array(at, dtype=np.float64)
-        return golden.difference(expected, self.score(columns, margin="margin" in expected), thresholds=thresholds)
+        margin = "margin" in expected
+        answers = [self.score(columns, margin=margin)]
+        if self.windowed is not None:
+            answers.append(self._streamed(columns, margin=margin))
+        return max(golden.difference(expected, answer, thresholds=thresholds) for answer in answers)
+
+    def _streamed(self, columns: Mapping[str, NDArray[Any]], *, margin: bool) -> dict[str, NDArray[Any]]:
+        """Outputs for rows as they come, in pieces of a few rows, each piece by a session of its own."""
+        rows = len(next(iter(columns.values())))
+        parts: list[dict[str, NDArray[Any]]] = []
+        state: bytes | None = None
+        for begin in range(0, rows, _STREAMED):
+            session = self.session(state)
+            piece = {name: values[begin : begin + _STREAMED] for name, values in columns.items()}
+            parts.append(session.push(piece, margin=margin))
+            state = session.state()
+        return (
+            {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+            if parts
+            else self.score(columns)
+        )
 
     def __repr__(self) -> str:
         version = self.manifest["version"]
@@ -134,10 +168,10 @@ def open_files(
     manifest = parse_manifest(files[MANIFEST_NAME])
     _check_files(files, manifest)
     check_fits_runtime(manifest, clock)
-    if manifest["requires"] or manifest["windows"] is not None:
-        needs = ", ".join(manifest["requires"]) or "windows"
+    beyond = [need for need in manifest["requires"] if need not in _GIVEN]
+    if beyond:
         raise BundleUnsupported(
-            f"the model needs more than one row at a time, which this runtime cannot give ({needs})",
+            f"the model needs more than its rows, which this runtime cannot give ({', '.join(beyond)})",
             fix="install a newer flyball-runtime",
         )
     check_graph_is_closed(files[GRAPH_NAME])

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flyball.automl.bundle import bundle_files, golden_file
+    from flyball.automl.discovery import Discovery, discover_windows
     from flyball.automl.estimators import AutoClassifier, AutoRegressor
     from flyball.automl.export import export_graph
     from flyball.automl.gap import random_gap
-    from flyball.automl.parity import ExportRefused, Parity, check_parity
+    from flyball.automl.parity import ExportRefused, Parity, check_parity, check_windows
     from flyball.automl.pipeline import FittedPipeline, Member
     from flyball.automl.search import Learned, learn
     from flyball.automl.task import TargetUnfit, TaskChoice, encode_target, infer_task
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AutoClassifier",
     "AutoRegressor",
+    "Discovery",
     "ExportRefused",
     "FittedPipeline",
     "Learned",
@@ -27,6 +29,8 @@ __all__ = [
     "TaskChoice",
     "bundle_files",
     "check_parity",
+    "check_windows",
+    "discover_windows",
     "encode_target",
     "export_graph",
     "golden_file",
@@ -36,11 +40,12 @@ __all__ = [
 ]
 
 _HOMES = {
+    "discovery": ("Discovery", "discover_windows"),
     "bundle": ("bundle_files", "golden_file"),
     "estimators": ("AutoClassifier", "AutoRegressor"),
     "export": ("export_graph",),
     "gap": ("random_gap",),
-    "parity": ("ExportRefused", "Parity", "check_parity"),
+    "parity": ("ExportRefused", "Parity", "check_parity", "check_windows"),
     "pipeline": ("FittedPipeline", "Member"),
     "search": ("Learned", "learn"),
     "task": ("TargetUnfit", "TaskChoice", "encode_target", "infer_task"),

@@ -15,13 +15,14 @@ from flyball.automl.spread import Spread
 from flyball.features import Frame, TargetEncoding
 from flyball.trees import TreeEnsemble
 from flyball_runtime.arrays import ArraysInvalid, pack_arrays, unpack_arrays
+from flyball_runtime.windows import WindowSpec
 
 if TYPE_CHECKING:
     from flyball.automl.search import Learned
 
 __all__ = ["pack_learned", "pack_pipeline", "unpack_learned", "unpack_pipeline"]
 
-_FORMAT = 2  # 2 knows spreads and class sets; 1, without them, is still read
+_FORMAT = 3  # 3 knows window features, 2 spreads and class sets; both earlier ones are still read
 _SPREAD = "interval.spread"
 _LINEAR_ARRAYS = ("features", "mean", "scale", "coef", "missing", "intercept", "center")
 Arrays = dict[str, NDArray[Any]]
@@ -84,7 +85,7 @@ def _unpack(raw: bytes) -> tuple[dict[str, Any], Arrays]:
     arrays = unpack_arrays(raw)
     try:
         header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
-        if header["format"] not in (1, _FORMAT):
+        if header["format"] not in (1, 2, _FORMAT):
             raise ArraysInvalid(
                 f"the stored pipeline is of format {header['format']}, this version reads up to format {_FORMAT}",
                 fix="train the model again",
@@ -129,6 +130,7 @@ def _describe(pipeline: FittedPipeline, arrays: Arrays) -> dict[str, Any]:
         "interval": None if pipeline.interval is None else _put_interval(pipeline.interval, arrays),
         "threshold": pipeline.threshold,
         "sets": None if sets is None else {"thresholds": list(sets.thresholds), "level": sets.level},
+        "windows": None if pipeline.windows is None else pipeline.windows.to_dict(),
     }
 
 
@@ -176,7 +178,7 @@ def _put_linear(model: LinearModel, arrays: Arrays, number: int) -> dict[str, An
 def _restored(header: Mapping[str, Any], arrays: Arrays) -> FittedPipeline:
     try:
         raw = header["pipeline"]
-        sets = raw.get("sets")
+        sets, windows = raw.get("sets"), raw.get("windows")
         return FittedPipeline(
             frame=Frame.from_dict(raw["frame"]),
             task=raw["task"],
@@ -187,6 +189,7 @@ def _restored(header: Mapping[str, Any], arrays: Arrays) -> FittedPipeline:
             interval=_interval(raw["interval"], arrays),
             threshold=raw["threshold"],
             sets=None if sets is None else PredictionSet(tuple(sets["thresholds"]), sets["level"]),
+            windows=None if windows is None else WindowSpec.from_dict(windows),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise ArraysInvalid("the stored pipeline is incomplete", why=repr(error)) from error

@@ -13,6 +13,7 @@ from flyball.automl.pipeline import FittedPipeline
 from flyball.core.canonical import sha256_hex
 from flyball.core.clock import rfc3339
 from flyball.data import Table
+from flyball.features import stretches
 from flyball_runtime.golden import GOLDEN_NAME, pack
 from flyball_runtime.manifest import FORMAT, MANIFEST_NAME, content_hash
 
@@ -50,7 +51,8 @@ def bundle_files(
         "card.md": card.encode(),
         "sbom.cdx.json": sbom,
     }
-    inputs = pipeline.schema.to_list()
+    inputs = pipeline.inputs.to_list()
+    windows = None if pipeline.windows is None else {**pipeline.windows.to_dict(), "graph": pipeline.schema.to_list()}
     classes = None if pipeline.classes is None else list(pipeline.classes)
     manifest = {
         "format": FORMAT,
@@ -66,11 +68,11 @@ def bundle_files(
         "threshold": pipeline.threshold if pipeline.task == "binary" else None,
         "inputs": inputs,
         "outputs": _outputs(pipeline),
-        "requires": [],
-        "windows": None,
+        "requires": [] if windows is None else ["state"],
+        "windows": windows,
         "release": (version or 0) if release is None else release,
         "expires": None if expires is None else rfc3339(expires),
-        "content_hash": content_hash(graph, None, inputs),
+        "content_hash": content_hash(graph, windows, inputs),
         "interval_level": None if pipeline.interval is None else pipeline.interval.level,
         "set_level": None if pipeline.sets is None else pipeline.sets.level,
         "set_thresholds": None if pipeline.sets is None else list(pipeline.sets.thresholds),
@@ -82,15 +84,24 @@ def bundle_files(
     return {**files, MANIFEST_NAME: text.encode()}
 
 
-def golden_file(graph: bytes, pipeline: FittedPipeline, table: Table, *, seed: int = 0) -> bytes:
-    """golden.npz: up to 64 rows of a raw table with what the graph answers for them, margins included."""
+def golden_file(
+    graph: bytes, pipeline: FittedPipeline, table: Table, *, seed: int = 0, rows: int = _GOLDEN_ROWS
+) -> bytes:
+    """golden.npz: some rows of a raw table with what the graph answers for them, margins included.
+
+    At most `rows` of them, at random; of a model with window features, stretches from the beginning of a few entities,
+    as many rows in all.
+    """
     from flyball_runtime.score import Scorer
 
     scorer = Scorer(graph, pipeline.schema, pipeline.task, pipeline.class_values)
-    count = min(table.rows, _GOLDEN_ROWS)
-    rows = np.sort(np.random.default_rng(seed).choice(table.rows, count, replace=False))
-    columns = dict(table.take(rows).select(pipeline.schema.names).columns)
-    return pack(columns, scorer.score(columns, margin=True), pipeline.schema)
+    if pipeline.windows is None:
+        count = min(table.rows, rows)
+        chosen = np.sort(np.random.default_rng(seed).choice(table.rows, count, replace=False))
+    else:
+        chosen = stretches(pipeline.windows, table, rows)
+    given = table.take(chosen).select(pipeline.inputs.names)
+    return pack(given.columns, scorer.score(dict(pipeline.prepared(given).columns), margin=True), pipeline.inputs)
 
 
 def _outputs(pipeline: FittedPipeline) -> list[dict[str, str]]:

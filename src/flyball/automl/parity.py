@@ -15,14 +15,17 @@ from flyball.automl.probes import probes
 from flyball.automl.spread import SPREAD
 from flyball.core.executor import usable_cores
 from flyball.data import Table
+from flyball.features import stretches
 from flyball_runtime.errors import Refused
+from flyball_runtime.windows import WindowKernel, WindowSpec
 
 if TYPE_CHECKING:
     from flyball.automl.search import Learned
 
-__all__ = ["ExportRefused", "Parity", "check_parity"]
+__all__ = ["ExportRefused", "Parity", "check_parity", "check_windows"]
 
 _TOLERANCE = 1e-5
+_STREAMED_ROWS = 2_000
 _ROWS_FOR_THREADS = 500  # below, starting threads costs more than they save
 Outputs = Mapping[str, NDArray[Any]]
 
@@ -81,6 +84,30 @@ def check_parity(graph: bytes, learned: Learned, table: Table, *, seed: int = 0)
             fix="report this with the kinds of columns involved; another seed or budget gives another model",
         )
     return Parity(rows, largest, mismatches, cases)
+
+
+def check_windows(spec: WindowSpec, table: Table, *, seed: int = 0) -> int:
+    """Compare window features of the table at hand with those of its rows as they come, in pieces and across restarts.
+
+    table: raw rows with the features as they were learned from. Looks at up to 2,000 rows from the beginnings of
+    entities; returns how many values were compared. Raises ExportRefused when a single bit differs.
+    """
+    came = stretches(spec, table, _STREAMED_ROWS)
+    rng = np.random.default_rng(seed)
+    kernel, begin = WindowKernel(spec), 0
+    while begin < len(came):
+        rows = came[begin : begin + int(rng.integers(1, 120))]
+        begin += len(rows)
+        found = kernel.push({name: table[name][rows] for name in spec.schema.names})
+        learned = np.column_stack([table[name][rows] for name in spec.names])
+        unequal = int(np.count_nonzero(np.ascontiguousarray(found).view(np.int64) != learned.view(np.int64)))
+        if unequal:
+            raise ExportRefused(
+                "window features of rows as they come differ from those that were learned from",
+                why=f"{unequal:,} of {found.size:,} values", fix="report this with the window specification",
+            )  # fmt: skip
+        kernel = WindowKernel(spec, kernel.state())
+    return len(came) * len(spec.features)
 
 
 def _boosters(learned: Learned) -> dict[str, Any]:

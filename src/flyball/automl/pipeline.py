@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.features import Frame, TargetEncoding
+from flyball.features import Frame, TargetEncoding, with_windows
 from flyball_runtime.schema import Schema
+from flyball_runtime.windows import WindowSpec
 
 if TYPE_CHECKING:
     from flyball.automl.linear import LinearModel
@@ -139,11 +140,26 @@ class FittedPipeline:
     interval: PredictionInterval | None = None
     threshold: float = 0.5
     sets: PredictionSet | None = None
+    windows: WindowSpec | None = None
 
     @property
     def schema(self) -> Schema:
-        """The raw columns that scoring needs, and no others."""
+        """The columns that the graph needs, and no others: raw ones, and window features where there are any."""
         return self.frame.schema
+
+    @property
+    def inputs(self) -> Schema:
+        """The raw columns that a caller gives: those of the graph, and those that window features are made of."""
+        if self.windows is None:
+            return self.frame.schema
+        own = [field for field in self.frame.schema if field.name not in self.windows.names]
+        return Schema((*own, *(field for field in self.windows.schema if field not in own)))
+
+    def prepared(self, table: Table) -> Table:
+        """The table with the window features that it lacks; its rows are then the whole past of their entities."""
+        if self.windows is None or all(name in table for name in self.windows.names):
+            return table
+        return with_windows(table, self.windows)
 
     def to_bytes(self) -> bytes:
         """The pipeline as one npz without pickles; equal pipelines give equal bytes."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from flyball.features.frame import DroppedColumn, Frame, FrameGraph, fit_frame
+from flyball.features.proposals import order_within, proposed_windows
 from flyball.features.target_encoding import TargetEncoding, cross_fitted, fit_encoding
+from flyball.features.windows import in_order, stretches, with_windows
 
 __all__ = [
     "DroppedColumn",
@@ -13,4 +15,9 @@ __all__ = [
     "cross_fitted",
     "fit_encoding",
     "fit_frame",
+    "in_order",
+    "order_within",
+    "proposed_windows",
+    "stretches",
+    "with_windows",
 ]

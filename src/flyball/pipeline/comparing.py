@@ -50,7 +50,7 @@ class Rival:
     def score(self, table: Table) -> dict[str, NDArray[Any]]:
         """Raises what the runtime raises for a table that does not hold its columns."""
         scorer = Scorer(self.graph, self.pipeline.schema, self.pipeline.task, self.pipeline.class_values)
-        return scorer.score(dict(table.columns))
+        return scorer.score(dict(self.pipeline.prepared(table).columns))
 
     def rows(self) -> Rows | None:
         """The rows that it learned from and was tested on; None for a version made before they were kept."""
@@ -214,7 +214,7 @@ def _unlike(exam: Exam, rival: Rival) -> str | None:
     target = rival.evidence.get("target")
     if target != exam.target:
         return f'{ref} predicts "{target}", this one "{exam.target}"'
-    missing = [name for name in pipeline.schema.names if name not in exam.table]
+    missing = [name for name in pipeline.inputs.names if name not in exam.table]
     if missing:
         return f'{ref} needs the column "{missing[0]}", which these rows do not have'
     if exam.classes is not None:

@@ -22,6 +22,7 @@ from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.splitting import Chosen, choose, divide
 from flyball.pipeline.steps import StepRunner
 from flyball_runtime.errors import BadInput
+from flyball_runtime.windows import WindowSpec
 
 __all__ = [
     "Examined", "NothingToLearnFrom", "PositiveUnfit", "RoleTaken", "TaskUnfit", "TimeUnordered", "WeightInvalid",
@@ -74,7 +75,8 @@ class Examined:
     """What is learned, from which columns, and how it is tested. `table` holds the rows with a target.
 
     `split` says more of the plan than its kind; `copies` are rows of a test file that repeat training rows; `overrules`
-    tell where the project file goes another way than the look.
+    tell where the project file goes another way than the look. `windows`: the window features among `used`, which `table`
+    holds too; `windows_found` how they were found.
     """
 
     table: Table
@@ -95,6 +97,8 @@ class Examined:
     split: Mapping[str, Any]
     copies: NDArray[np.intp]
     overrules: tuple[Mapping[str, Any], ...]
+    windows: WindowSpec | None = None
+    windows_found: Mapping[str, Any] | None = None
 
 
 def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner) -> Examined:

@@ -25,6 +25,7 @@ from flyball.pipeline.read import read_dataset
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
 from flyball.pipeline.train import train
+from flyball.pipeline.windows import add_windows
 from flyball.registry import ModelVersion, Registry
 from flyball.store import ArtifactCorrupt, ArtifactMissing, ArtifactStore, StepCache
 from flyball_runtime.manifest import SIGNATURE_NAME
@@ -97,7 +98,7 @@ class Loop:
         """
         runner = StepRunner(self.steps, progress, cancellation, __version__)
         dataset = read_dataset(source, settings, test=test, drop=drop, runner=runner, artifacts=self.artifacts)
-        examined = examine(dataset, settings, runner)
+        examined = add_windows(dataset, examine(dataset, settings, runner), settings, runner=runner, progress=progress)
         trained = train(
             dataset, examined, settings, runner=runner, artifacts=self.artifacts, executor=self.executor,
             progress=progress, cancellation=cancellation,

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from flyball.automl import random_gap
 from flyball.core.clock import Clock, rfc3339
 from flyball.core.progress import Progress
+from flyball.data import Table
 from flyball.evaluation import (
     METRICS,
     Interval,
@@ -29,6 +30,7 @@ from flyball.evaluation import (
     residual_bins,
 )
 from flyball.explain import explain
+from flyball.features import stretches, with_windows
 from flyball.governance import environment
 from flyball.monitoring.watched import WATCHED_NAME
 from flyball.pipeline.blobs import get_bytes, get_json, present, put_bytes, put_json
@@ -168,6 +170,7 @@ class _Prover:
                 pipeline, examined, self._outputs, self._truth, self._measured["sampling"]
             ),
             "random_gap": self._gap(),
+            "windows": self._windows(),
             "overrules": [dict(one) for one in examined.overrules],
             "leaks": [dict(leak) for leak in examined.leaks],
             "findings": [dict(finding) for finding in examined.findings],
@@ -191,6 +194,14 @@ class _Prover:
             "seed": self._settings.seed,
             "created": rfc3339(now),
         }  # fmt: skip
+
+    def _windows(self) -> dict[str, Any] | None:
+        """The window features that the model uses, and how they were found; None for a model without them."""
+        windows, found = self._pipeline.windows, self._examined.windows_found
+        if windows is None:
+            return None
+        told = {} if found is None else {key: found[key] for key in ("tried", "gain", "z", "shares", "why", "seconds")}
+        return {"declared": found is None, "specification": windows.to_dict(), "names": list(windows.names), **told}
 
     def _metrics(self) -> dict[str, Any]:
         self._progress.update(_STEP, 0.1, "metrics with intervals")
@@ -400,7 +411,7 @@ class _Prover:
     def reference(self) -> bytes:
         """The profile of the training rows in blocks, without columns marked personal."""
         self._progress.update(_STEP, 0.9, "reference profile and golden rows")
-        kept = [name for name in self._pipeline.schema.names if name not in self._examined.personal]
+        kept = [name for name in self._pipeline.inputs.names if name not in self._examined.personal]
         train = self._examined.plan.train
         rows = self._examined.table.take(train).select(kept)
         return Profile.build(dict(rows.columns), rows.schema, order=in_their_order(self._examined, train)).to_bytes()
@@ -410,13 +421,25 @@ class _Prover:
         return watched(self._examined, self._labels, self._outputs).to_bytes()
 
     def golden(self) -> bytes:
-        """Test rows with the outputs expected for them; columns marked personal are missing in them."""
-        table = self._test.select(self._pipeline.schema.names).take(slice(0, _GOLDEN_ROWS))
+        """Test rows with the outputs expected for them; columns marked personal are missing in them.
+
+        Of a model with window features they are the beginnings of a few entities, whose names are numbered if personal.
+        """
+        windows, personal, inputs = self._pipeline.windows, self._examined.personal, self._pipeline.inputs
+        rows = np.arange(min(self._test.rows, _GOLDEN_ROWS))
+        if windows is not None:
+            rows = stretches(windows, self._test, _GOLDEN_ROWS)
+        table = self._test.take(rows).select(inputs.names)
         columns = {
-            field.name: _missing(table.rows, field.kind) if field.name in self._examined.personal else table[field.name]
-            for field in table.schema
+            field.name: _missing(table.rows, field.kind) if field.name in personal else table[field.name]
+            for field in inputs
         }
-        return golden.pack(columns, self._scorer.score(columns, margin=True), table.schema)
+        given = columns
+        if windows is not None:
+            if windows.entity is not None and windows.entity in personal:
+                columns[windows.entity] = _numbered(table[windows.entity], inputs[windows.entity].kind)
+            given = dict(with_windows(Table(inputs, columns), windows).columns)
+        return golden.pack(columns, self._scorer.score(given, margin=True), inputs)
 
     def _typed(self, values: NDArray[Any]) -> NDArray[Any]:
         """Target values in the type of the classes, so that they compare equal."""
@@ -444,6 +467,12 @@ def _missing(rows: int, kind: str) -> NDArray[Any]:
     fill: dict[str, Any] = {"number": np.nan, "time": MISSING_TIME, "text": None}
     dtype: dict[str, Any] = {"number": np.float64, "time": np.int64, "text": object}
     return np.full(rows, fill[kind], dtype=dtype[kind])
+
+
+def _numbered(names: NDArray[Any], kind: str) -> NDArray[Any]:
+    """Numbers in place of names: equal where these are."""
+    codes = np.unique(names.astype(str), return_inverse=True)[1]
+    return codes.astype(np.float64) if kind == "number" else codes.astype(str).astype(object)
 
 
 def _median_ms(call: Any, *, rounds: int = 200) -> float:

@@ -18,8 +18,9 @@ _NOT_IN_KEYS = ("name", "dataset", "budget_seconds", "places")
 class LoopSettings:
     """One model to make. None and "auto" leave a choice to the data; `budget_seconds` is for the search and export.
 
-    `test` is what the file of test rows is called, `embargo` a length of time ("7d") or a number of rows. `places` tells
-    where a setting was written, such as "flyball.toml:17" or "--time", for what is wrong with it.
+    `test` is what the file of test rows is called, `embargo` a length of time ("7d") or a number of rows. `windows`: False
+    for no window features, True to look for some, or their specification. `places` tells where a setting was written,
+    such as "flyball.toml:17" or "--time", for what is wrong with it.
     """
 
     name: str
@@ -45,6 +46,7 @@ class LoopSettings:
     slices: tuple[str, ...] = ()
     costs: Mapping[str, float] | None = None
     missing: tuple[tuple[str, tuple[str | int | float, ...]], ...] = ()
+    windows: bool | Mapping[str, Any] = True
 
     @classmethod
     def from_config(
@@ -61,6 +63,7 @@ class LoopSettings:
             public=tuple(name for name in data.public if name not in data.drop), places=places or {},
             slices=model.slices, costs=None if model.costs is None else model.costs.model_dump(),
             missing=tuple((name, values) for name, values in data.missing.items() if name not in data.drop),
+            windows=model.windows,
         )  # fmt: skip
 
     def with_budget(self, seconds: float | None) -> LoopSettings:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.automl import FittedPipeline, Learned, check_parity, export_graph, learn
+from flyball.automl import FittedPipeline, Learned, check_parity, check_windows, export_graph, learn
 from flyball.core.executor import Executor
 from flyball.core.progress import Cancellation, Progress
 from flyball.evaluation import SplitPlan
@@ -60,11 +60,14 @@ def train(
 
     def work() -> dict[str, Any]:
         learned = with_threshold(_learn(examined, settings, executor, progress, cancellation), examined, settings)
+        learned = _with_windows(learned, examined)
         rows = examined.table.take(examined.plan.train).select(examined.used)
         progress.update(_STEP, None, "exporting one graph")
         graph = export_graph(learned.pipeline)
         progress.update(_STEP, None, "checking that the graph equals the model")
         parity = check_parity(graph, learned, rows)
+        if learned.pipeline.windows is not None:
+            check_windows(learned.pipeline.windows, examined.table.take(examined.plan.train))
         kept.append((learned.pipeline, graph, learned.oof))
         return {
             "pipeline": put_bytes(artifacts, learned.pipeline.to_bytes()),
@@ -95,6 +98,15 @@ def train(
     )  # fmt: skip
 
 
+def _with_windows(learned: Learned, examined: Examined) -> Learned:
+    """With those window features that the frame kept."""
+    if examined.windows is None:
+        return learned
+    kept = set(learned.pipeline.schema.names) & set(examined.windows.names)
+    windows = examined.windows.only(kept) if kept else None
+    return replace(learned, pipeline=replace(learned.pipeline, windows=windows))
+
+
 def _learn(
     examined: Examined, settings: LoopSettings, executor: Executor, progress: Progress, cancellation: Cancellation
 ) -> Learned:
@@ -110,7 +122,7 @@ def _learn(
         metric=examined.metric,
         positive=examined.positive,
         folds=[(place[fit], place[validate]) for fit, validate in examined.plan.folds],
-        budget_seconds=settings.budget_seconds,
+        budget_seconds=max(1.0, settings.budget_seconds - _spent(examined)),
         seed=settings.seed,
         missing=examined.missing,
         sample_weight=None if examined.weights is None else examined.weights[train_rows],
@@ -122,6 +134,11 @@ def _learn(
     )
 
 
+def _spent(examined: Examined) -> float:
+    """Seconds of the budget that finding window features took."""
+    return 0.0 if examined.windows_found is None else float(examined.windows_found["seconds"])
+
+
 def _depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSettings) -> dict[str, Any]:
     plan = examined.plan
     return {
@@ -129,6 +146,7 @@ def _depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSetti
         "used": list(examined.used),
         "task": examined.task,
         "metric": examined.metric,
+        "windows": None if examined.windows is None else examined.windows.digest,
         "missing": {name: list(values) for name, values in examined.missing.items()},
         "split": {"kind": plan.kind, "by": plan.by, "rows": _plan_digest(plan)},
         **settings.key("target", "seed", "weight", "positive", "budget_seconds", "costs"),

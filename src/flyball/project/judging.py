@@ -134,7 +134,7 @@ def _exam_on(rival: Rival, source: Path) -> Exam:
     name = evidence["target"]
     kind: Kind = "text" if pipeline.class_type == "text" else "number"
     field = Field(name, kind, {"integer": "integer", "boolean": "boolean"}.get(pipeline.class_type or "", ""))
-    table = read_source(source, schema=Schema((*pipeline.schema, field))).table
+    table = read_source(source, schema=Schema((*pipeline.inputs, field))).table
     target = prepare_target(table, name) if name in table else None
     if target is None or (kind == "number") != (target.field.kind == "number"):
         what = (

@@ -103,7 +103,7 @@ def explain_row(project: Project, ref: str, row: int, *, source: Path | None) ->
     lineage = project.registry.lineage(version)
     pipeline = project.pipeline_of(version)
     if source:
-        table = _read_for(source, pipeline.schema, personal).table
+        table = _read_for(source, pipeline.inputs, personal).table
     else:
         table = load_table(project.artifacts, lineage["dataset"]["artifact"])
     if not 0 <= row < table.rows:
@@ -113,6 +113,7 @@ def explain_row(project: Project, ref: str, row: int, *, source: Path | None) ->
             fix="give a smaller --row",
         )
     hidden = evidence["target"] in personal
+    table = pipeline.prepared(table)
     try:
         explanation = explain(pipeline, table.take(np.array([row])), hide=personal, hide_classes=hidden)
     except FlyballError as error:
