@@ -75,6 +75,8 @@ def discover_windows(
     the future, apart; units: (rows,) what is independent of one another. Each row's features come from its own and
     earlier rows of its entity. No further model is begun once the `seconds` are over, and what is not proven is not kept.
     """
+    import lightgbm  # noqa: F401 - loaded first, so that it takes nothing from the time to try
+
     began = monotonic()
     proposed = proposed_windows(table, entity=entity, order=order, columns=columns, missing=missing)
 
@@ -86,7 +88,7 @@ def discover_windows(
     if proposed is None:
         return ended("no column has a past that could be told")
     whole = with_windows(table, proposed)
-    trial = _Trial(whole, labels, task, metric, folds, units, weights, missing, seed)
+    trial = _Trial(whole, labels, task, metric, folds, units=units, weights=weights, missing=missing, seed=seed)
     plain, _ = trial.losses(columns)
     if monotonic() - began > 0.35 * seconds:
         return ended("the budget leaves no time to try them")
@@ -117,9 +119,8 @@ class _Trial:
     """Quick models on the same rows with different columns."""
 
     def __init__(
-        self, table: Table, labels: Labels, task: Task, metric: str | None, folds: Sequence[Fold],
-        units: NDArray[np.integer] | None, weights: Floats | None, missing: Mapping[str, Sequence[Any]] | None,
-        seed: int,
+        self, table: Table, labels: Labels, task: Task, metric: str | None, folds: Sequence[Fold], *,
+        units: NDArray[np.integer] | None, weights: Floats | None, missing: Mapping[str, Sequence[Any]] | None, seed: int,
     ) -> None:  # fmt: skip
         self.table, self.task, self.missing, self.seed = table, task, missing, seed
         self.loss = loss_for(task, metric, labels.outputs)

@@ -195,7 +195,7 @@ class ModelConfig(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     costs: CostsConfig | None = None
     slices: NamesOrOne = ()
-    windows: Annotated[bool | dict[str, Any], Field(strict=False)] = True
+    windows: bool | dict[str, Any] = True
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> ModelConfig:
