@@ -70,6 +70,26 @@ def test_windows_agree_with_duckdb(table: dict[str, NDArray[Any]], aggregate: st
     _agree(ours, theirs, scale)
 
 
+def test_slopes_over_milliseconds_are_right_in_our_century() -> None:
+    """A mean of microseconds since 1970 is known to a quarter of one: slopes must not be measured from there."""
+    rng = np.random.default_rng(3)
+    schema = Schema((Field("at", "time"), Field("x", "number")))
+    at = 1_764_000_000_000_000 + 1_000 * np.arange(500) + rng.integers(0, 400, 500)
+    x = rng.normal(size=500)
+    asked = {"order": "at", "features": [{"column": "x", "aggregate": "slope", "rows": 12}]}
+    ours = window_features(WindowSpec.from_dict(asked, schema), {"at": at, "x": x})[:, 0]
+    since = (at - at[0]) / 1e6
+    theirs = [np.polyfit(since[row - 11 : row + 1] - since[row], x[row - 11 : row + 1], 1)[0] for row in range(11, 500)]
+    np.testing.assert_allclose(ours[11:], theirs, rtol=1e-9, atol=1e-9 * np.std(theirs))
+
+
+def test_an_infinity_is_missing_in_conditions_as_in_windows() -> None:
+    schema = Schema((Field("x", "number"),))
+    event = {"aggregate": "since_event", "where": {"column": "x", "operator": ">", "value": 1}}
+    spec = WindowSpec.from_dict({"features": [event]}, schema)
+    np.testing.assert_array_equal(window_features(spec, {"x": np.array([2.0, np.inf, 0.0])})[:, 0], [0.0, 1.0, 2.0])
+
+
 @pytest.mark.parametrize(
     ("asked", "sql"),
     [

@@ -326,8 +326,8 @@ def _value(aggregate: str, parts: tuple[Floats, ...], column: int, per_second: f
         return np.where(count > 0, parts[1][:, column], np.nan)
     if aggregate == "std":
         return np.where(count > 1, np.sqrt(parts[2][:, column] / (count - 1)), np.nan)
-    spread = parts[3][:, column]
-    return np.where((count > 1) & (spread > 0), parts[4][:, column] / spread * per_second, np.nan)
+    spread = parts[4][:, column]
+    return np.where((count > 1) & (spread > 0), parts[5][:, column] / spread * per_second, np.nan)
 
 
 def _last(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -384,7 +384,7 @@ def _holds(where: Condition, columns: Columns) -> NDArray[np.bool_]:
         known = np.array([value is not None for value in values], dtype=np.bool_)
         same = np.array([value == other for value in values.tolist()], dtype=np.bool_)
         return known & (same if where.operator == "==" else ~same)
-    numbers = _moments(values) if values.dtype.kind == "i" else values
+    numbers = _moments(values)
     compare = {
         "==": np.equal, "!=": np.not_equal, "<": np.less, "<=": np.less_equal, ">": np.greater,
         ">=": np.greater_equal,

@@ -58,24 +58,30 @@ class Moments:
 
 @dataclass(frozen=True, slots=True)
 class Slopes:
-    """count, means of order and value, their sums of squares and products about these means."""
+    """count, an order to measure from, mean order since there, mean value, sums of squares and products about the means.
+
+    Orders enter as differences, which are exact: a mean of microseconds since 1970 would be rounded to a quarter of one.
+    """
 
     empty: float = 0.0
 
     def leaves(self, values: Floats, order: Floats) -> Parts:
         known = ~np.isnan(values)
-        moment = np.where(known, order[:, None], 0.0)
+        origin = np.broadcast_to(order[:, None], values.shape)
         nothing = np.zeros(values.shape)
-        return known.astype(np.float64), moment, np.where(known, values, 0.0), nothing, nothing
+        return known.astype(np.float64), origin, nothing, np.where(known, values, 0.0), nothing, nothing
 
     def join(self, older: Parts, newer: Parts, gap: Positions) -> Parts:  # noqa: ARG002 - the protocol's
         count = older[0] + newer[0]
-        share = newer[0] / np.maximum(count, 1.0)
-        later, higher = newer[1] - older[1], newer[2] - older[2]
+        share, rest = newer[0] / np.maximum(count, 1.0), older[0] / np.maximum(count, 1.0)
+        both, last = (older[0] > 0) & (newer[0] > 0), newer[0] > 0
+        later = np.where(both, (newer[1] - older[1]) + (newer[2] - older[2]), 0.0)
+        higher = np.where(both, newer[3] - older[3], 0.0)
         weight = older[0] * share
-        squares = older[3] + newer[3] + later * later * weight
-        products = older[4] + newer[4] + later * higher * weight
-        return count, older[1] + later * share, older[2] + higher * share, squares, products
+        origin, moment, value = (np.where(last, newer[part], older[part]) for part in (1, 2, 3))
+        squares = older[4] + newer[4] + later * later * weight
+        products = older[5] + newer[5] + later * higher * weight
+        return count, origin, moment - later * rest, value - higher * rest, squares, products
 
 
 @dataclass(frozen=True, slots=True)
