@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         ProjectSection,
         RetentionConfig,
     )
-    from flyball.config.write import write_project
+    from flyball.config.write import inline_toml, write_project
 
 __all__ = [
     "PROJECT_FILE",
@@ -50,6 +50,7 @@ __all__ = [
     "ProjectSection",
     "RetentionConfig",
     "check_choices",
+    "inline_toml",
     "load_project",
     "parse_duration",
     "parse_project",
@@ -82,7 +83,7 @@ _HOMES = {
         "ProjectSection",
         "RetentionConfig",
     ),
-    "write": ("write_project",),
+    "write": ("inline_toml", "write_project"),
 }
 
 

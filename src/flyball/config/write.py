@@ -6,7 +6,7 @@ import json
 import textwrap
 from collections.abc import Mapping, Sequence
 
-__all__ = ["write_project"]
+__all__ = ["inline_toml", "write_project"]
 
 
 def write_project(
@@ -96,6 +96,13 @@ def _wrap(text: str) -> list[str]:
 
 def _key(key: str) -> str:
     return key if key.replace("_", "").replace("-", "").isalnum() and key.isascii() else _toml(key)
+
+
+def inline_toml(value: object) -> str:
+    """A value as TOML on one line; mappings become inline tables."""
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_key(str(key))} = {inline_toml(item)}" for key, item in value.items()) + " }"
+    return _toml(value)
 
 
 def _toml(value: object) -> str:

@@ -405,6 +405,12 @@ class Project:
 
         return slices_of(self, self.registry.resolve(ref), by=by)
 
+    def features(self, ref: str) -> dict[str, Any]:
+        """What a version computes from: its columns and window features."""
+        from flyball.project.features import features_of
+
+        return features_of(self, self.registry.resolve(ref))
+
     def status(self) -> dict[str, Any]:
         """Models, aliases, the ledger's head and the prediction log's size."""
         from flyball.project.view import status_document
