@@ -17,6 +17,7 @@ from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d,
 
 from flyball.automl.bundle import bundle_files, golden_file
 from flyball.automl.export import export_graph
+from flyball.automl.group_windows import group_windows, keep_windows
 from flyball.automl.parity import check_parity
 from flyball.automl.pipeline import Task
 from flyball.automl.problem import Fold
@@ -25,9 +26,13 @@ from flyball.core.clock import Clock, SystemClock
 from flyball.core.files import replace_directory
 from flyball.data import Table, read_source
 from flyball.evaluation import label_codes, plan_split, time_blocks
+from flyball.features import with_windows
 from flyball_runtime.errors import BadInput
 from flyball_runtime.manifest import MANIFEST_NAME
 from flyball_runtime.score import Scorer
+from flyball_runtime.table import normalise, read_columns
+from flyball_runtime.windowed import Windowed
+from flyball_runtime.windows import WindowSpec
 
 __all__ = ["AutoClassifier", "AutoRegressor", "EstimatorInput", "SparseInput"]
 
@@ -83,17 +88,24 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         labels = None if groups is None else np.asarray(groups)[kept]
         try:
             folds = _folds(target, task, self.split, labels, seed)
+            windows, spent, said = None, 0.0, None
+            if labels is not None and self.split == "random":
+                windows, spent, said = group_windows(
+                    table, target, labels, task=task, metric=self.metric, folds=folds, seed=seed,
+                    budget=float(self.budget), weights=weight,
+                )  # fmt: skip
             learned = learn(
-                table,
+                table if windows is None else _remembering(table, windows),
                 target,
                 task=task,
                 metric=self.metric,
                 folds=folds,
-                budget_seconds=float(self.budget),
+                budget_seconds=float(self.budget) - spent,
                 seed=seed,
                 sample_weight=weight,
                 units=_units(self.split, labels, len(target)),
             )
+            learned, table = keep_windows(learned, windows, table, said)
         except BadInput as error:
             raise _as_value_error(error) from error
         self._finish(table, learned)
@@ -106,7 +118,7 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         self.pipeline_ = learned.pipeline
         self.leaderboard_ = learned.leaderboard
         self.notes_ = learned.notes
-        used = table.select(learned.pipeline.schema.names)
+        used = table.select(learned.pipeline.inputs.names)
         self._golden = golden_file(self.graph_, learned.pipeline, used)
         self._reference = Profile.build(used.columns, used.schema).to_bytes()
         self._scorer = self._open_scorer()
@@ -140,6 +152,10 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
             names = getattr(self, "feature_names_in_", [f"x{index}" for index in range(array.shape[1])])
             source = {str(name): array[:, index] for index, name in enumerate(names)}
         try:
+            windows = self.pipeline_.windows
+            if windows is not None:  # the rows given are the whole past of their groups
+                columns = normalise(read_columns(source), self.pipeline_.inputs)
+                source = Windowed(windows, self.pipeline_.schema).of_table(columns)
             outputs: dict[str, NDArray[Any]] = self._scorer.score(source)
         except BadInput as error:
             raise _as_value_error(error) from error
@@ -217,7 +233,12 @@ class AutoClassifier(ClassifierMixin, _AutoEstimator):  # type: ignore[misc]
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, groups: ArrayLike | None = None
     ) -> Self:
-        """Learn. groups: (rows,) rows that share a label are validated together. Raises EstimatorInput (ValueError)."""
+        """Learn. groups: (rows,) rows that share a label are validated together. Raises EstimatorInput (ValueError).
+
+        Where a column of X names the groups and another orders the rows of each, features of a row's own past in its
+        group (means, slopes … of the rows before it) are tried, and kept when they lower the loss on groups unseen.
+        Rows given to `predict` are then the whole past of their groups, in any order.
+        """
         labels = column_or_1d(_one_dimensional(y), warn=True)
         check_classification_targets(labels)
         try:
@@ -255,7 +276,12 @@ class AutoRegressor(RegressorMixin, _AutoEstimator):  # type: ignore[misc]
     def fit(
         self, X: Any, y: ArrayLike, sample_weight: ArrayLike | None = None, *, groups: ArrayLike | None = None
     ) -> Self:
-        """Learn. groups: (rows,) rows that share a label are validated together. Raises EstimatorInput (ValueError)."""
+        """Learn. groups: (rows,) rows that share a label are validated together. Raises EstimatorInput (ValueError).
+
+        Where a column of X names the groups and another orders the rows of each, features of a row's own past in its
+        group (means, slopes … of the rows before it) are tried, and kept when they lower the loss on groups unseen.
+        Rows given to `predict` are then the whole past of their groups, in any order.
+        """
         values = column_or_1d(_one_dimensional(y), warn=True)
         values = check_array(values, ensure_2d=False, dtype=np.float64, input_name="y")
         self._fit(X, values, "regression", sample_weight, groups)
@@ -269,6 +295,13 @@ class AutoRegressor(RegressorMixin, _AutoEstimator):  # type: ignore[misc]
         """The low and high end of each row's 90 % interval: (rows, 2)."""
         answer = self._score_rows(X)
         return np.stack([answer["low"], answer["high"]], axis=1)
+
+
+def _remembering(table: Table, windows: WindowSpec) -> Table:
+    """With window features, and without the names of the groups: those to come have others."""
+    return with_windows(table, windows).select(
+        [name for name in (*table.names, *windows.names) if name != windows.entity]
+    )
 
 
 def _is_named(X: Any) -> bool:
@@ -372,7 +405,7 @@ def _card(model: _AutoEstimator, name: str, target: str) -> str:
         "---",
         f"# {name}",
         "",
-        f"Predicts **{target}** ({pipeline.task}) from {len(pipeline.schema)} columns: {', '.join(pipeline.schema.names)}.",
+        f"Predicts **{target}** ({pipeline.task}) from {len(pipeline.inputs)} columns: {', '.join(pipeline.inputs.names)}.",
         "",
         f"Best candidate in cross-validation: {best['name']}, loss {best['score']:.6g}.",
         f"The graph equals the fitted models on {model.parity_.rows:,} rows "
