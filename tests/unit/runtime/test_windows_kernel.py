@@ -72,7 +72,9 @@ def test_a_spike_that_has_left_the_window_leaves_no_trace() -> None:
     ]
     assert (found[0][14:] == found[1][14:]).all()
     assert (found[0][10:14] != found[1][10:14]).any()
-    np.testing.assert_allclose(found[0][10:, 1], [np.std(calm[i - 3 : i + 1], ddof=1) for i in range(10, 40)], rtol=1e-7)
+    np.testing.assert_allclose(
+        found[0][10:, 1], [np.std(calm[i - 3 : i + 1], ddof=1) for i in range(10, 40)], rtol=1e-7
+    )
 
 
 def test_durations_leave_their_far_end_out_and_are_bounded_by_rows() -> None:
