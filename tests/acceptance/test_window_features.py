@@ -95,7 +95,7 @@ def test_a_server_of_single_rows_refuses_the_model(made: dict[str, Any]) -> None
 
 def test_a_row_is_explained_by_its_past(made: dict[str, Any]) -> None:
     told = flyball("explain", "wear@1", "--row", "70", folder=made["folder"] / "plant").answer()
-    assert any("mean of" in str(item) for item in told["contributions"])
+    assert any("mean of" in str(item) for item in told["reasons"])
 
 
 def test_what_was_found_can_be_declared_and_gives_the_same_features(made: dict[str, Any], tmp_path: Path) -> None:

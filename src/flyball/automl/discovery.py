@@ -26,6 +26,7 @@ _FOLDS = 2
 _MOST_KEPT = 100
 _QUICK = BoostingSettings("window trial", learning_rate=0.1, iterations=60, leaves=15, features=0.5, rows=0.8)
 _LEAST_Z = 3.0
+_NO_TIME = "the budget leaves no time to try window features"
 _LEAST_GAIN = 0.03  # of the loss, for rows of entities
 _LEAST_GAIN_ALONE = 0.05  # where all rows share one past: a model that must remember is dearer to serve
 Floats = NDArray[np.float64]
@@ -73,7 +74,7 @@ def discover_windows(
 
     table: the rows to learn from, with entity and order; folds: (fit, validate) row positions that keep entities, or
     the future, apart; units: (rows,) what is independent of one another. Each row's features come from its own and
-    earlier rows of its entity. No further model is begun once the `seconds` are over, and what is not proven is not kept.
+    earlier rows of its entity. Once the `seconds` are over no model goes on, and what is not proven is not kept.
     """
     import lightgbm  # noqa: F401 - loaded first, so that it takes nothing from the time to try
 
@@ -89,10 +90,15 @@ def discover_windows(
         return ended("no column has a past that could be told")
     whole = with_windows(table, proposed)
     trial = _Trial(whole, labels, task, metric, folds, units=units, weights=weights, missing=missing, seed=seed)
-    plain, _ = trial.losses(columns)
-    if monotonic() - began > 0.35 * seconds:
-        return ended("the budget leaves no time to try them")
-    rich, importance = trial.losses([*columns, *proposed.names])
+    late = lambda: monotonic() - began > seconds  # noqa: E731 - handed on
+    base = trial.losses(columns, late)
+    if base is None or monotonic() - began > 0.35 * seconds:
+        return ended(_NO_TIME)
+    plain = base[0]
+    full = trial.losses([*columns, *proposed.names], late)
+    if full is None:
+        return ended(_NO_TIME)
+    rich, importance = full
     share, z = trial.gain(plain, rich)
     needed = _LEAST_GAIN if entity is not None else _LEAST_GAIN_ALONE
     if share < needed or z < _LEAST_Z:
@@ -101,9 +107,9 @@ def discover_windows(
     wanted = [(name, importance[name]) for name in proposed.names if importance[name] > 0]
     wanted.sort(key=lambda item: (-item[1], item[0]))
     kept = wanted[:_MOST_KEPT]
-    if len(kept) < len(wanted) and monotonic() - began < 0.7 * seconds:
-        few, _ = trial.losses([*columns, *(name for name, _ in kept)])
-        again, z_again = trial.gain(plain, few)
+    few = trial.losses([*columns, *(name for name, _ in kept)], late) if len(kept) < len(wanted) else None
+    if few is not None:
+        again, z_again = trial.gain(plain, few[0])
         if again < needed or z_again < _LEAST_Z:
             return ended(
                 f"the {len(kept)} best of them lower the loss by {again:.1%} (z = {z_again:.1f})", gain=again, z=z_again
@@ -132,8 +138,8 @@ class _Trial:
         latest = list(folds)[-_FOLDS:]
         self.folds = [(_sample(fit, rng), _sample(validate, rng)) for fit, validate in latest]
 
-    def losses(self, columns: Sequence[str]) -> tuple[Floats, dict[str, float]]:
-        """The loss of each judged row, one fold after another; and each column's gain within the models."""
+    def losses(self, columns: Sequence[str], late: Callable[[], bool]) -> tuple[Floats, dict[str, float]] | None:
+        """The loss of each judged row, one fold after another; and each column's gain within the models. None: too late."""
         table = self.table.select(columns)
         frame = fit_frame(table, self.missing)
         problem = Problem(
@@ -144,7 +150,10 @@ class _Trial:
         found, gains = [], dict.fromkeys(columns, 0.0)
         for number, (fit, validate) in enumerate(self.folds):
             blind = View(problem, fit, np.zeros(0, dtype=np.intp), number)  # nothing is tuned on the judged rows
-            booster = boost(blind, _QUICK, stop=lambda: False).booster
+            grown = boost(blind, _QUICK, stop=late)
+            if grown.stopped:
+                return None
+            booster = grown.booster
             view = View(problem, fit, validate, number)
             margin = boosted_margin(booster, view.validation(), problem.threads)
             found.append(self.loss.rows(margin, self.target[validate]) * self.weight[validate])
