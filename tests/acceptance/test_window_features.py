@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import flyball as fb
 from flyball_runtime import open_bundle
 from support.command_line import flyball
 
@@ -132,3 +133,12 @@ def test_a_declaration_without_meaning_is_refused_with_its_line(
     assert error["code"] == "FB-WINDOW-001"
     assert said in f"{error['what']} {error['why']} {error['fix']}"
     assert error["where"].startswith("flyball.toml:")
+
+
+def test_the_python_api_explains_and_scores_raw_rows(made: dict[str, Any]) -> None:
+    with fb.open(made["folder"] / "plant") as project:
+        version = project.version("wear@1")
+        table = machines(4).drop("wear").head(80)
+        explained = version.explain(table)
+        np.testing.assert_allclose(explained.margin[:, 0], version.predict(table), rtol=1e-9)
+        assert project.features("wear@1")["windows"]["order"] == "cycle"

@@ -10,14 +10,15 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.data import Table
 from flyball.features import Frame, TargetEncoding, with_windows
 from flyball_runtime.schema import Schema
+from flyball_runtime.table import normalise, read_columns
 from flyball_runtime.windows import WindowSpec
 
 if TYPE_CHECKING:
     from flyball.automl.linear import LinearModel
     from flyball.automl.spread import Spread
-    from flyball.data import Table
     from flyball.trees import TreeEnsemble
 
 __all__ = [
@@ -160,6 +161,14 @@ class FittedPipeline:
         if self.windows is None or all(name in table for name in self.windows.names):
             return table
         return with_windows(table, self.windows)
+
+    def columns(self, table: Any) -> dict[str, NDArray[Any]]:
+        """The graph's columns of anything that `read_columns` takes; see `prepared`. Raises MissingColumn, WrongType."""
+        given = read_columns(table)
+        if self.windows is None or all(name in given for name in self.windows.names):
+            return normalise(given, self.schema)
+        whole = with_windows(Table(self.inputs, normalise(given, self.inputs)), self.windows)
+        return dict(whole.select(self.schema.names).columns)
 
     def to_bytes(self) -> bytes:
         """The pipeline as one npz without pickles; equal pipelines give equal bytes."""

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from flyball.explain.explanation import Explanation
 from flyball.trees import TreeAttributor
 from flyball_runtime.errors import InternalError
-from flyball_runtime.table import normalise, read_columns
 
 if TYPE_CHECKING:
     from flyball.automl.pipeline import FittedPipeline, Member
@@ -44,7 +43,7 @@ def explain(
     classes are numbered instead. Raises AttributionsDoNotSum when base + shares
     differ from the margin by more than 1e-6 (relative beyond 1).
     """
-    columns = normalise(read_columns(table), pipeline.schema)
+    columns = pipeline.columns(table)
     matrix = pipeline.matrix(columns)
     calibration = pipeline.calibration
     base, values = _ensemble(pipeline, matrix)

@@ -134,4 +134,12 @@ def _joined(
         made = with_windows(table, spec)
     used = (*(name for name in examined.used if name not in spec.names), *spec.names)
     notes = examined.notes if found is None else (*examined.notes, str(found["why"]))
-    return replace(examined, table=made, used=used, windows=spec, windows_found=found, notes=notes)
+    of_personal = [
+        name
+        for name, feature in zip(spec.names, spec.features, strict=True)
+        if feature.column in examined.personal or (feature.where and feature.where.column in examined.personal)
+    ]
+    return replace(
+        examined, table=made, used=used, windows=spec, windows_found=found, notes=notes,
+        personal=(*examined.personal, *of_personal),
+    )  # fmt: skip
