@@ -36,7 +36,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     folder = tmp_path_factory.mktemp("windows")
     machines(1).write_csv(folder / "wear.csv")
     flyball("init", "wear", "--from", folder / "wear.csv", "--target", "wear", folder=folder / "plant").answer()
-    return flyball("run", "--budget", "20s", folder=folder / "plant").answer() | {"folder": folder}
+    return flyball("run", "--budget", "15s", folder=folder / "plant").answer() | {"folder": folder}
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_what_was_found_can_be_declared_and_gives_the_same_features(made: dict[s
     project.write_text(
         project.read_text(encoding="utf-8") + "\n" + section.read_text(encoding="utf-8"), encoding="utf-8"
     )
-    flyball("run", "--budget", "5s", folder=tmp_path / "plant").answer()
+    flyball("run", "--budget", "3s", folder=tmp_path / "plant").answer()
     again = flyball("features", "wear@1", folder=tmp_path / "plant").answer()
     assert again["windows"]["declared"]
     assert {item["name"] for item in again["features"]} == {item["name"] for item in told["features"]}
@@ -136,9 +136,9 @@ def test_a_declaration_without_meaning_is_refused_with_its_line(
 
 
 def test_the_python_api_explains_and_scores_raw_rows(made: dict[str, Any]) -> None:
-    with fb.open(made["folder"] / "plant") as project:
-        version = project.version("wear@1")
-        table = machines(4).drop("wear").head(80)
-        explained = version.explain(table)
-        np.testing.assert_allclose(explained.margin[:, 0], version.predict(table), rtol=1e-9)
-        assert project.features("wear@1")["windows"]["order"] == "cycle"
+    project = fb.open(made["folder"] / "plant")
+    version = project.version("wear@1")
+    table = machines(4).drop("wear").head(80)
+    np.testing.assert_allclose(version.explain(table).margin[:, 0], version.predict(table), rtol=1e-9)
+    assert project.features("wear@1")["windows"]["order"] == "cycle"
+    project.close()
