@@ -41,7 +41,6 @@ _LARGEST = {MANIFEST_NAME: 64 * 2**20, SIGNATURE_NAME: 4 * 2**20}
 _LARGEST_FILE = 2**31 - 1
 _MOST_FILES = 64
 _STREAMED = 17  # golden rows at a time
-_GIVEN = frozenset({"state"})
 
 
 class BundleUnreadable(BadInput):
@@ -168,7 +167,8 @@ def open_files(
     manifest = parse_manifest(files[MANIFEST_NAME])
     _check_files(files, manifest)
     check_fits_runtime(manifest, clock)
-    beyond = [need for need in manifest["requires"] if need not in _GIVEN]
+    given = () if manifest["windows"] is None else ("state",)
+    beyond = [need for need in manifest["requires"] if need not in given]
     if beyond:
         raise BundleUnsupported(
             f"the model needs more than its rows, which this runtime cannot give ({', '.join(beyond)})",
