@@ -11,13 +11,20 @@ from numpy.typing import NDArray
 
 from flyball.core.clock import Clock
 from flyball.predictions.records import Prediction, records_of
+from flyball_runtime.errors import Refused
 from flyball_runtime.schema import Schema
 from flyball_runtime.score import class_label
 
 if TYPE_CHECKING:
     from flyball_runtime.bundle import Bundle
 
-__all__ = ["Answer", "Served", "class_label"]
+__all__ = ["Answer", "NeedsPast", "Served", "class_label"]
+
+
+class NeedsPast(Refused):
+    """A model with window features answers a row from the rows before it, which a server of single requests does not keep."""
+
+    code = "FB-SERVE-021"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +37,27 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Served:
-    """One bundle on a server. `personal` names the raw columns that the log must not hold. Threads may share it."""
+    """One bundle on a server. `personal` names the raw columns that the log must not hold. Threads may share it.
+
+    Raises NeedsPast for a bundle with window features.
+    """
 
     bundle: Bundle
     model: str
     version: int | None
     alias: str | None = None
     personal: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if self.bundle.windowed is None:
+            return
+        ref = f"{self.model}@{self.version}" if self.version else self.model
+        raise NeedsPast(
+            f"{ref} looks at earlier rows and cannot be served row by row",
+            why=f"it computes {len(self.bundle.windowed.spec.features)} window features, and requests may come in any order",
+            fix=f"score whole tables with flyball predict {ref}, or streams with open_bundle(path).session(); "
+            "windows = false in the project file makes a model of single rows",
+        )
 
     @property
     def schema(self) -> Schema:
