@@ -122,7 +122,7 @@ def _learn(
         metric=examined.metric,
         positive=examined.positive,
         folds=[(place[fit], place[validate]) for fit, validate in examined.plan.folds],
-        budget_seconds=max(1.0, settings.budget_seconds - _spent(examined)),
+        budget_seconds=_left(examined, settings),
         seed=settings.seed,
         missing=examined.missing,
         sample_weight=None if examined.weights is None else examined.weights[train_rows],
@@ -134,9 +134,10 @@ def _learn(
     )
 
 
-def _spent(examined: Examined) -> float:
-    """Seconds of the budget that finding window features took."""
-    return 0.0 if examined.windows_found is None else float(examined.windows_found["seconds"])
+def _left(examined: Examined, settings: LoopSettings) -> float:
+    """Seconds of the budget that finding window features has left."""
+    spent = 0.0 if examined.windows_found is None else float(examined.windows_found["seconds"])
+    return max(min(1.0, settings.budget_seconds), settings.budget_seconds - spent)
 
 
 def _depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSettings) -> dict[str, Any]:
