@@ -146,7 +146,15 @@ class History:
             if owner != digest:
                 raise WindowStateInvalid("the windows' state is of another specification", fix=_FIX)
             return cls._restored(arrays, header, shape)
-        except (ArraysInvalid, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        except (
+            ArraysInvalid,
+            KeyError,
+            ValueError,
+            TypeError,
+            AttributeError,
+            ArithmeticError,
+            RecursionError,
+        ) as error:
             raise WindowStateInvalid("the windows' state cannot be read", why=str(error)[:200], fix=_FIX) from error
 
     @classmethod
@@ -159,12 +167,23 @@ class History:
             names = arrays["numbers"].tolist()
         made.keys = {name: slot for slot, name in enumerate(names)}
         made.counts = {name: int(header["counts"][name]) for name in made.counts}
+        if len(made.keys) != len(names) or min(made.counts.values()) < 0:
+            raise ValueError("an entity stands in it twice, or a count is below 0")
+        if len(names) * shape.bytes_each > _MOST_BYTES:
+            raise ValueError(f"{len(names):,} entities are more than can be carried")
         made._allot(len(names))
         for name in _ARRAYS:
             wanted, found = getattr(made, name), arrays[name]
             if found.shape != wanted.shape or found.dtype.kind != wanted.dtype.kind:
                 raise ValueError(f"{name} has the shape {found.shape}, not {wanted.shape}")
             setattr(made, name, np.array(found, dtype=wanted.dtype))
-        if len(made.keys) != len(names) or (made.length < 0).any() or (made.length > shape.rows).any():
-            raise ValueError("its entities or lengths do not fit")
+        if (made.length < 0).any() or (made.length > shape.rows).any():
+            raise ValueError("its lengths do not fit")
+        held = np.arange(shape.rows) >= shape.rows - made.length[:, None]
+        rising = np.diff(made.order, axis=1) > 0
+        if not (rising | ~held[:, :-1]).all() or not np.isfinite(made.order[held]).all():
+            raise ValueError("the rows of an entity are not in their order")
+        last = np.where(made.length > 0, made.order[:, -1], np.nan)
+        if not np.array_equal(last, made.newest, equal_nan=True):
+            raise ValueError("the newest row of an entity is not its last")
         return made
