@@ -21,7 +21,9 @@ from flyball.automl.parity import check_parity
 from flyball.automl.pipeline import Task
 from flyball.automl.problem import Fold
 from flyball.automl.search import Learned, learn
+from flyball.config import parse_effort
 from flyball.core.clock import Clock, SystemClock
+from flyball.core.executor import LocalExecutor
 from flyball.core.files import replace_directory
 from flyball.data import Table, read_source
 from flyball.evaluation import label_codes, plan_split, time_blocks
@@ -54,16 +56,18 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
 
     def __init__(
         self,
-        budget: float = 60.0,
+        budget: float | str = 60.0,
         *,
         metric: str | None = None,
         split: Literal["random", "time"] = "random",
         random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.budget = budget
         self.metric = metric
         self.split = split
         self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def _fit(
         self, X: Any, target: NDArray[Any], task: Task, sample_weight: ArrayLike | None, groups: ArrayLike | None
@@ -82,6 +86,7 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         weight = None if weight is None else weight[kept]
         labels = None if groups is None else np.asarray(groups)[kept]
         try:
+            effort = parse_effort(self.budget)
             folds = _folds(target, task, self.split, labels, seed)
             learned = learn(
                 table,
@@ -89,7 +94,9 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
                 task=task,
                 metric=self.metric,
                 folds=folds,
-                budget_seconds=float(self.budget),
+                budget_seconds=effort.seconds,
+                trials=effort.trials,
+                executor=None if self.n_jobs is None or self.n_jobs < 0 else LocalExecutor(self.n_jobs),
                 seed=seed,
                 sample_weight=weight,
                 units=_units(self.split, labels, len(target)),
@@ -203,7 +210,8 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
 class AutoClassifier(ClassifierMixin, _AutoEstimator):  # type: ignore[misc]
     """Learns a calibrated classifier within `budget` seconds and answers through its exported graph.
 
-    budget: seconds for fit, export and its check included; metric: what the user will judge by, such as "roc_auc";
+    budget: seconds for fit, export and its check included, or "20 trials", the same work and model on any machine;
+    n_jobs: folds that are fitted at a time (None: one a core); metric: what the user will judge by, such as "roc_auc";
     split: "random", or "time" when rows stand in time order; random_state: a seed. Numbers, texts, times, booleans
     and missing values may be given as they are, in numpy, pandas, Polars or Arrow form.
 

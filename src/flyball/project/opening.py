@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flyball.config import PROJECT_FILE, ProjectConfig, check_choices, load_project, parse_project, write_project
 from flyball.core.clock import Clock, SystemClock
+from flyball.core.executor import LocalExecutor
 from flyball.core.files import CannotWrite, write_atomic
 from flyball.core.progress import NoProgress, Progress
 from flyball.data.sources import SourceUnreadable
@@ -52,12 +53,16 @@ class Made:
         return dict(self.facts)
 
 
-def open(path: str | os.PathLike[str] | None = None, *, clock: Clock | None = None) -> Project:  # noqa: A001
+def open(  # noqa: A001
+    path: str | os.PathLike[str] | None = None, *, clock: Clock | None = None, workers: int | None = None
+) -> Project:
     """The project in a folder; without `path`, in this folder or the nearest one above it.
 
-    Raises NotAProject, and what is wrong with the project file or the store.
+    workers: how many folds of a search are fitted at a time (default: one a core). Raises NotAProject, and what is wrong
+    with the project file or the store.
     """
-    return Project(find_project(path), clock or SystemClock())
+    executor = None if workers is None else LocalExecutor(workers)
+    return Project(find_project(path), clock or SystemClock(), executor=executor)
 
 
 def find_project(path: str | os.PathLike[str] | None = None) -> ProjectConfig:
