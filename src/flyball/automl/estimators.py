@@ -20,6 +20,7 @@ from flyball.automl.export import export_graph
 from flyball.automl.parity import check_parity
 from flyball.automl.pipeline import Task
 from flyball.automl.problem import Fold
+from flyball.automl.rows import as_rows, row_digests
 from flyball.automl.search import Learned, learn
 from flyball.config import parse_effort
 from flyball.core.clock import Clock, SystemClock
@@ -85,9 +86,19 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         table, target = table.take(kept), target[kept]
         weight = None if weight is None else weight[kept]
         labels = None if groups is None else np.asarray(groups)[kept]
+        repeats = as_rows(weight, len(target))
+        if repeats is not None:  # weights that count rows are rows; the same model comes out either way
+            table, target, weight = table.take(repeats), target[repeats], None
+            labels = None if labels is None else labels[repeats]
+        alike = None
+        if self.split == "random":
+            digests = row_digests(table, target, weight, labels)
+            order = np.argsort(digests, kind="stable")
+            table, target, alike = table.take(order), target[order], digests[order]
+            weight, labels = (None if one is None else one[order] for one in (weight, labels))
         try:
             effort = parse_effort(self.budget)
-            folds = _folds(target, task, self.split, labels, seed)
+            folds = _folds(target, task, self.split, labels, seed, alike=alike)
             learned = learn(
                 table,
                 target,
@@ -330,8 +341,10 @@ def _seed(random_state: int | np.random.RandomState | None) -> int:
     return int(random_state.randint(2**31 - 1))
 
 
-def _folds(target: NDArray[Any], task: Task, split: str, groups: NDArray[Any] | None, seed: int) -> list[Fold]:
-    """Folds over all rows: these estimators keep no test part of their own."""
+def _folds(
+    target: NDArray[Any], task: Task, split: str, groups: NDArray[Any] | None, seed: int, *, alike: NDArray[Any] | None
+) -> list[Fold]:
+    """Folds over all rows: these estimators keep no test part of their own. Rows that are `alike` stay together."""
     rows = len(target)
     if rows < 2:
         raise EstimatorInput(f"learning needs more than n_samples = {rows} rows: 1 sample cannot be validated")
@@ -340,7 +353,10 @@ def _folds(target: NDArray[Any], task: Task, split: str, groups: NDArray[Any] | 
         pairs = pairwise(edges[1:])
         return [(np.arange(start), np.arange(start, end)) for start, end in pairs if 0 < start < end]
     if groups is None and rows >= 10:
-        plan = plan_split(rows, kind="random", target=target, task=task, seed=seed, test=0.2, folds=_FOLDS)
+        copies = alike if alike is not None and len(np.unique(alike)) < rows else None
+        plan = plan_split(
+            rows, kind="random", groups=copies, target=target, task=task, seed=seed, test=0.2, folds=_FOLDS
+        )
         return [*_widened(plan.folds, plan.train, plan.test)]
     labels = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
     count = int(labels.max()) + 1
