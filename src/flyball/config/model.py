@@ -422,6 +422,12 @@ class ProjectConfig(_Section):
             return self.project.store
         return f"sqlite:///{self.resolve(location)}"
 
+    @property
+    def store_file(self) -> Path | None:
+        """The file that the store is; None when a server keeps it."""
+        url = self.store_url
+        return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+
     def line(self, path: KeyPath) -> str | None:
         """`flyball.toml:31, model.machines.time` for a key that stands in the file; None for one that does not."""
         found = self._positions.get(path)

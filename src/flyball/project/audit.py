@@ -71,8 +71,8 @@ def open_for_audit(path: str | os.PathLike[str] | None = None) -> AuditTarget:
     """
     try:
         config = find_project(path)
-        store = Path(config.store_url.removeprefix("sqlite:///"))
-        if not store.exists():
+        store = config.store_file
+        if store is not None and not store.exists():
             raise StoreGone(
                 "the project's store is gone",
                 where=str(store),

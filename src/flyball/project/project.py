@@ -91,7 +91,7 @@ class Project:
         self.name = config.project.name
         self.actor = Actor.local()
         state = self.path / STATE_FOLDER
-        self.database = Database.open(config.store_url, clock, create=not reads_only)
+        self.database = Database.open(config.store_url, clock, folder=state, create=not reads_only)
         self.artifacts = FileArtifacts(config.resolve(config.project.artifacts))
         self.bundles = state / "bundles"
         self.ledger = Ledger(
@@ -503,8 +503,8 @@ class Project:
         if rolled_back:
             raise LedgerRolledBack(
                 "the store is older than its own last checkpoint",
-                where=str(self.database.path),
-                why="head.json beside it holds a signed checkpoint that this ledger does not: it was rolled back",
+                where=self.database.location,
+                why="head.json of this project holds a signed checkpoint that this ledger does not: it was rolled back",
                 fix="put the newest store back; for a deliberate return to a backup, move head.json away first",
             )
         self.keys.sign(b"the signing key is at hand")

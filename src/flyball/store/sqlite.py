@@ -1,4 +1,4 @@
-"""Everything that is particular to SQLite; the rest of Flyball speaks SQL that PostgreSQL understands as well."""
+"""What SQLite does in its own way: engines on a file, its journal, its checks, its copies, its errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from flyball.core.failpoints import failpoint
@@ -22,7 +22,6 @@ from flyball.store.errors import StoreBusy, StoreDamaged, StoreUnreachable
 from flyball_runtime.errors import FlyballError
 
 __all__ = [
-    "DRIVER_ERRORS",
     "WRITES",
     "copy_files",
     "copy_store",
@@ -43,7 +42,6 @@ __all__ = [
     "vacuum",
 ]
 
-DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error)
 WRITES = "flyball_writes"
 
 
