@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,6 +59,8 @@ class PostgresBackend:
         self._presence: LeasePresence | None = None
         self._writers = _engine(url, size=1, more=4, patience_s=patience_s)
         self._readers = _engine(url, size=4, more=_READERS - 4, patience_s=patience_s)
+        # A store that nobody closed lets go of its connections all the same.
+        self._end = weakref.finalize(self, _dispose, self._writers, self._readers)
         self._snapshots = self._readers.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
     def prepare(self, clock: Clock) -> None:  # noqa: ARG002 - a file is copied under the clock's name; this is not
@@ -170,8 +173,7 @@ class PostgresBackend:
     def close(self) -> None:
         if self._presence is not None:
             self._presence.close()
-        self._writers.dispose()
-        self._readers.dispose()
+        self._end()
 
     def _connect(self, engine: Engine) -> Connection:
         """A connection; a server that is starting, or that was reached before, is waited for."""
@@ -205,6 +207,11 @@ class _Columns(PGDDLCompiler):
             return made
         name = self.preparer.format_column(column)
         return made.replace(f"{name} TEXT", f'{name} TEXT COLLATE "C"', 1)
+
+
+def _dispose(*engines: Engine) -> None:
+    for engine in engines:
+        engine.dispose()
 
 
 def _engine(url: URL, *, size: int, more: int, patience_s: float) -> Engine:

@@ -90,14 +90,17 @@ def files_of(path: Path) -> tuple[Path, Path, Path]:
 def _prepare(engine: Engine, patience_s: float, *, reads_only: bool) -> None:
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where `begin` below says, nowhere else
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(f"PRAGMA busy_timeout = {int(patience_s * 1000)}")
-            cursor.execute("PRAGMA synchronous = FULL")
-            cursor.execute("PRAGMA foreign_keys = ON")
-            cursor.execute("PRAGMA trusted_schema = OFF")
-            cursor.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten, not only forgotten
-            if reads_only:
-                cursor.execute("PRAGMA query_only = ON")
+        settings = [
+            f"busy_timeout = {int(patience_s * 1000)}", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF",
+            "secure_delete = ON",  # what is erased is overwritten, not only forgotten
+            *(["query_only = ON"] if reads_only else []),
+        ]  # fmt: skip
+        try:
+            with closing(connection.cursor()) as cursor:
+                for setting in settings:
+                    cursor.execute(f"PRAGMA {setting}")
+        except UnicodeDecodeError as error:  # what the driver would say quotes a damaged schema
+            raise sqlite3.DatabaseError("Could not decode to UTF-8: the database's schema is damaged") from error
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin)

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from flyball.testing.registries import open_registry
+from support.stores import Store
 
 HERE = Path(__file__).parent
 
@@ -40,7 +41,7 @@ import sys
 from pathlib import Path
 from flyball.ledger import Draft
 from flyball.testing.registries import TESTER, open_registry, register_tiny
-registry = open_registry(Path(sys.argv[1]))
+registry = open_registry(Path(sys.argv[1]), store=sys.argv[3])
 for number in range(4):
     register_tiny(registry, content=f"{sys.argv[2]}/{number}")
     with registry.database.write("test") as tx:
@@ -49,11 +50,13 @@ registry.database.close()
 """
 
 
-def test_processes_that_write_at_once_make_one_unbroken_history(tmp_path: Path) -> None:
-    commands = [[sys.executable, "-W", "error", "-c", WRITER, str(tmp_path), name] for name in ("one", "two")]
+def test_processes_that_write_at_once_make_one_unbroken_history(tmp_path: Path, store: Store) -> None:
+    commands = [
+        [sys.executable, "-W", "error", "-c", WRITER, str(tmp_path), name, store.url] for name in ("one", "two")
+    ]
     running = [subprocess.Popen(command) for command in commands]
     assert [process.wait() for process in running] == [0, 0]
-    registry = open_registry(tmp_path, begin=False)
+    registry = open_registry(tmp_path, begin=False, store=store.url)
     assert [version.number for version in registry.versions("machines")] == list(range(1, 9))
     assert len(registry.ledger.entries(what="test.made")) == 8
     assert [entry.what for entry in registry.ledger.entries()][:2] == ["project.created", "key.created"]
