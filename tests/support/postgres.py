@@ -42,24 +42,32 @@ class PostgresServer:
 
     def start(self) -> None:
         """Start, or start again after `kill`; returns once it answers."""
-        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
-        command = [self._programs / "postgres", "-D", self._data, "-k", self._folder, *settings]
-        self._process = subprocess.Popen(command, stderr=subprocess.DEVNULL, user=self._user, cwd=self._folder)
         end = time.monotonic() + 30
         while True:
+            if self._process is None or self._process.poll() is not None:
+                self._process = self._launch()  # again, if a process of the killed one still held on to the data
             try:
                 psycopg.connect(self._conninfo("postgres")).close()
             except psycopg.OperationalError:
-                if time.monotonic() > end or self._process.poll() is not None:
+                if time.monotonic() > end:
                     raise
                 time.sleep(0.02)
             else:
                 return
 
+    def _launch(self) -> subprocess.Popen[bytes]:
+        settings = [word for setting in _SETTINGS for word in ("-c", setting)]
+        command = [self._programs / "postgres", "-D", self._data, "-k", self._folder, *settings]
+        return subprocess.Popen(command, stderr=subprocess.DEVNULL, user=self._user, cwd=self._folder)
+
     def kill(self) -> None:
-        """As a power cut of the server's machine would end it, but for what lies in the file system's cache."""
+        """`kill -9` of the server and all its processes, as a power cut would end them; the machine itself goes on."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGQUIT)  # takes its children along; nothing is written down
+        self._process.send_signal(signal.SIGSTOP)  # so that it starts no new ones
+        pid = self._process.pid
+        for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+            os.kill(int(child), signal.SIGKILL)
+        self._process.kill()
         self._process.wait(20)
 
     def stop(self) -> None:

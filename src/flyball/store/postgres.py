@@ -216,7 +216,7 @@ def _dispose(*engines: Engine) -> None:
 
 def _engine(url: URL, *, size: int, more: int, patience_s: float) -> Engine:
     options = url.query.get("options", "")
-    given = {"connect_timeout": 10, "application_name": "flyball", **_ALIVE}
+    given = {"connect_timeout": 10, "application_name": "flyball", "client_encoding": "utf8", **_ALIVE}
     arguments = {name: value for name, value in given.items() if name not in url.query}
     try:
         engine = create_engine(

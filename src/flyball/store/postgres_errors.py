@@ -72,10 +72,10 @@ def _not_reached(error: Exception, state: str, where: str, why: str) -> FlyballE
 
 
 def _not_kept(state: str, where: str, why: str) -> FlyballError | None:
-    if state == "22021" or "NUL" in why or "surrogates not allowed" in why:
+    if state == "22021" or "NUL" in why:
         return ValueRefused(
             "a text holds a character that PostgreSQL cannot keep", where=where, why=why,
-            fix="leave out the character of number zero, and halves of surrogate pairs",
+            fix="leave out the character of number zero",
         )  # fmt: skip
     if state in _DAMAGED:
         return StoreDamaged(
