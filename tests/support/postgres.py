@@ -88,6 +88,10 @@ class PostgresServer:
     def url(self, name: str) -> str:
         return f"postgresql://flyball@/{name}?host={self._folder}"
 
+    def environment(self, path: str) -> dict[str, str]:
+        """Variables under which PostgreSQL's own programs are found and `postgresql:///NAME` means this server."""
+        return {"PATH": f"{self._programs}{os.pathsep}{path}", "PGHOST": str(self._folder), "PGUSER": "flyball"}
+
     def drop(self, url: str) -> None:
         """Remove a database, whoever is still connected."""
         self.sql("postgres", f'DROP DATABASE IF EXISTS "{name_of(url)}" WITH (FORCE)')
