@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -99,14 +100,15 @@ def test_a_store_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None
     assert (tmp_path / "flyball.db").read_bytes() == before
 
 
-def test_an_upgrade_copies_a_store_that_holds_data_first(tmp_path: Path) -> None:
+def make_old(folder: Path) -> str:
+    """A store at its first revision, with a row; that revision."""
     from alembic import command
     from alembic.config import Config
 
     from flyball.store.sqlite import WRITES, file_engine
 
     first = known_revisions()[0]
-    engine = file_engine(tmp_path / "flyball.db", patience_s=1)
+    engine = file_engine(folder / "flyball.db", patience_s=1)
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
@@ -114,6 +116,28 @@ def test_an_upgrade_copies_a_store_that_holds_data_first(tmp_path: Path) -> None
         command.upgrade(config, first)
         connection.execute(insert(steps), ROW)
     engine.dispose()
+    return first
+
+
+def test_an_upgrade_that_is_killed_before_its_end_left_the_old_store_and_the_next_one_completes_it(
+    tmp_path: Path,
+) -> None:
+    first = make_old(tmp_path)
+    program = "import sys; from pathlib import Path; from flyball.core.clock import SystemClock; "
+    program += "from flyball.store import Database\n"
+    program += "Database.open('sqlite:///flyball.db', SystemClock(), folder=Path(sys.argv[1])).close()"
+    environment = {**os.environ, "FLYBALL_FAILPOINT": "store.upgrade:before-commit"}
+    command = [sys.executable, "-W", "error", "-c", program, str(tmp_path)]
+    assert subprocess.run(command, env=environment, check=False).returncode == -9
+    with closing(sqlite3.connect(tmp_path / "flyball.db")) as raw:
+        assert raw.execute("SELECT version_num FROM alembic_version").fetchall() == [(first,)]
+        assert raw.execute("SELECT name FROM sqlite_master WHERE name = 'predictions'").fetchall() == []
+    with open_in(tmp_path) as database:
+        assert StepCache(database).get("k") == {}
+
+
+def test_an_upgrade_copies_a_store_that_holds_data_first(tmp_path: Path) -> None:
+    first = make_old(tmp_path)
     with open_in(tmp_path) as database:
         assert StepCache(database).get("k") == {}
     backups = list(tmp_path.glob("flyball.db.backup-*"))
