@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
-from contextlib import closing
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 import flyball as fb
@@ -184,3 +190,55 @@ def test_a_server_that_is_away_is_a_coded_error_without_the_password(
 def _url(folder: Path) -> str:
     text = (folder / "flyball.toml").read_text(encoding="utf-8")
     return text.split('store = "', 1)[1].split('"', 1)[0]
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[str]:
+    """A server of the promoted version in a process of its own; its URL."""
+    words = ["serve", "plant@staging", "--port", "0", "--json", "--dir", str(folder)]
+    process = subprocess.Popen([sys.executable, "-m", "flyball", *words], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())["url"]
+    finally:
+        process.terminate()
+        process.stdout.close()
+        process.wait(30)
+
+
+def ask(url: str, load: int) -> str | None:
+    """The id of a prediction that was answered; None when the store was away."""
+    row = {
+        "when": "2025-06-01T00:00:00",
+        "engine": "engine 3",
+        "load": load,
+        "heat": 0.5,
+        "site": "north",
+        "weight": 1.0,
+    }
+    answer = httpx.post(f"{url}/predict", json={"rows": [row]}, timeout=60)
+    assert answer.status_code in (200, 503), answer.text
+    return answer.json()["predictions"][0]["id"] if answer.status_code == 200 else None
+
+
+def test_two_servers_on_one_database_that_is_killed_and_started_again_lose_no_answer(
+    made: Made, tmp_path: Path
+) -> None:
+    with PostgresServer() as mortal:
+        url = mortal.database()
+        assert flyball("store", "copy", "--from", made.url, "--to", url, folder=made.folder).answer()["ok"]
+        folder = Path(shutil.copytree(made.folder, tmp_path / "p"))
+        _use(folder, made.url, url)
+        with serving(folder) as one, serving(folder) as two, ThreadPoolExecutor(4) as pool:
+            waiting = [pool.submit(ask, (one, two)[load % 2], load) for load in range(80)]
+            while sum(future.done() for future in waiting) < 20:
+                time.sleep(0.01)
+            mortal.kill()
+            mortal.start()
+            answered = [identity for future in waiting if (identity := future.result()) is not None]
+            assert ask(one, 1) is not None
+            assert ask(two, 2) is not None
+        assert len(answered) >= 72  # four were under way, and their group in each server
+        with closing(fb.open(folder)) as project, project.log() as log:
+            assert len(log.find(answered)) == len(set(answered))
+        assert flyball("audit", "verify", folder=folder).answer()["ok"]

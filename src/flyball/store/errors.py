@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from flyball_runtime.errors import BadInput, InternalError, Refused
 
 __all__ = [
@@ -34,6 +36,7 @@ class StoreBusy(Refused):
     """Another process kept the store locked for longer than the patience allowed."""
 
     code = "FB-STORE-003"
+    status: ClassVar[int] = 503
 
 
 class StoreUnsupported(BadInput):
@@ -46,6 +49,7 @@ class StoreUnreachable(BadInput):
     """The database cannot be reached, opened or written: a folder, a server or the rights are missing."""
 
     code = "FB-STORE-005"
+    status: ClassVar[int] = 503
 
 
 class StoreForeign(BadInput):
