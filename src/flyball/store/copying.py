@@ -131,7 +131,7 @@ def _number_on(connection: Connection, table: Table) -> None:
     if connection.dialect.name != "postgresql":
         return
     for key in inspect(connection).get_columns(table.name):
-        if key.get("autoincrement") and "nextval" in str(key.get("default")):
+        if key.get("autoincrement"):
             highest: Select[Any] = select(func.max(column(key["name"]))).select_from(named(table.name))
             number = connection.execute(highest).scalar()
             if number is not None:
