@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from flyball.core.clock import Clock
 from flyball.core.failpoints import failpoint
 from flyball.store.backend import DRIVER_ERRORS, Sizes
-from flyball.store.contents import PREDICTION_TABLES
+from flyball.store.contents import LARGE_TABLES
 from flyball.store.errors import StoreUnsupported
 from flyball.store.leases import LeasePresence
 from flyball.store.migrate import check_revision, outdated, upgrade
@@ -145,12 +145,12 @@ class PostgresBackend:
             return Sizes(*(int(connection.execute(text(query)).scalar_one()) for query in (total, dead)))
 
     def reclaim(self, *, whole: bool) -> bool:
-        """Write the tables anew, the prediction log only if `whole`. What the server's own log and its replicas still hold
-        is the server's to recycle. False when readers kept a table longer than the patience.
+        """Write the tables anew, those that grow without end only if `whole`. What the server's own log and its replicas
+        still hold is the server's to recycle. False when readers kept a table longer than the patience.
         """
         query = text(f"SELECT c.relname {_TABLES} AND c.relkind = 'r' ORDER BY 1")
         with self._connect(self._writers.execution_options(isolation_level="AUTOCOMMIT")) as connection:
-            names = [name for name in connection.execute(query).scalars() if whole or name not in PREDICTION_TABLES]
+            names = [name for name in connection.execute(query).scalars() if whole or name not in LARGE_TABLES]
             connection.execute(
                 text("SELECT set_config('lock_timeout', :patience, false)"),
                 {"patience": str(int(self._patience_s * 1000))},
