@@ -117,6 +117,16 @@ def test_governed_tables_are_rebuilt_from_the_ledger(folder: Path, postgres: Pos
     assert postgres.sql(url, uncollated) == []
 
 
+def test_an_audit_of_a_database_that_was_emptied_names_it_and_makes_nothing(
+    folder: Path, postgres: PostgresServer
+) -> None:
+    postgres.sql(_url(folder), "DROP SCHEMA public CASCADE")
+    postgres.sql(_url(folder), "CREATE SCHEMA public")
+    found = flyball("audit", "verify", folder=folder).answer(1)
+    assert [problem["code"] for problem in found["problems"]] == ["FB-STORE-012"]
+    assert postgres.sql(_url(folder), "SELECT 1 FROM pg_tables WHERE schemaname = 'public'") == []
+
+
 def test_old_predictions_are_cleaned_and_leave_their_entry(folder: Path) -> None:
     file = folder / "flyball.toml"
     file.write_text(file.read_text(encoding="utf-8") + '\n[retention]\npredictions = "1d"\n', encoding="utf-8")

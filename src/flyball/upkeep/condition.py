@@ -52,7 +52,7 @@ def _space(name: str, place: Path, size: int) -> Check:
     fix = "free some space: `flyball clean --dry-run` tells what the project could give back"
     if not os.access(place, os.W_OK):
         return fine(name, "read-only: nothing is written here", where=str(place), **facts)
-    said = f"{free / 2**30:,.1f} GB free, the store takes {size / 2**20:,.1f} MB"
+    said = f"{free / 2**30:,.1f} GB free" + (f", the store takes {size / 2**20:,.1f} MB" if size else "")
     if state.f_files and state.f_favail < _LEAST_FILES:
         return problem(name, f"only {state.f_favail:,} more files fit on this disk", where=str(place), fix=fix, **facts)
     if free < _LEAST_BYTES:
