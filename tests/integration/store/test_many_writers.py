@@ -111,7 +111,7 @@ def test_a_server_killed_in_mid_write_and_started_again_lost_nothing_acknowledge
 ) -> None:
     store = Store(mortal.database(), tmp_path, mortal)
     registry = open_registry(tmp_path, store=store.url)
-    processes = [start(store, name, threads=4, entries=60) for name in ("one", "two")]
+    processes = [start(store, name, threads=4, entries=100) for name in ("one", "two")]
     acknowledged: list[str] = []
     readers = [threading.Thread(target=lambda one=one: acknowledged.extend(one.stdout)) for one in processes]
     for reader in readers:
@@ -121,13 +121,13 @@ def test_a_server_killed_in_mid_write_and_started_again_lost_nothing_acknowledge
             assert all(process.poll() is None for process in processes)
             time.sleep(0.005)
         mortal.kill()
-        assert len(acknowledged) < 480
+        assert len(acknowledged) < 800
         mortal.start()
     for reader, process in zip(readers, processes, strict=True):
         reader.join()
         assert process.wait() == 0
         process.stdout.close()
-    assert len(acknowledged) == 480
+    assert len(acknowledged) == 800
     found = subjects(registry)
     assert {line.strip() for line in acknowledged} == set(found)
     assert (

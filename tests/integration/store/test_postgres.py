@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -178,20 +178,27 @@ def test_an_account_that_may_only_read_can_audit_and_not_write(
     postgres.sql(url, "DROP OWNED BY auditor")
 
 
-def test_a_lease_is_renewed_while_its_process_lives_and_runs_out_after(url: str) -> None:
+def test_a_lease_is_renewed_while_its_process_lives_and_runs_out_after(url: str, postgres: PostgresServer) -> None:
+    def expires() -> int:
+        return postgres.sql(url, "SELECT expires FROM leases")[0][0]
+
+    def wait_until(true: Callable[[], bool]) -> None:
+        end = time.monotonic() + 30
+        while not true():
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
     backend = PostgresBackend(_parsed(url), patience_s=5)
     short = LeasePresence(backend._writers, lease_s=0.3)
     with Database.open(url, NOW) as database:
         with database.write("test") as tx:
             short.hold(tx, "run-1")
-        for _ in range(3):  # each longer than the lease
-            time.sleep(0.35)
-            assert short.held("run-1")
+        first = expires()
+        wait_until(lambda: expires() > first + 600_000)  # renewed beyond two lives of the first lease
         short.close()
-        until = time.monotonic() + 30
-        while short.held("run-1"):
-            assert time.monotonic() < until
-            time.sleep(0.05)
+        last = expires()
+        wait_until(lambda: not short.held("run-1"))
+        assert expires() == last
     backend.close()
 
 
