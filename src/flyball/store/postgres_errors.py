@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -32,7 +34,9 @@ def broken(error: DBAPIError) -> bool:
 
 
 def explain(error: Exception, where: str, password: str | None) -> FlyballError | None:
-    """The coded error behind a driver's error, or None when it is a mistake in the program."""
+    """The coded error behind a driver's error, or None when it is a mistake in the program, or another database's."""
+    if isinstance(getattr(error, "orig", error), sqlite3.Error):
+        return None  # of the file that a copy goes into
     state, why = _state(error), _said(error, password)
     if isinstance(error, PoolTimeout):
         return StoreBusy(

@@ -232,7 +232,8 @@ def _disk_is_full(path: Path) -> bool:
 
 def explain_copy(error: Exception, target: Path) -> FlyballError | None:
     """The coded error of a copy that could not be written; None when it was not the writing that failed."""
-    number = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    number = (getattr(cause, "sqlite_errorcode", 0) or 0) & 0xFF
     if number == sqlite3.SQLITE_FULL or (number == sqlite3.SQLITE_IOERR and _disk_is_full(target)):
         return StoreFull(
             "the disk is full, so the store was not copied", where=str(target.parent),

@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from sqlalchemy import insert
 
+from flyball.core.files import StoreFull
 from flyball.predictions import Prediction, PredictionLog
 from flyball.store import Database, StoreNotEmpty, ValueRefused
 from flyball.store.contents import row_counts
 from flyball.store.copying import copy_store
 from flyball.store.tables import steps
 from flyball.testing.registries import SteppingClock, open_registry, register_tiny
+from support.disks import Mount
 from support.stores import Store
 
 COPIER = """
@@ -62,6 +64,21 @@ def test_a_copy_that_is_killed_at_its_end_left_nothing_and_the_next_one_is_whole
         with pytest.raises(StoreNotEmpty):
             copy_store(source, database)
         assert filled(database) == filled(source)
+
+
+def test_a_full_disk_is_told_as_such_whichever_database_is_copied_from(store: Store, small_disk: Mount) -> None:
+    folder = small_disk("size=700k")
+    with opened(store) as database:
+        with database.write("test") as tx:
+            rows = [{"key": str(number), "name": "n", "outputs": "0" * 2000, "created": "now"} for number in range(500)]
+            tx.execute(insert(steps), rows)
+        target = Database.open(f"sqlite:///{folder}/copy.db", SteppingClock())
+        with pytest.raises(StoreFull, match="disk is full"):
+            copy_store(database, target)
+        assert filled(target) == {}
+        target.close()
+        with pytest.raises(StoreFull, match="disk is full"):
+            database.snapshot(folder / "snapshot.db")
 
 
 def test_what_is_written_meanwhile_is_not_in_the_copy_and_how_far_it_is_is_told(source: Database, store: Store) -> None:
