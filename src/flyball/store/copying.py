@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, MetaData, Select, Table, column, func, insert, inspect, literal_column, select, text
 from sqlalchemy import table as named
 
+from flyball.core.failpoints import failpoint
+from flyball.core.files import CannotWrite, sync_directory
 from flyball.store import sqlite
 from flyball.store.backend import DRIVER_ERRORS
 from flyball.store.database import Database
@@ -18,7 +20,7 @@ from flyball.store.errors import StoreDamaged, StoreNotEmpty
 from flyball.store.migrate import upgrade
 from flyball.store.tables import leases
 
-__all__ = ["copy_store", "copy_to_file"]
+__all__ = ["copy_store", "copy_to_file", "keep_copy"]
 
 _ROWS = 2_000
 # The first is what the target's own migrations wrote; leases are of processes that use the other store.
@@ -39,8 +41,13 @@ def copy_store(source: Database, target: Database, tell: Tell | None = None) -> 
             return _copy(reader, tx.connection, tell)
 
 
-def copy_to_file(source: Connection, target: Path, on_progress: Callable[[float], None] | None) -> None:
-    """Copy what `source` sees into the new SQLite store `target`. Raises StoreFull, CannotWrite for the file."""
+def copy_to_file(
+    source: Connection, target: Path, on_progress: Callable[[float], None] | None = None, *, revision: str = "head"
+) -> None:
+    """Copy what `source` sees into the new SQLite store `target`. Raises StoreFull, CannotWrite for the file.
+
+    revision: that of the source, when it is not of this version.
+    """
     engine = sqlite.file_engine(target, patience_s=1.0)
     tell = None if on_progress is None else (lambda done, _table: on_progress(done))
     try:
@@ -49,7 +56,7 @@ def copy_to_file(source: Connection, target: Path, on_progress: Callable[[float]
             engine.connect().execution_options(**{sqlite.WRITES: True}) as connection,
             connection.begin(),
         ):
-            upgrade(connection)
+            upgrade(connection, to=revision)
             _copy(source, connection, tell)
     finally:
         engine.dispose()
@@ -64,6 +71,24 @@ def _file_explained(target: Path) -> Iterator[None]:
         if coded is None:
             raise
         raise coded from error
+
+
+def keep_copy(source: Connection, target: Path, revision: str) -> None:
+    """Copy what `source` sees into the SQLite store `target`, which appears whole or not at all."""
+    failpoint("store.backup:before")
+    staging = target.with_name(f".{target.name}.tmp")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging.unlink(missing_ok=True)
+        copy_to_file(source, staging, revision=revision)
+        staging.replace(target)
+        sync_directory(target.parent)
+    except OSError as error:
+        raise CannotWrite(
+            "the store cannot be copied before it is upgraded", where=str(target.parent), why=error.strerror,
+            fix="check that files of the store's size may be written there",
+        ) from error  # fmt: skip
+    failpoint("store.backup:after")
 
 
 def _refuse_filled(connection: Connection, where: str) -> None:

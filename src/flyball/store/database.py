@@ -227,7 +227,7 @@ def _backend(url: URL, folder: Path, *, patience_s: float, reads_only: bool) -> 
     if kind in ("postgresql", "postgres") and file:
         from flyball.store.postgres import PostgresBackend
 
-        return PostgresBackend(url, patience_s=patience_s, reads_only=reads_only)
+        return PostgresBackend(url, folder=folder, patience_s=patience_s, reads_only=reads_only)
     raise StoreUnsupported(
         "this version keeps its store in an SQLite file or a PostgreSQL database, "
         f"not in {url.render_as_string(hide_password=True)}",

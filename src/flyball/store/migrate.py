@@ -32,15 +32,18 @@ def outdated(connection: Connection, where: str) -> str | None:
     return current or ""
 
 
-def upgrade(connection: Connection) -> None:
-    """Walk all steps that are left, in the write transaction that `connection` is in: a crash leaves the old store."""
+def upgrade(connection: Connection, *, to: str = "head") -> None:
+    """Walk all steps that are left, in the write transaction that `connection` is in: a crash leaves the old store.
+
+    to: the revision to stop at.
+    """
     from alembic import command
     from alembic.config import Config
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+    command.upgrade(config, to)
     failpoint("store.upgrade:before-commit")
 
 
@@ -57,7 +60,7 @@ def check_revision(connection: Connection, where: str) -> None:
             "this store was written by an older Flyball",
             where=where,
             why=f"it is at revision {found}, this version needs {known_revisions()[-1]}; here it is only read, so not upgraded",
-            fix="run `flyball status` once: it upgrades the store, and copies one that is a file first",
+            fix="run `flyball status` once: it makes a copy and upgrades the store",
         )
 
 

@@ -13,7 +13,6 @@ from sqlalchemy.dialects.postgresql.base import PGDDLCompiler
 from sqlalchemy.exc import DBAPIError, OperationalError
 
 from flyball.core.clock import Clock
-from flyball.core.failpoints import failpoint
 from flyball.store.backend import DRIVER_ERRORS, Sizes
 from flyball.store.contents import LARGE_TABLES
 from flyball.store.errors import StoreUnsupported
@@ -50,8 +49,9 @@ class PostgresBackend:
 
     file: Path | None = None
 
-    def __init__(self, url: URL, *, patience_s: float, reads_only: bool = False) -> None:
+    def __init__(self, url: URL, *, folder: Path, patience_s: float, reads_only: bool = False) -> None:
         self.location = _shown(url)
+        self._folder = folder
         self._password = url.password
         self._patience_s = patience_s
         self._reads_only = reads_only
@@ -63,8 +63,11 @@ class PostgresBackend:
         self._end = weakref.finalize(self, _dispose, self._writers, self._readers)
         self._snapshots = self._readers.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
-    def prepare(self, clock: Clock) -> None:  # noqa: ARG002 - a file is copied under the clock's name; this is not
-        """All steps are one transaction under the write lock: whoever comes second finds them done."""
+    def prepare(self, clock: Clock) -> None:
+        """All steps are one transaction under the write lock: whoever comes second finds them done.
+
+        A store that holds data is first copied into an SQLite file in the folder.
+        """
         with self.read() as connection:
             encoding = connection.execute(text("SHOW server_encoding")).scalar_one()
             if encoding != "UTF8":
@@ -75,11 +78,19 @@ class PostgresBackend:
                 )  # fmt: skip
             if outdated(connection, self.location) is None:
                 return
-        failpoint("store.upgrade:before")
         with self.write() as connection:
-            if outdated(connection, self.location) is not None:
+            found = outdated(connection, self.location)
+            if found:
+                self._keep(found, clock)
+            if found is not None:
                 upgrade(connection)
-        failpoint("store.upgrade:after")
+
+    def _keep(self, revision: str, clock: Clock) -> None:
+        from flyball.store.copying import keep_copy
+
+        moment = clock.now().strftime("%Y%m%dT%H%M%SZ")
+        with self.read() as connection:  # nobody can write meanwhile
+            keep_copy(connection, self._folder / f"store.backup-{revision}-{moment}", revision)
 
     def check(self) -> None:
         with self.read() as connection:

@@ -210,10 +210,8 @@ class _Work:
         self._files("reports", (self.config.folder / STATE_FOLDER / "reports").glob("*.html"))
 
     def upgrade_copies(self) -> None:
-        store = self.database.file
-        if store is None:  # a server's tables are upgraded in one transaction, without a copy
-            return
-        copies = [path for path in store.parent.iterdir() if path.name.startswith(f"{store.name}.backup-")]
+        begin = self.database.beside("backup-")
+        copies = [path for path in begin.parent.iterdir() if path.name.startswith(begin.name)]
         limit = self.before("upgrade_copies")
         self._files("upgrade_copies", copies)
         left = [path for path in copies if path.exists()]

@@ -269,7 +269,6 @@ def _differs(registry: Registry, version: ModelVersion) -> str | None:
 
 def _leftovers(config: ProjectConfig, registry: Registry) -> Check:
     """What processes that died left behind: harmless, and tidied up by the next run."""
-    store = registry.database.file
     home = registry.database.folder
     alive = {run.id for run in registry.running()}
     dead = [run for run in registry.runs() if run.finished is None and run.id not in alive]
@@ -277,7 +276,7 @@ def _leftovers(config: ProjectConfig, registry: Registry) -> Check:
         list((registry.artifacts.root / "staging").glob("*")) if isinstance(registry.artifacts, FileArtifacts) else []
     )
     hidden = list((config.folder / STATE_FOLDER).rglob(".*.tmp"))
-    copies = list(home.glob(f"{store.name}.backup-*")) if store else []
+    copies = list(home.glob(registry.database.beside("backup-*").name))
     locks = [path for path in (home / "runs").glob("*.lock") if path.stem not in alive]
     facts: dict[str, Any] = {
         "interrupted_runs": len(dead), "half_written": len(staged) + len(hidden), "stale_locks": len(locks),

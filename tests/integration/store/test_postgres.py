@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -188,7 +190,7 @@ def test_a_lease_is_renewed_while_its_process_lives_and_runs_out_after(url: str,
             assert time.monotonic() < end
             time.sleep(0.02)
 
-    backend = PostgresBackend(_parsed(url), patience_s=5)
+    backend = PostgresBackend(_parsed(url), folder=Path(), patience_s=5)
     short = LeasePresence(backend._writers, lease_s=0.3)
     with Database.open(url, NOW) as database:
         with database.write("test") as tx:
@@ -210,9 +212,10 @@ def _parsed(url: str):
 
 OPENER = """
 import sys
+from pathlib import Path
 from flyball.core.clock import SystemClock
 from flyball.store import Database, StepCache
-with Database.open(sys.argv[1], SystemClock()) as database:
+with Database.open(sys.argv[1], SystemClock(), folder=Path(sys.argv[2])) as database:
     assert StepCache(database).get("k") == {}
 """
 
@@ -226,17 +229,25 @@ def older(url: str, postgres: PostgresServer) -> None:
 
 
 def test_an_upgrade_that_is_killed_before_its_end_left_the_old_store_and_the_next_one_completes_it(
-    url: str, postgres: PostgresServer
+    url: str, postgres: PostgresServer, tmp_path: Path
 ) -> None:
     older(url, postgres)
-    environment = {**os.environ, "FLYBALL_FAILPOINT": "store.upgrade:before-commit"}
-    command = [sys.executable, "-W", "error", "-c", OPENER, url]
-    assert subprocess.run(command, env=environment, check=False).returncode == -9
+    command = [sys.executable, "-W", "error", "-c", OPENER, url, str(tmp_path)]
+    for point in ("store.backup:after", "store.upgrade:before-commit#2"):  # the first is the copy's own
+        environment = {**os.environ, "FLYBALL_FAILPOINT": point}
+        assert subprocess.run(command, env=environment, check=False).returncode == -9
     assert postgres.sql(url, "SELECT version_num FROM alembic_version") == [(known_revisions()[0],)]
     assert postgres.sql(url, "SELECT to_regclass('predictions')") == [(None,)]
     running = [subprocess.Popen(command) for _ in range(3)]
     assert [process.wait() for process in running] == [0, 0, 0]
     assert postgres.sql(url, "SELECT version_num FROM alembic_version") == [(known_revisions()[-1],)]
+    copies = list(tmp_path.glob("store.backup-0001_spine-*"))
+    assert copies
+    for copy in copies:
+        with closing(sqlite3.connect(copy)) as kept:
+            assert kept.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001_spine",)]
+            assert kept.execute("SELECT key FROM steps").fetchall() == [("k",)]
+    assert list(tmp_path.glob(".store*")) == []
 
 
 @pytest.fixture
