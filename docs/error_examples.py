@@ -74,6 +74,8 @@ COMMANDS: dict[str, list[str]] = {
     "FB-PROJECT-004": ["run", "machine"],
     "FB-PROJECT-007": ["explain", "machines@1", "--row", "60"],
     "FB-PROJECT-008": ["predict", "machines@1", "machines.csv", "scores.xlsx"],
+    "FB-PROJECT-012": ["store", "copy", "--to", "sqlite:///copy.db", "--dir", "elsewhere"],
+    "FB-STORE-016": ["store", "copy", "--to", "sqlite:///.flyball/flyball.db"],
     "FB-PROJECT-011": ["promote", "machines@1", "staging", "--reason", ""],
     "FB-REG-001": ["promote", "machines@1", "latest", "--reason", "first"],
     "FB-REG-002": ["explain", "machine@1", "--row", "0"],
@@ -144,7 +146,7 @@ def _from_project(folder: Path) -> dict[str, str]:
         found[code] = printed("run", "--budget", "0s")
     project.write_bytes(text.encode() + b"# M\xfcller\n")
     found["FB-CONFIG-006"] = printed("status")
-    store = 'store = "postgresql://server/flyball"'
+    store = 'store = "mysql://server/flyball"'
     project.write_text(text.replace('name = "machines"', f'name = "machines"\n{store}', 1), encoding="utf-8")
     found["FB-STORE-004"] = printed("status")
     project.write_text(text, encoding="utf-8")

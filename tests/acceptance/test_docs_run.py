@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from support.postgres import PostgresServer
+
 DOCS = Path(__file__).parents[2] / "docs"
 GUIDES = sorted([*DOCS.glob("tutorials/*.md"), *DOCS.glob("howto/*.md")])
 WRITTEN = sorted(page for page in DOCS.rglob("*.md") if not {"generated", "_build"} & set(page.parts))
@@ -59,13 +61,13 @@ def on_free_ports(script: str, folder: Path) -> str:
     return PORT.sub(lambda found: free[found[0]], script)
 
 
-def follow(page: Path, folder: Path) -> None:
-    """Type everything on a page in `folder`; an error shows the last that was printed."""
+def follow(page: Path, folder: Path, *, server: PostgresServer | None = None) -> None:
+    """Type everything on a page in `folder`; an error shows the last that was printed. `server`: what the page's URLs mean."""
     inner = folder.with_name(folder.name + "-blocks")
     inner.mkdir()
     script = script_of(page, inner)
     process = subprocess.Popen(
-        ["bash", "-c", script], cwd=folder, env=plain_environment(), start_new_session=True,
+        ["bash", "-c", script], cwd=folder, env=plain_environment(server), start_new_session=True,
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
     try:
@@ -77,11 +79,12 @@ def follow(page: Path, folder: Path) -> None:
     assert process.returncode == 0, printed[-6000:]
 
 
-def plain_environment() -> dict[str, str]:
+def plain_environment(server: PostgresServer | None = None) -> dict[str, str]:
     """A reader's environment: nothing that this machine sets to make Python behave otherwise."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("FLYBALL_", "PYTHON"))}
-    return {**inherited, "PATH": path, "COLUMNS": "120", "TERM": "dumb"}
+    at_hand = {} if server is None else server.environment(path)
+    return {**inherited, "PATH": path, "COLUMNS": "120", "TERM": "dumb", **at_hand}
 
 
 def continues_the_tutorial(page: Path) -> bool:
@@ -140,7 +143,8 @@ def test_a_guide_runs_from_its_first_block_to_its_last(
         shutil.copytree(request.getfixturevalue("after_the_tutorial"), folder)
     else:
         folder.mkdir()
-    follow(page, folder)
+    wants_postgres = "createdb" in page.read_text(encoding="utf-8")
+    follow(page, folder, server=request.getfixturevalue("postgres") if wants_postgres else None)
 
 
 @pytest.mark.parametrize("page", WRITTEN, ids=lambda page: page.relative_to(DOCS).as_posix())

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from flyball.automl.pipeline import PredictionInterval, PredictionSet
 from flyball.automl.problem import Fold
@@ -18,6 +19,8 @@ __all__ = ["Standing", "class_sets", "conformal_interval", "interval_score", "na
 LEVEL = 0.90
 _FADE = 0.5  # weight of a forward-chaining fold, relative to the one after it
 _LEAST_GAIN = 0.01  # of the interval score, for a spread that must be carried along
+_SURE, _CERTAIN = 0.95, 1 - 1e-12
+_ROOM = 1.5  # on the logit scale
 _LEAST_CLASS_ROWS = 30
 _NEAR = 1e-6  # probabilities this close to a threshold count as reaching it: two libraries may round apart
 Floats = NDArray[np.float64]
@@ -160,8 +163,18 @@ def class_sets(probability: Floats, target: Codes, counted: Standing, *, level: 
     thresholds = np.empty(classes)
     for code in range(classes):
         chosen = shared if rare[code] else target == code
-        thresholds[code] = -_quantile(score[chosen], counted.of(chosen), level)
+        thresholds[code] = _with_room(-_quantile(score[chosen], counted.of(chosen), level), -score[chosen])
     return PredictionSet(tuple(float(value) for value in np.maximum(thresholds - _NEAR, 0.0)), level)
+
+
+def _with_room(threshold: float, probability: Floats) -> float:
+    """Where nearly all rows of a class are as good as certain, their probabilities differ by less than those of the folds'
+    models and the whole's: the threshold then keeps a distance from their middle, or it would split them by chance.
+    """
+    if threshold <= _SURE:
+        return threshold
+    middle, edge = (float(logit(np.clip(value, 0.0, _CERTAIN))) for value in (np.median(probability), threshold))
+    return float(expit(min(edge, max(middle - _ROOM, float(logit(_SURE))))))
 
 
 def _quantile(values: Floats, counted: Standing, level: float) -> float:

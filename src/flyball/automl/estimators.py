@@ -12,6 +12,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
@@ -21,8 +22,11 @@ from flyball.automl.group_windows import group_windows, keep_windows
 from flyball.automl.parity import check_parity
 from flyball.automl.pipeline import Task
 from flyball.automl.problem import Fold
+from flyball.automl.rows import as_rows, row_digests
 from flyball.automl.search import Learned, learn
+from flyball.config import parse_effort
 from flyball.core.clock import Clock, SystemClock
+from flyball.core.executor import LocalExecutor
 from flyball.core.files import replace_directory
 from flyball.data import Table, read_source
 from flyball.evaluation import label_codes, plan_split, time_blocks
@@ -59,16 +63,18 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
 
     def __init__(
         self,
-        budget: float = 60.0,
+        budget: float | str = 60.0,
         *,
         metric: str | None = None,
         split: Literal["random", "time"] = "random",
         random_state: int | np.random.RandomState | None = None,
+        n_jobs: int | None = None,
     ) -> None:
         self.budget = budget
         self.metric = metric
         self.split = split
         self.random_state = random_state
+        self.n_jobs = n_jobs
 
     def _fit(
         self, X: Any, target: NDArray[Any], task: Task, sample_weight: ArrayLike | None, groups: ArrayLike | None
@@ -86,13 +92,24 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         table, target = table.take(kept), target[kept]
         weight = None if weight is None else weight[kept]
         labels = None if groups is None else np.asarray(groups)[kept]
+        repeats = as_rows(weight, len(target))
+        if repeats is not None:  # weights that count rows are rows; the same model comes out either way
+            table, target, weight = table.take(repeats), target[repeats], None
+            labels = None if labels is None else labels[repeats]
+        alike = None
+        if self.split == "random":
+            digests = row_digests(table, target, weight, labels)
+            order = np.argsort(digests, kind="stable")
+            table, target, alike = table.take(order), target[order], digests[order]
+            weight, labels = (None if one is None else one[order] for one in (weight, labels))
         try:
-            folds = _folds(target, task, self.split, labels, seed)
+            effort = parse_effort(self.budget)
+            folds = _folds(target, task, self.split, labels, seed, alike=alike)
             windows, spent, said = None, 0.0, None
             if labels is not None and self.split == "random":
                 windows, spent, said = group_windows(
                     table, target, labels, task=task, metric=self.metric, folds=folds, seed=seed,
-                    budget=float(self.budget), weights=weight,
+                    budget=effort.seconds if effort.trials is None else np.inf, weights=weight,
                 )  # fmt: skip
             learned = learn(
                 table if windows is None else _remembering(table, windows),
@@ -100,7 +117,9 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
                 task=task,
                 metric=self.metric,
                 folds=folds,
-                budget_seconds=float(self.budget) - spent,
+                budget_seconds=effort.seconds if effort.trials is not None else effort.seconds - spent,
+                trials=effort.trials,
+                executor=None if self.n_jobs is None or self.n_jobs < 0 else LocalExecutor(self.n_jobs),
                 seed=seed,
                 sample_weight=weight,
                 units=_units(self.split, labels, len(target)),
@@ -219,7 +238,8 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
 class AutoClassifier(ClassifierMixin, _AutoEstimator):  # type: ignore[misc]
     """Learns a calibrated classifier within `budget` seconds and answers through its exported graph.
 
-    budget: seconds for fit, export and its check included; metric: what the user will judge by, such as "roc_auc";
+    budget: seconds for fit, export and its check included, or "20 trials", the same work and model on any machine;
+    n_jobs: folds that are fitted at a time (None: one a core); metric: what the user will judge by, such as "roc_auc";
     split: "random", or "time" when rows stand in time order; random_state: a seed. Numbers, texts, times, booleans
     and missing values may be given as they are, in numpy, pandas, Polars or Arrow form.
 
@@ -240,6 +260,8 @@ class AutoClassifier(ClassifierMixin, _AutoEstimator):  # type: ignore[misc]
         Rows given to `predict` are then the whole past of their groups, in any order.
         """
         labels = column_or_1d(_one_dimensional(y), warn=True)
+        if labels.dtype.kind == "f":
+            assert_all_finite(labels, input_name="y")
         check_classification_targets(labels)
         try:
             self.classes_ = np.unique(labels)
@@ -355,8 +377,10 @@ def _seed(random_state: int | np.random.RandomState | None) -> int:
     return int(random_state.randint(2**31 - 1))
 
 
-def _folds(target: NDArray[Any], task: Task, split: str, groups: NDArray[Any] | None, seed: int) -> list[Fold]:
-    """Folds over all rows: these estimators keep no test part of their own."""
+def _folds(
+    target: NDArray[Any], task: Task, split: str, groups: NDArray[Any] | None, seed: int, *, alike: NDArray[Any] | None
+) -> list[Fold]:
+    """Folds over all rows: these estimators keep no test part of their own. Rows that are `alike` stay together."""
     rows = len(target)
     if rows < 2:
         raise EstimatorInput(f"learning needs more than n_samples = {rows} rows: 1 sample cannot be validated")
@@ -365,7 +389,10 @@ def _folds(target: NDArray[Any], task: Task, split: str, groups: NDArray[Any] | 
         pairs = pairwise(edges[1:])
         return [(np.arange(start), np.arange(start, end)) for start, end in pairs if 0 < start < end]
     if groups is None and rows >= 10:
-        plan = plan_split(rows, kind="random", target=target, task=task, seed=seed, test=0.2, folds=_FOLDS)
+        copies = alike if alike is not None and len(np.unique(alike)) < rows else None
+        plan = plan_split(
+            rows, kind="random", groups=copies, target=target, task=task, seed=seed, test=0.2, folds=_FOLDS
+        )
         return [*_widened(plan.folds, plan.train, plan.test)]
     labels = np.arange(rows) if groups is None else np.unique(groups, return_inverse=True)[1]
     count = int(labels.max()) + 1

@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import count
+
+import numpy as np
 
 from flyball.automl.budget import Budget
 from flyball.automl.candidates import Boosting
 from flyball.automl.gbm import BoostingSettings, boost
 from flyball.automl.problem import Problem, View
 
-__all__ = ["Pace", "boosting_portfolio", "leaf_allowance", "measure_pace"]
+__all__ = ["Pace", "boosting_portfolio", "leaf_allowance", "measure_pace", "unhurried"]
 
 _MOST_LEAVES = 110_000  # about 9 MB of graph
 _LEAVES_PER_SECOND = 6_000  # of budget: what export and parity check can digest in their share of it
 _TRIAL_ITERATIONS = 6
 _TRAVEL = 30.0  # learning rate x iterations that boosting usually needs
 _CROWDING = 1.3  # fits side by side are slower than one alone
+_UNBOUNDED = 10**9
+_FEW_ROWS = 4_000  # below, narrow trees come first
 _LEAST_BAGGED = 100  # iterations per fold below which one model on all rows is the better use of the size
 
 
@@ -48,13 +55,17 @@ def measure_pace(view: View, budget: Budget, workers: int) -> Pace:
     return Pace(prepare, iteration, 1)
 
 
-def boosting_portfolio(problem: Problem, pace: Pace, budget: Budget, workers: int) -> list[Boosting]:
-    """Boosting candidates, the one to try first in front; each is sized so that two may stand in the ensemble."""
-    rounds = -(-pace.folds // workers)
-    affordable = 0.6 * budget.left / rounds - pace.prepare
-    if not problem.bagged:
-        affordable /= 1 + problem.refit_share(pace.folds)
-    affordable_iterations = max(1, int(affordable / max(1e-6, pace.iteration * _CROWDING)))
+def unhurried(problem: Problem) -> Pace:
+    """The pace of a search that no clock watches: every fold, and as many iterations as the sizes allow."""
+    return Pace(0.0, 0.0, len(problem.folds))
+
+
+def boosting_portfolio(problem: Problem, pace: Pace, budget: Budget, workers: int) -> Iterator[Boosting]:
+    """Boosting candidates without end, the one to try first in front; each is sized so that two may stand in the ensemble.
+
+    After those that were chosen beforehand come settings that are drawn at random, by the problem's seed.
+    """
+    affordable_iterations = _affordable(problem, pace, budget, workers)
     allowance = leaf_allowance(budget.seconds) // problem.outputs
     bagged = allowance // (31 * 2 * pace.folds)
     bag = problem.bagged and bagged >= min(_LEAST_BAGGED, affordable_iterations)
@@ -86,6 +97,35 @@ def boosting_portfolio(problem: Problem, pace: Pace, budget: Budget, workers: in
         candidate(BoostingSettings("gbm shallow", 1.5, leaves=8, features=0.8, rows=0.9), speed=0.5),
         candidate(BoostingSettings("gbm cautious", 0.7, leaves=16, features=0.5, rows=0.8, least_rows=60, l2=10.0)),
     ]
-    if problem.rows < 4_000:
-        return [others[2], balanced, others[0], others[3]]
-    return [balanced, *others]
+    few = problem.rows < _FEW_ROWS
+    yield from [others[2], balanced, others[0], others[3]] if few else [balanced, *others]
+    rng = np.random.default_rng([problem.seed, 29])
+    for number in count(1):
+        settings = _drawn(f"gbm drawn {number}", rng, few=few)
+        yield candidate(settings, speed=max(0.5, settings.leaves / 48))
+
+
+def _affordable(problem: Problem, pace: Pace, budget: Budget, workers: int) -> int:
+    """Iterations that a fold may take when its candidate gets six tenths of the time."""
+    if math.isinf(budget.left):
+        return _UNBOUNDED
+    rounds = -(-pace.folds // workers)
+    affordable = 0.6 * budget.left / rounds - pace.prepare
+    if not problem.bagged:
+        affordable /= 1 + problem.refit_share(pace.folds)
+    return max(1, int(affordable / max(1e-6, pace.iteration * _CROWDING)))
+
+
+def _drawn(name: str, rng: np.random.Generator, *, few: bool) -> BoostingSettings:
+    """Settings around those that were chosen beforehand: wider trees where rows are many."""
+    leaves = int(np.exp(rng.uniform(np.log(4), np.log(24 if few else 128))))
+    return BoostingSettings(
+        name,
+        learning_rate=round(float(rng.uniform(0.6, 1.6)), 3),
+        leaves=leaves,
+        features=round(float(rng.uniform(0.35, 1.0)), 3),
+        rows=round(float(rng.uniform(0.6, 1.0)), 3),
+        least_rows=int(np.exp(rng.uniform(np.log(5), np.log(80)))),
+        l2=round(float(np.exp(rng.uniform(np.log(0.1), np.log(30)))), 4),
+        random_splits=bool(rng.random() < 0.3),
+    )

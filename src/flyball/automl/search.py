@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.automl.budget import Budget
+from flyball.automl.budget import Budget, WorkBudget
 from flyball.automl.calibration import calibrate
 from flyball.automl.candidates import Boosting, Candidate, Linear, Prior, Result
 from flyball.automl.conformal import Standing, class_sets, standing
 from flyball.automl.intervals import LEAST_ROWS, fit_interval
+from flyball.automl.kept import KeptTrials, TrialMemory, settings_of
 from flyball.automl.losses import loss_for
 from flyball.automl.pipeline import Calibration, FittedPipeline, Member, Task
-from flyball.automl.portfolio import boosting_portfolio, leaf_allowance, measure_pace
+from flyball.automl.portfolio import Pace, boosting_portfolio, leaf_allowance, measure_pace, unhurried
 from flyball.automl.problem import Fold, Problem, View
 from flyball.automl.spread import SPREAD
 from flyball.automl.task import Labels, TargetUnfit, encode_target, infer_task, row_weights, standard_score
@@ -32,6 +36,9 @@ __all__ = ["Learned", "learn"]
 
 _LINEAR_SHARE = 0.15  # of the time left
 _FIRST_SHARE = 0.6
+_CHOSEN = 4  # candidates chosen beforehand, after the first; then settings are drawn
+_PATIENCE = 3  # drawn candidates in a row that improve the ensemble by nothing
+_LEAST_GAIN = 2e-4  # relative
 _LEAST_SECONDS = 0.25  # below this much time, a candidate is not begun
 
 
@@ -73,6 +80,8 @@ def learn(
     folds: Sequence[Fold],
     budget_seconds: float,
     seed: int,
+    trials: int | None = None,
+    memory: TrialMemory | None = None,
     task: Task | None = None,
     metric: str | None = None,
     field: Field | None = None,
@@ -92,6 +101,9 @@ def learn(
     positions, as the data's structure demands; budget_seconds counts from this call, once the libraries are loaded, and
     leaves about a tenth for the export; `field` describes the target and `positive` names the class that probabilities
     of a binary task are of; `missing` tells, by column, values that mean missing.
+    trials: so many candidates instead of a time, each fitted by one thread to its own end: equal arguments then give an
+    equal pipeline on any machine, whatever the executor's workers. memory: where finished candidates are kept, so that a
+    search that was killed goes on from there; the time that they took counts.
     units: (rows,) codes of rows that depend on each other (groups, stretches of time): intervals and class sets are as
     sure of themselves as so many independent rows allow.
     Raises TargetUnfit, and Cancelled when `cancellation` was raised. With ample time, equal arguments give equal
@@ -100,7 +112,11 @@ def learn(
     choice = task or infer_task(target, field).task
     enough = choice == "regression" and len(target) >= LEAST_ROWS
     _load_libraries()
-    budget = Budget(budget_seconds, monotonic, intervals=enough)
+    budget = (
+        Budget(budget_seconds, monotonic, intervals=enough)
+        if trials is None
+        else WorkBudget(trials, monotonic, intervals=enough)
+    )
     labels = encode_target(target, choice, field=field, positive=positive)
     mean, spread = standard_score(labels, sample_weight)
     problem = _problem(
@@ -114,6 +130,7 @@ def learn(
         seed=seed,
         executor=executor,
         standard=(mean, spread),
+        single=trials is not None,
     )
     search = _Search(
         problem,
@@ -122,9 +139,18 @@ def learn(
         progress=progress or NoProgress(),
         step=step,
         cancellation=cancellation or Cancellation(),
+        memory=memory,
     )
-    search.run()
-    return search.conclude(labels, mean, spread, units)
+    with _blas_threads(1 if trials is not None else None):
+        search.run()
+        return search.conclude(labels, mean, spread, units)
+
+
+def _blas_threads(limit: int | None) -> AbstractContextManager[Any]:
+    """Sums over several threads differ in their last bits; a work budget wants one."""
+    from threadpoolctl import threadpool_limits
+
+    return nullcontext() if limit is None else threadpool_limits(limits=limit)
 
 
 def _load_libraries() -> None:
@@ -145,6 +171,7 @@ def _problem(
     seed: int,
     executor: Executor | None,
     standard: tuple[float, float],
+    single: bool,
 ) -> Problem:
     rows = len(labels.values)
     if table.rows != rows:
@@ -163,7 +190,7 @@ def _problem(
     mean, spread = standard
     values = (labels.values - mean) / spread
     workers = executor.workers if executor else usable_cores()
-    cores = usable_cores()
+    cores = 1 if single else usable_cores()
     return Problem(
         frame=frame,
         task=task,
@@ -191,8 +218,10 @@ class _Search:
         progress: Progress,
         step: str,
         cancellation: Cancellation,
+        memory: TrialMemory | None = None,
     ) -> None:
         self.problem = problem
+        self.kept = None if memory is None else KeptTrials(memory, problem)
         self.budget = budget
         self.executor = executor
         self.progress = progress
@@ -211,31 +240,82 @@ class _Search:
             return
         from threadpoolctl import threadpool_limits
 
-        by_size = sorted(self.views, key=lambda view: -len(view.fit))
-        pace = measure_pace(by_size[0], self.budget, self.executor.workers)
+        pace, workers = self._paced(), self.executor.workers
         if pace.folds < len(self.views):
             self.notes.append(f"the budget allows {pace.folds} of {len(self.views)} folds")
-            self.views = by_size[: pace.folds]
+            self.views = self._by_size()[: pace.folds]
         # several folds run at once: more threads than cores within each would only wait for one another
         with threadpool_limits(limits=1, user_api="blas"):
-            self._run_portfolio(boosting_portfolio(self.problem, pace, self.budget, self.executor.workers))
+            self._run_portfolio(boosting_portfolio(self.problem, pace, self.budget, workers))
+        if self.cancellation.hurried:
+            self.notes.append("the search was ended early, as asked: the best so far is kept")
+        if self.kept is not None and self.kept.taken:
+            self.notes.append(f"taken over from a search that was interrupted: {self.kept.taken} of its candidates")
         if len(self.results) == 1:
             self.notes.append(self._untrained)
+
+    def _by_size(self) -> list[View]:
+        return sorted(self.views, key=lambda view: -len(view.fit))
+
+    def _paced(self) -> Pace:
+        """How fast this machine boosts these rows: measured, or as the interrupted search measured it."""
+        if self.budget.trials is not None:
+            return unhurried(self.problem)
+        pace = None if self.kept is None else self.kept.pace()
+        if pace is None:
+            pace = measure_pace(self._by_size()[0], self.budget, self.executor.workers)
+            if self.kept is not None:
+                self.kept.keep_pace(pace)
+        return pace
 
     @property
     def _untrained(self) -> str:
         return f"a budget of {self.budget.seconds:g} s leaves no time to train: the answer is the prior"
 
-    def _run_portfolio(self, boosted: list[Boosting]) -> None:
-        self._try(boosted[0], _FIRST_SHARE * self.budget.left)
+    def _run_portfolio(self, boosted: Iterator[Boosting]) -> None:
+        first = next(boosted)
+        if self.budget.trials is not None:
+            listed: Iterator[Candidate] = chain([first, Linear()], boosted)
+            for candidate in islice(listed, self.budget.trials):
+                if not self.cancellation.hurried:
+                    self._try(candidate, math.inf)
+            return
+        self._try(first, _FIRST_SHARE * self.budget.left)
         self._try(Linear(), _LINEAR_SHARE * self._spare())
-        for candidate in boosted[1:]:
-            tried = [result for result in self.results if isinstance(result.candidate, Boosting)]
-            expected = tried[0].seconds * candidate.cost / boosted[0].cost if tried else np.inf
-            if 0.6 * expected > self._spare():
+        for candidate in islice(boosted, _CHOSEN):
+            if self._too_long(candidate, first):
                 self.skipped.append(candidate)
             else:
                 self._try(candidate, self._spare())
+        self._draw_on(boosted, first)
+
+    def _draw_on(self, boosted: Iterator[Boosting], first: Boosting) -> None:
+        """Go on with drawn settings while there is time and while they still improve the ensemble."""
+        best, idle = self._together(), 0
+        for candidate in boosted:
+            if idle >= _PATIENCE or self.skipped or self._too_long(candidate, first):
+                return
+            self._try(candidate, self._spare())
+            if self.results[-1].candidate is not candidate:
+                return
+            now = self._together()
+            improved = now < best - _LEAST_GAIN * abs(best)
+            best, idle = min(best, now), 0 if improved else idle + 1
+
+    def _together(self) -> float:
+        """The loss of the best ensemble so far, on rows that its members did not see."""
+        seen = np.all([~np.isnan(result.margin[:, 0]) for result in self.results], axis=0)
+        margins = {result.candidate.name: result.margin[seen] for result in self.results}
+        target, weight, loss = self.problem.target[seen], self.problem.weight[seen], self.problem.loss
+        weights = choose_weights(margins, target, weight, loss)
+        return loss.value(np.sum([weights[name] * margins[name] for name in weights], axis=0), target, weight)
+
+    def _too_long(self, candidate: Boosting, first: Boosting) -> bool:
+        if self.cancellation.hurried:
+            return True
+        tried = [result for result in self.results if isinstance(result.candidate, Boosting)]
+        expected = tried[0].seconds * candidate.cost / first.cost if tried else np.inf
+        return bool(0.6 * expected > self._spare())
 
     def _spare(self) -> float:
         """Seconds left for candidates, after what the models to be fitted once more on all rows will take."""
@@ -248,7 +328,13 @@ class _Search:
     def _try(self, candidate: Candidate, seconds: float) -> None:
         """Fit a candidate on every fold, side by side; each fold gets its share of what time is left."""
         self.cancellation.check()
-        if candidate.family != "prior" and min(seconds, self.budget.left) < _LEAST_SECONDS:
+        kept = None if self.kept is None else self.kept.take(candidate, self.views)
+        if kept is not None:
+            self.budget.charge(kept.seconds)
+            self.results.append(kept)
+            return
+        late = self.cancellation.hurried or min(seconds, self.budget.left) < _LEAST_SECONDS
+        if candidate.family != "prior" and late:
             self.skipped.append(candidate)
             return
         if isinstance(candidate, Boosting) and not candidate.bag:
@@ -261,16 +347,29 @@ class _Search:
             position, view = item
             share = (end - self.budget.used) / (rounds - position // self.executor.workers)
             late = self.budget.until(share)
-            return candidate.fit(view, lambda: late() or self.cancellation.requested)
+            return candidate.fit(view, lambda: late() or self.cancellation.requested or self.cancellation.hurried)
 
         fits: dict[int, Any] = {}
         pieces = self.executor.map_unordered(fit, list(enumerate(self.views)), cancellation=self.cancellation)
         for index, piece in pieces:
             fits[index] = piece
-            done = min(1.0, self.budget.used / max(self.budget.seconds, 1e-9))
-            self.progress.update(self.step, done, f"{candidate.name}: fold {len(fits)} of {len(self.views)}")
+            done = self.budget.done(len(self.results) - 1)
+            self.progress.update(
+                self.step, done, f"{candidate.name}: fold {len(fits)} of {len(self.views)}{self._leader}"
+            )
         result = candidate.gather(self.views, [fits[index] for index in range(len(self.views))])
-        self.results.append(result.timed(self.budget.used - began))
+        result = result.timed(self.budget.used - began)
+        self.results.append(result)
+        if self.kept is not None and not self.cancellation.hurried:
+            self.kept.keep(result)
+
+    @property
+    def _leader(self) -> str:
+        """The best so far, in a few words."""
+        if len(self.results) < 2:
+            return ""
+        best = min(self.results, key=lambda result: result.score)
+        return f"; best of {len(self.results)}: {best.candidate.name}, {self.problem.loss.name} {best.score:.4g}"
 
     def conclude(self, labels: Labels, mean: float, spread: float, units: NDArray[np.integer] | None = None) -> Learned:
         """Choose the ensemble, calibrate it on the out-of-fold rows, and build the pipeline."""
@@ -373,9 +472,11 @@ class _Search:
                 "seconds": round(result.seconds, 3),
                 "weight": weights.get(result.candidate.name, 0.0),
                 "status": "stopped by the budget" if result.stopped else "done",
+                "settings": settings_of(result),
                 **common,
             }
             for result in sorted(self.results, key=lambda result: result.score)
         ]
-        absent = {"score": None, "seconds": 0.0, "weight": 0.0, "status": "no time left", **common}
+        nothing: dict[str, Any] = {"settings": {}, "score": None, "seconds": 0.0, "weight": 0.0}
+        absent = {**nothing, "status": "no time left", **common}
         return entries + [{"name": each.name, "family": each.family, **absent} for each in self.skipped]

@@ -28,6 +28,7 @@ from flyball.cli.commands import (
     serve,
     slices,
     status,
+    store,
     upkeep,
     watch,
 )
@@ -58,6 +59,7 @@ COMMANDS: dict[str, App | Callable[..., Any]] = {
     "backup": upkeep.backup,
     "restore": upkeep.restore,
     "clean": upkeep.clean,
+    "store": store.app,
     "debug-bundle": upkeep.debug_bundle,
     "error": error.error,
 }

@@ -7,7 +7,7 @@ from typing import Any
 
 from flyball.cli.answer import bullet_list, escape
 
-__all__ = ["backup_summary", "clean_summary", "doctor_summary", "restore_summary", "size"]
+__all__ = ["backup_summary", "clean_summary", "copy_summary", "doctor_summary", "restore_summary", "size"]
 
 Data = Mapping[str, Any]
 _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]"}
@@ -67,6 +67,21 @@ def restore_summary(data: Data) -> str:
         f"next      flyball status --dir {escape(data['path'])}",
     ]
     return "\n".join(lines)
+
+
+def copy_summary(data: Data) -> str:
+    """What was copied, whether it verifies, and what to do next."""
+    rows = [f"{count:>12,}  {table}" for table, count in sorted(data["rows"].items()) if count]
+    if not data["ok"]:
+        said = [f"{one['code']}  {escape(one['where'])}: {escape(one['what'])}" for one in data["problems"]]
+        head = f"[red]✗[/] copied row by row, but the ledger does not verify: {len(said)} problems, as in the source"
+        return "\n".join([head, *rows, *said])
+    return "\n".join([
+        f"[green]✓[/] {data['total_rows']:,} rows copied to [bold]{escape(data['to'])}[/]; "
+        f"the ledger of {data['entries']:,} entries verifies",
+        *rows,
+        "next      write the new URL as `store` into flyball.toml; the old store stays as it is",
+    ])  # fmt: skip
 
 
 def clean_summary(data: Data) -> str:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from flyball.config.budget import Budget, BudgetInvalid
     from flyball.config.choices import check_choices
     from flyball.config.duration import DurationInvalid, parse_duration
+    from flyball.config.effort import Effort, parse_effort
     from flyball.config.load import (
         ConfigInvalid,
         ConfigMissing,
@@ -42,6 +43,7 @@ __all__ = [
     "ConfigUnreadable",
     "DataConfig",
     "DurationInvalid",
+    "Effort",
     "GateConfig",
     "MetricRule",
     "ModelConfig",
@@ -53,6 +55,7 @@ __all__ = [
     "inline_toml",
     "load_project",
     "parse_duration",
+    "parse_effort",
     "parse_project",
     "write_project",
 ]
@@ -64,6 +67,7 @@ _HOMES = {
     "budget": ("Budget", "BudgetInvalid"),
     "choices": ("check_choices",),
     "duration": ("DurationInvalid", "parse_duration"),
+    "effort": ("Effort", "parse_effort"),
     "load": (
         "ConfigInvalid",
         "ConfigMissing",

@@ -21,6 +21,7 @@ from pydantic import (
 
 from flyball.config.budget import Budget, BudgetInvalid
 from flyball.config.duration import DurationInvalid, parse_duration
+from flyball.config.effort import Effort, parse_effort
 from flyball.config.positions import KeyPath, Position
 
 __all__ = [
@@ -74,6 +75,13 @@ def _duration(value: Any) -> Any:
         raise ValueError(f"{error.what}; {error.fix}") from error
     except AttributeError as error:
         raise ValueError('a length of time is written like "60s", "10m" or "2ms"') from error
+
+
+def _effort(value: Any) -> Any:
+    try:
+        return parse_effort(value)
+    except DurationInvalid as error:
+        raise ValueError(f"{error.what}; {error.fix}") from error
 
 
 def _embargo(value: Any) -> Any:
@@ -175,13 +183,13 @@ class CostsConfig(_Section):
 
 
 class ModelConfig(_Section):
-    """`[model.NAME]`: what is predicted, from what, how well and how fast. `budget` and `latency` are in seconds."""
+    """`[model.NAME]`: what is predicted, from what, how well and how fast. `latency` is in seconds."""
 
     data: OneOrMore
     target: Text
     task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
     metric: Text | None = None
-    budget: Duration = 60.0
+    budget: Annotated[Effort, BeforeValidator(_effort)] = Effort(60.0)
     latency: Duration | None = None
     positive: str | bool | int | float | None = None
     weight: Text | None = None
@@ -414,6 +422,12 @@ class ProjectConfig(_Section):
         if scheme or not separator or location.startswith("/"):
             return self.project.store
         return f"sqlite:///{self.resolve(location)}"
+
+    @property
+    def store_file(self) -> Path | None:
+        """The file that the store is; None when a server keeps it."""
+        url = self.store_url
+        return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
 
     def line(self, path: KeyPath) -> str | None:
         """`flyball.toml:31, model.machines.time` for a key that stands in the file; None for one that does not."""

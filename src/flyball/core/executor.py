@@ -8,11 +8,18 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import Protocol, TypeVar
 
 from flyball.core.progress import Cancellation
+from flyball_runtime.errors import BadInput
 
-__all__ = ["Executor", "LocalExecutor", "usable_cores"]
+__all__ = ["Executor", "LocalExecutor", "WorkersUnfit", "usable_cores"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+
+
+class WorkersUnfit(BadInput):
+    """Work is to be done by no worker at all."""
+
+    code = "FB-CORE-005"
 
 
 class Executor(Protocol):
@@ -37,6 +44,9 @@ class LocalExecutor:
     """Threads of this process. The heavy libraries (LightGBM, numpy, onnxruntime) let go of the interpreter lock."""
 
     def __init__(self, workers: int | None = None) -> None:
+        """workers: how many pieces run at a time, by default one a core. Raises WorkersUnfit."""
+        if workers is not None and workers < 1:
+            raise WorkersUnfit(f"{workers} workers do nothing", fix="give 1 or more, or leave it out for one a core")
         self._workers = workers or usable_cores()
 
     @property

@@ -41,10 +41,19 @@ class Cancelled(Refused):
 
 
 class Cancellation:
-    """A flag that the owner of some work raises and the work looks at between its parts."""
+    """Two flags that the owner of some work raises and the work looks at between its parts: stop, and come to an end."""
 
     def __init__(self) -> None:
         self._event = threading.Event()
+        self._hurry = threading.Event()
+
+    def hurry(self) -> None:
+        """Ask for what can be had now: a search ends with the best so far, and what follows is done as ever."""
+        self._hurry.set()
+
+    @property
+    def hurried(self) -> bool:
+        return self._hurry.is_set()
 
     def cancel(self) -> None:
         self._event.set()

@@ -79,7 +79,7 @@ class Ledger:
     ) -> None:
         self.database = database
         self.keys = keys
-        self.head = head or database.path.with_name("head.json")
+        self.head = head or database.folder / "head.json"
         self.projections: tuple[Projection, ...] = (KEYS, *projections)
         self._clock = clock
         self.handlers: dict[str, Handler] = {}
@@ -358,7 +358,7 @@ class Ledger:
 
     def _publish(self, sealed: Checkpoint) -> None:
         try:
-            with file_lock(self.database.path.with_name(self.database.path.name + ".lock")):
+            with file_lock(self.database.beside("lock")):
                 if self._outgrown(sealed.size):
                     data = canonical_json(sealed.to_dict()) + b"\n"
                     write_atomic(self.head, data, label="ledger.head")

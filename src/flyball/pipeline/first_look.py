@@ -33,6 +33,9 @@ class _Forgetful:
     def put(self, key: str, name: str, outputs: dict[str, Any]) -> None:
         return None
 
+    def forget(self, key: str) -> None:
+        return None
+
 
 def look_at(source: Path, settings: LoopSettings, *, progress: Progress, test: Path | None = None) -> FirstLook:
     """Read a table (and one of test rows) and decide what a run would decide.

@@ -186,7 +186,7 @@ class _Prover:
             "parity": dict(self._trained.parity),
             "latency": self._latency(),
             "size_bytes": len(self._trained.graph),
-            "budget": {"seconds": self._settings.budget_seconds, "used_seconds": self._trained.seconds},
+            "budget": self._budget(),
             "notes": [*self._trained.notes, *self._unmeasured()],
             "environment": environment(),
             "code": dict(code),
@@ -202,6 +202,11 @@ class _Prover:
             return None
         told = {} if found is None else {key: found[key] for key in ("tried", "gain", "z", "shares", "why", "seconds")}
         return {"declared": found is None, "specification": windows.to_dict(), "names": list(windows.names), **told}
+
+    def _budget(self) -> dict[str, Any]:
+        settings = self._settings
+        seconds = settings.budget_seconds if settings.trials is None else None
+        return {"seconds": seconds, "trials": settings.trials, "used_seconds": self._trained.seconds}
 
     def _metrics(self) -> dict[str, Any]:
         self._progress.update(_STEP, 0.1, "metrics with intervals")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from flyball.config import DataConfig, ModelConfig
+from flyball.config import DataConfig, Effort, ModelConfig
 
 __all__ = ["LoopSettings"]
 
@@ -16,7 +16,8 @@ _NOT_IN_KEYS = ("name", "dataset", "budget_seconds", "places")
 
 @dataclass(frozen=True, slots=True)
 class LoopSettings:
-    """One model to make. None and "auto" leave a choice to the data; `budget_seconds` is for the search and export.
+    """One model to make. None and "auto" leave a choice to the data; `budget_seconds` is for the search and export; with `trials`
+    that many candidates are tried instead.
 
     `test` is what the file of test rows is called, `embargo` a length of time ("7d") or a number of rows. `windows`: False
     for no window features, True to look for some, or their specification. `places` tells where a setting was written,
@@ -29,6 +30,7 @@ class LoopSettings:
     task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
     metric: str | None = None
     budget_seconds: float = 60.0
+    trials: int | None = None
     seed: int = 0
     positive: str | bool | int | float | None = None
     weight: str | None = None
@@ -55,7 +57,8 @@ class LoopSettings:
         """The settings of `[model.NAME]` on its `[data.…]`; the model's own time and group columns win."""
         return cls(
             name=name, dataset=model.data[0], target=model.target, task=model.task, metric=model.metric,
-            budget_seconds=model.budget, seed=model.seed, positive=model.positive, weight=model.weight,
+            budget_seconds=model.budget.seconds, trials=model.budget.trials, seed=model.seed,
+            positive=model.positive, weight=model.weight,
             time=model.time or data.time, group=model.group or data.entity, split=model.split,
             test=None if data.test is None else Path(data.test).name, embargo=model.embargo, purge=model.purge,
             drop=model.drop, keep=model.keep,
@@ -66,9 +69,9 @@ class LoopSettings:
             windows=model.windows,
         )  # fmt: skip
 
-    def with_budget(self, seconds: float | None) -> LoopSettings:
+    def with_budget(self, effort: Effort | None) -> LoopSettings:
         """The same with another budget; None leaves it."""
-        return self if seconds is None else replace(self, budget_seconds=seconds)
+        return self if effort is None else replace(self, budget_seconds=effort.seconds, trials=effort.trials)
 
     def place(self, setting: str) -> str | None:
         """Where a setting was written; None when nothing is known of it."""

@@ -20,15 +20,17 @@ class StepMemory(Protocol):
 
     def put(self, key: str, name: str, outputs: Outputs) -> None: ...
 
+    def forget(self, key: str) -> None: ...
+
 
 class StepRunner:
     """Runs the steps of one loop, or takes their outputs from an earlier loop with the same inputs."""
 
     def __init__(self, memory: StepMemory, progress: Progress, cancellation: Cancellation, code_version: str) -> None:
-        self._memory = memory
+        self.memory = memory
         self._progress = progress
         self._cancellation = cancellation
-        self._code_version = code_version
+        self.code_version = code_version
         self.reused: list[str] = []
 
     def run(
@@ -46,16 +48,16 @@ class StepRunner:
         are no longer `usable` (an artifact is gone or damaged) are made again.
         """
         self._cancellation.check()
-        key = digest_json({"step": name, "code": self._code_version, "depends_on": dict(depends_on)})
+        key = digest_json({"step": name, "code": self.code_version, "depends_on": dict(depends_on)})
         self._progress.start(name)
-        earlier = self._memory.get(key)
+        earlier = self.memory.get(key)
         said = None if earlier is None else _said(earlier, usable, note)
         if earlier is not None and said is not None:
             self.reused.append(name)
             self._progress.finish(name, said, reused=True)
             return earlier
         outputs = work()
-        self._memory.put(key, name, outputs)
+        self.memory.put(key, name, outputs)
         self._progress.finish(name, note(outputs))
         return outputs
 

@@ -22,6 +22,7 @@ from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
+from flyball.pipeline.trials import SearchMemory
 from flyball.store import ArtifactStore
 
 __all__ = ["Trained", "train"]
@@ -57,9 +58,13 @@ def train(
     """Learn from the training rows within the budget. Raises ExportRefused when the graph differs from the model."""
     check_costs(examined.task, settings)
     kept: list[tuple[FittedPipeline, bytes, NDArray[np.float64]]] = []
+    depends_on = _depends_on(dataset, examined, settings)
+    trials = SearchMemory(runner.memory, artifacts, runner.code_version, depends_on)
 
     def work() -> dict[str, Any]:
-        learned = with_threshold(_learn(examined, settings, executor, progress, cancellation), examined, settings)
+        learned = with_threshold(
+            _learn(examined, settings, executor, progress, cancellation, trials=trials), examined, settings
+        )
         learned = _with_windows(learned, examined)
         rows = examined.table.take(examined.plan.train).select(examined.used)
         progress.update(_STEP, None, "exporting one graph")
@@ -81,11 +86,12 @@ def train(
 
     outputs = runner.run(
         _STEP,
-        _depends_on(dataset, examined, settings),
+        depends_on,
         work,
         note=_note,
         usable=lambda made: present(artifacts, _blobs(made)),
     )
+    trials.forget()
     if not kept:
         pipeline = FittedPipeline.from_bytes(get_bytes(artifacts, outputs["pipeline"]))
         kept.append(
@@ -108,8 +114,9 @@ def _with_windows(learned: Learned, examined: Examined) -> Learned:
 
 
 def _learn(
-    examined: Examined, settings: LoopSettings, executor: Executor, progress: Progress, cancellation: Cancellation
-) -> Learned:
+    examined: Examined, settings: LoopSettings, executor: Executor, progress: Progress, cancellation: Cancellation,
+    *, trials: SearchMemory,
+) -> Learned:  # fmt: skip
     """Only training rows are shown to the search; its folds are renumbered within them."""
     train_rows = examined.plan.train
     place = np.full(examined.table.rows, -1, dtype=np.intp)
@@ -123,6 +130,8 @@ def _learn(
         positive=examined.positive,
         folds=[(place[fit], place[validate]) for fit, validate in examined.plan.folds],
         budget_seconds=_left(examined, settings),
+        trials=settings.trials,
+        memory=trials,
         seed=settings.seed,
         missing=examined.missing,
         sample_weight=None if examined.weights is None else examined.weights[train_rows],
@@ -136,6 +145,8 @@ def _learn(
 
 def _left(examined: Examined, settings: LoopSettings) -> float:
     """Seconds of the budget that finding window features has left."""
+    if settings.trials is not None:  # the same on any machine, whatever took how long
+        return settings.budget_seconds
     spent = 0.0 if examined.windows_found is None else float(examined.windows_found["seconds"])
     return max(min(1.0, settings.budget_seconds), settings.budget_seconds - spent)
 
@@ -150,7 +161,7 @@ def _depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSetti
         "windows": None if examined.windows is None else examined.windows.digest,
         "missing": {name: list(values) for name, values in examined.missing.items()},
         "split": {"kind": plan.kind, "by": plan.by, "rows": _plan_digest(plan)},
-        **settings.key("target", "seed", "weight", "positive", "budget_seconds", "costs"),
+        **settings.key("target", "seed", "weight", "positive", "budget_seconds", "trials", "costs"),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -55,7 +56,7 @@ def add_windows(
         {
             "dataset": dataset.version, "used": list(examined.used), "task": examined.task, "metric": examined.metric,
             "split": [plan.kind, plan.by, len(plan.train), int(plan.train.sum())], "entity": entity, "order": order,
-            "budget": settings.budget_seconds, **settings.key("target", "seed", "weight", "missing", "personal"),
+            "budget": settings.budget_seconds, **settings.key("trials", "target", "seed", "weight", "missing", "personal"),
         },
         work,
         note=lambda made: str(made["why"]),
@@ -98,7 +99,7 @@ def _discovered(examined: Examined, settings: LoopSettings, entity: str | None, 
         entity=entity,
         order=order,
         seed=settings.seed,
-        seconds=_SHARE * settings.budget_seconds,
+        seconds=_SHARE * settings.budget_seconds if settings.trials is None else math.inf,
         weights=None if examined.weights is None else examined.weights[train],
         missing=examined.missing,
     )

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from flyball.project.handles import Dataset, LearnedModel, Version
     from flyball.project.opening import init, open  # noqa: A004
     from flyball.project.project import Project, ReasonMissing
+    from flyball.project.stores import copy_store
     from flyball.project.upkeep import debug_bundle, doctor, restore
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Project",
     "ReasonMissing",
     "Version",
+    "copy_store",
     "debug_bundle",
     "doctor",
     "init",
@@ -30,6 +32,7 @@ _HOMES = {
     "handles": ("Dataset", "LearnedModel", "Version"),
     "opening": ("init", "open"),
     "project": ("Project", "ReasonMissing"),
+    "stores": ("copy_store",),
     "upkeep": ("debug_bundle", "doctor", "restore"),
 }
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from flyball.config import ProjectConfig
 from flyball.core.clock import SystemClock
 from flyball.core.files import CannotWrite
 from flyball.project.opening import find_project
 from flyball.project.opening import open as open_project
 from flyball.project.project import Project
-from flyball.store import StoreUnreachable
+from flyball.store import Database, StoreOlder, StoreUnreachable
 from flyball_runtime.errors import BadInput, FlyballError, InternalError
 
 __all__ = ["AuditTarget", "CheckpointUnreadable", "StoreGone", "open_for_audit", "read_checkpoint", "verify_project"]
@@ -71,14 +73,16 @@ def open_for_audit(path: str | os.PathLike[str] | None = None) -> AuditTarget:
     """
     try:
         config = find_project(path)
-        store = Path(config.store_url.removeprefix("sqlite:///"))
-        if not store.exists():
+        store = config.store_file
+        if store is not None and not store.exists():
             raise StoreGone(
                 "the project's store is gone",
                 where=str(store),
                 why="its ledger, and with it every proof, was kept there",
                 fix="restore it from a backup; checkpoints kept elsewhere tell whether the backup is whole",
             )
+        if store is None:
+            _check_there(config)
         try:
             return AuditTarget(open_project(path), None)
         except (CannotWrite, StoreUnreachable):
@@ -86,6 +90,12 @@ def open_for_audit(path: str | os.PathLike[str] | None = None) -> AuditTarget:
             return AuditTarget(Project(config, SystemClock(), reads_only=True), None)
     except InternalError as damage:
         return AuditTarget(None, damage)
+
+
+def _check_there(config: ProjectConfig) -> None:
+    """That a store on a server has its tables: opening the project would make them. Raises StoreMissing."""
+    with contextlib.suppress(StoreOlder):  # it is upgraded as by any other command
+        Database.open(config.store_url, SystemClock(), create=False).close()
 
 
 def verify_project(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flyball.config import PROJECT_FILE, ProjectConfig, check_choices, load_project, parse_project, write_project
 from flyball.core.clock import Clock, SystemClock
+from flyball.core.executor import LocalExecutor
 from flyball.core.files import CannotWrite, write_atomic
 from flyball.core.progress import NoProgress, Progress
 from flyball.data.sources import SourceUnreadable
@@ -52,12 +53,16 @@ class Made:
         return dict(self.facts)
 
 
-def open(path: str | os.PathLike[str] | None = None, *, clock: Clock | None = None) -> Project:  # noqa: A001
+def open(  # noqa: A001
+    path: str | os.PathLike[str] | None = None, *, clock: Clock | None = None, workers: int | None = None
+) -> Project:
     """The project in a folder; without `path`, in this folder or the nearest one above it.
 
-    Raises NotAProject, and what is wrong with the project file or the store.
+    workers: how many folds of a search are fitted at a time (default: one a core). Raises NotAProject, and what is wrong
+    with the project file or the store.
     """
-    return Project(find_project(path), clock or SystemClock())
+    executor = None if workers is None else LocalExecutor(workers)
+    return Project(find_project(path), clock or SystemClock(), executor=executor)
 
 
 def find_project(path: str | os.PathLike[str] | None = None) -> ProjectConfig:
@@ -94,6 +99,7 @@ def init(
     drop: Collection[str] = (),
     keep: Collection[str] = (),
     places: Mapping[str, str] | None = None,
+    store: str | None = None,
     directory: str | os.PathLike[str] = ".",
     progress: Progress | None = None,
     clock: Clock | None = None,
@@ -101,8 +107,9 @@ def init(
     """Make a project from a table: read it, look at it, write flyball.toml and an empty store with its first key.
 
     What is chosen (see the project file's reference) is written into the file; the rest is left to the look. `places`
-    tells how each choice was given ("--time"), for errors. What fails leaves nothing behind. Raises NameInvalid,
-    ProjectExists, and what is wrong with the table, the target or a choice.
+    tells how each choice was given ("--time"), for errors. `store`: the URL of an empty database to keep the project's
+    tables in, instead of a file in its folder. What fails leaves nothing behind. Raises NameInvalid, ProjectExists,
+    StoreNotEmpty, and what is wrong with the table, the target, the store or a choice.
     """
     from flyball.pipeline import LoopSettings
 
@@ -120,12 +127,15 @@ def init(
         purge=purge, weight=weight, positive=positive, personal=tuple(personal), public=tuple(public), drop=tuple(drop),
         keep=tuple(keep), test=None if test is None else Path(test).name, places=places or {},
     )  # fmt: skip
-    facts, text = _look(settings, Path(source), None if test is None else Path(test), folder, progress)
+    clock = clock or SystemClock()
+    facts, text = _look(settings, Path(source), None if test is None else Path(test), folder, progress, store=store)
     config = parse_project(text, path=(folder / PROJECT_FILE).absolute())
     made = _first_missing(folder, folder / STATE_FOLDER)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        project = Project(config, clock or SystemClock())
+        if store is not None:
+            _refuse_used(config, clock)
+        project = Project(config, clock)
         write_atomic(folder / PROJECT_FILE, text.encode(), label="project.init")
     except OSError as error:
         _undo(made)
@@ -156,8 +166,24 @@ def _check(name: str, folder: Path) -> None:
         )
 
 
+def _refuse_used(config: ProjectConfig, clock: Clock) -> None:
+    """A store that holds a ledger belongs to another project, whose keys this one would not have."""
+    from flyball.store import Database, StoreNotEmpty
+    from flyball.store.contents import row_counts
+
+    state = config.folder / STATE_FOLDER
+    with Database.open(config.store_url, clock, folder=state) as database, database.read() as reader:
+        entries = row_counts(reader)["ledger_entries"]
+    if entries:
+        raise StoreNotEmpty(
+            "the store belongs to a project already", where=database.location,
+            why=f"its ledger has {entries:,} entries, signed with keys that this folder does not have",
+            fix="name an empty database; a second machine of that project takes a copy of its folder instead",
+        )  # fmt: skip
+
+
 def _look(
-    settings: LoopSettings, source: Path, test: Path | None, folder: Path, progress: Progress
+    settings: LoopSettings, source: Path, test: Path | None, folder: Path, progress: Progress, *, store: str | None
 ) -> tuple[dict[str, Any], str]:
     """Read and examine the table without keeping anything; the facts for people, and the project file."""
     from flyball.pipeline import look_at
@@ -194,6 +220,7 @@ def _look(
         name=settings.name,
         source=_seen_from(folder, source),
         target=settings.target,
+        store=store,
         test=None if test is None else _seen_from(folder, test),
         metric=settings.metric,
         positive=settings.positive,

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flyball.config import STATE_FOLDER, ModelConfig, ProjectConfig, check_choices, parse_duration
+from flyball.config import STATE_FOLDER, Effort, ModelConfig, ProjectConfig, check_choices, parse_effort
 from flyball.core.clock import Clock
 from flyball.core.executor import Executor, LocalExecutor
 from flyball.core.files import write_atomic
@@ -91,7 +91,7 @@ class Project:
         self.name = config.project.name
         self.actor = Actor.local()
         state = self.path / STATE_FOLDER
-        self.database = Database.open(config.store_url, clock, create=not reads_only)
+        self.database = Database.open(config.store_url, clock, folder=state, create=not reads_only)
         self.artifacts = FileArtifacts(config.resolve(config.project.artifacts))
         self.bundles = state / "bundles"
         self.ledger = Ledger(
@@ -181,7 +181,8 @@ class Project:
     ) -> LearnedModel:
         """Make and prove a model from a `dataset(...)`, or from a table and its `target`; nothing is registered.
 
-        budget: "90s", "10m", or seconds, for the search and the verified export (60 s). costs: of decisions, such as
+        budget: "90s", "10m", or seconds, for the search and the verified export (60 s), or "40 trials", the same work
+        on any machine. costs: of decisions, such as
         `{"false_positive": 1, "false_negative": 20}`, which choose the threshold; slices: columns to list by level.
         Raises BadInput for a table or setting that cannot be used, ExportRefused when the graph does not equal the
         model.
@@ -192,7 +193,7 @@ class Project:
             table = self.dataset(table, target=target)
         settings = replace(table.settings, name=name or table.settings.name, metric=metric, seed=seed)
         settings = replace(settings, costs=costs, slices=tuple(slices))
-        settings = settings.with_budget(_seconds(budget))
+        settings = settings.with_budget(_effort(budget))
         return self._learn(table.source, settings, progress, cancellation, test=table.test)
 
     def propose(self, model: LearnedModel, *, reason: str = "") -> Version:
@@ -217,7 +218,7 @@ class Project:
     ) -> Outcome:
         """The whole loop for a model of the project file: make, prove, gate, register."""
         settings, source, test = self._declared(model)
-        settings = settings.with_budget(_seconds(budget))
+        settings = settings.with_budget(_effort(budget))
         self._check_writable()  # else the whole budget would be spent before a missing key is found
         self.registry.clean_leftovers()
         run_id = self.registry.start_run("loop", settings.told(), self.actor)
@@ -508,8 +509,8 @@ class Project:
         if rolled_back:
             raise LedgerRolledBack(
                 "the store is older than its own last checkpoint",
-                where=str(self.database.path),
-                why="head.json beside it holds a signed checkpoint that this ledger does not: it was rolled back",
+                where=self.database.location,
+                why="head.json of this project holds a signed checkpoint that this ledger does not: it was rolled back",
                 fix="put the newest store back; for a deliberate return to a backup, move head.json away first",
             )
         self.keys.sign(b"the signing key is at hand")
@@ -595,5 +596,5 @@ def _said(reason: str) -> str:
     return reason.strip()
 
 
-def _seconds(budget: str | float | None) -> float | None:
-    return None if budget is None else parse_duration(budget)
+def _effort(budget: str | float | None) -> Effort | None:
+    return None if budget is None else parse_effort(budget)

@@ -11,8 +11,7 @@ from flyball.ledger.audit.rows import read_rows
 from flyball.ledger.entries import Entry, record_json
 from flyball.ledger.ledger import LedgerDamaged
 from flyball.registry.tables import runs
-from flyball.store import Database
-from flyball.store.sqlite import DRIVER_ERRORS
+from flyball.store import DRIVER_ERRORS, Database
 from flyball_runtime.errors import FlyballError
 
 __all__ = ["with_runs"]

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
-import os
 from collections.abc import Mapping, Sequence
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, insert, select, update
@@ -19,7 +15,7 @@ from flyball.ledger import Actor, Draft, Ledger
 from flyball.ledger.entries import record_json
 from flyball.registry.records import Run
 from flyball.registry.tables import runs
-from flyball.store import Database, Transaction, is_held, open_lock_file
+from flyball.store import Database, Transaction
 from flyball_runtime.errors import BadInput, near_miss
 
 __all__ = ["INTERRUPTED", "RunRefused", "Runs", "run_digest"]
@@ -36,16 +32,14 @@ class RunRefused(BadInput):
 class Runs:
     """The table of runs. Safe to share between threads and processes.
 
-    The process of a running run holds a lock on `runs/ID.lock` beside the database; the kernel releases it when the
-    process dies, however it dies. So a run that is not finished and whose lock is free was interrupted.
+    The process of a running run holds its id (see `flyball.store.presence`): a lock on `runs/ID.lock` beside a store in a
+    file, a lease in one on a server. So a run that is not finished and that nobody holds was interrupted.
     """
 
     def __init__(self, database: Database, ledger: Ledger, clock: Clock) -> None:
         self._database = database
         self._ledger = ledger
         self._clock = clock
-        self._folder = database.path.with_name("runs")
-        self._held: dict[str, int] = {}
 
     def start(self, kind: str, params: Mapping[str, Any], actor: Actor) -> str:
         """Note that a run began; return its id."""
@@ -62,12 +56,12 @@ class Runs:
             "finished": None,
         }
         try:
-            # Inside the transaction, so that nobody who looks for dead runs finds the file without its lock.
+            # Inside the transaction, so that nobody who looks for dead runs finds this one without its holder.
             with self._database.write("registry.start-run") as tx:
-                self._hold(run_id)
+                self._database.presence.hold(tx, run_id)
                 tx.execute(insert(runs), row)
         except BaseException:
-            self._release(run_id)
+            self._database.presence.release(run_id)
             raise
         return run_id
 
@@ -85,7 +79,7 @@ class Runs:
             row = tx.execute(select(runs).where(runs.c.id == run_id)).first()
             if row is None:
                 raise self._unknown(run_id)
-            tx.after_commit(lambda: self._release(run_id))
+            tx.after_commit(lambda: self._database.presence.release(run_id))
             if row.finished is not None:
                 if any(getattr(row, name) != value for name, value in values.items()):
                     raise RunRefused(f"run {run_id} was finished before, as {row.status}", where=row.finished)
@@ -98,7 +92,7 @@ class Runs:
         dead = [run_id for run_id in tx.execute(query).scalars().all() if not self._alive(run_id)]
         closed = [self._close(tx, run_id, {"status": INTERRUPTED}) for run_id in dead]
         for run in closed:
-            tx.after_commit(partial(self._release, run.id))
+            tx.after_commit(partial(self._database.presence.release, run.id))
         return closed
 
     def list(self, *, kind: str | None = None, limit: int | None = None) -> list[Run]:
@@ -131,24 +125,9 @@ class Runs:
         self._ledger.append(tx, Draft("run.finished", run_id, closed.actor, closed.status, {"run": run_digest(row)}))
         return closed
 
-    def _hold(self, run_id: str) -> None:
-        handle = open_lock_file(self._lock_file(run_id))
-        self._held[run_id] = handle
-        fcntl.flock(handle, fcntl.LOCK_EX)
-
-    def _release(self, run_id: str) -> None:
-        handle = self._held.pop(run_id, None)
-        with contextlib.suppress(OSError):  # an empty file that stays does no harm
-            self._lock_file(run_id).unlink(missing_ok=True)
-        if handle is not None:
-            os.close(handle)
-
     def _alive(self, run_id: str) -> bool:
-        """In doubt it is: better a run that stays open than one that is closed under its process."""
-        return is_held(self._lock_file(run_id))
-
-    def _lock_file(self, run_id: str) -> Path:
-        return self._folder / f"{run_id}.lock"
+        with self._database.explained():
+            return self._database.presence.held(run_id)
 
     def _unknown(self, run_id: str) -> RunRefused:
         with self._database.read() as connection:

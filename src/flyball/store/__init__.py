@@ -10,6 +10,7 @@ if TYPE_CHECKING:
         ArtifactUnreadable,
         FileArtifacts,
     )
+    from flyball.store.backend import DRIVER_ERRORS, Backend
     from flyball.store.database import Database, Reader, Transaction
     from flyball.store.errors import (
         StoreBusy,
@@ -17,18 +18,22 @@ if TYPE_CHECKING:
         StoreForeign,
         StoreMissing,
         StoreNewer,
+        StoreNotEmpty,
         StoreOlder,
         StoreUnreachable,
         StoreUnsupported,
+        ValueRefused,
     )
     from flyball.store.lock import file_lock, is_held, open_lock_file
     from flyball.store.steps import StepCache
 
 __all__ = [
+    "DRIVER_ERRORS",
     "ArtifactCorrupt",
     "ArtifactMissing",
     "ArtifactStore",
     "ArtifactUnreadable",
+    "Backend",
     "Database",
     "FileArtifacts",
     "Reader",
@@ -38,10 +43,12 @@ __all__ = [
     "StoreForeign",
     "StoreMissing",
     "StoreNewer",
+    "StoreNotEmpty",
     "StoreOlder",
     "StoreUnreachable",
     "StoreUnsupported",
     "Transaction",
+    "ValueRefused",
     "file_lock",
     "is_held",
     "open_lock_file",
@@ -49,6 +56,7 @@ __all__ = [
 
 _HOMES = {
     "artifacts": ("ArtifactCorrupt", "ArtifactMissing", "ArtifactStore", "ArtifactUnreadable", "FileArtifacts"),
+    "backend": ("DRIVER_ERRORS", "Backend"),
     "database": ("Database", "Reader", "Transaction"),
     "errors": (
         "StoreBusy",
@@ -56,9 +64,11 @@ _HOMES = {
         "StoreForeign",
         "StoreMissing",
         "StoreNewer",
+        "StoreNotEmpty",
         "StoreOlder",
         "StoreUnreachable",
         "StoreUnsupported",
+        "ValueRefused",
     ),
     "lock": ("file_lock", "is_held", "open_lock_file"),
     "steps": ("StepCache",),

@@ -10,11 +10,11 @@ from sqlalchemy import Select, func, inspect, literal_column, select, table
 from flyball.store.database import Reader, Transaction
 from flyball.store.tables import steps
 
-__all__ = ["digests_in", "named_digests", "row_counts"]
+__all__ = ["LARGE_TABLES", "digests_in", "named_digests", "row_counts"]
 
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 # Their rows hold what was asked, answered and true, never the digest of an artifact; they are by far the largest tables.
-_NAME_NONE = frozenset(("predictions", "outcomes"))
+LARGE_TABLES = frozenset(("predictions", "outcomes"))
 _ROWS = 500
 
 
@@ -35,7 +35,7 @@ def named_digests(reader: Reader, *, steps_since: str = "") -> set[str]:
     connection = reader.connection if isinstance(reader, Transaction) else reader
     named: set[str] = set()
     for name in inspect(connection).get_table_names():
-        if name in _NAME_NONE:
+        if name in LARGE_TABLES:
             continue
         query: Select[Any] = select(literal_column("*")).select_from(table(name))
         if name == steps.name:

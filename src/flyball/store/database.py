@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import tempfile
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from sqlalchemy import Connection, CursorResult, Engine, Executable, make_url
+from sqlalchemy import URL, Connection, CursorResult, Executable, make_url
 from sqlalchemy.exc import ArgumentError
 
 from flyball.core.clock import Clock
 from flyball.core.failpoints import failpoint
-from flyball.core.files import CannotWrite
-from flyball.store import sqlite
-from flyball.store.errors import StoreBusy, StoreMissing, StoreUnsupported
-from flyball.store.lock import file_lock
-from flyball.store.migrate import check_revision, migrate
+from flyball.store.backend import DRIVER_ERRORS, Backend
+from flyball.store.errors import StoreBusy, StoreUnsupported
+from flyball.store.presence import Presence
 
 __all__ = ["Database", "Reader", "Transaction"]
 
@@ -52,70 +50,72 @@ Reader = Connection | Transaction
 class Database:
     """The tables of one project.
 
-    Threads and processes may use one store at once. A reader sees one instant and never waits; writers queue, at most
-    `patience_s` seconds (30), then StoreBusy is raised. A `write` block commits when it ends and rolls back when it
-    raises; once it has returned, a power cut loses nothing. Errors of the file come as StoreDamaged, StoreBusy,
-    StoreUnreachable or StoreFull.
+    Threads and processes may use one store at once, on several machines where it is a server's. A reader sees one instant
+    and never waits; writers queue, at most `patience_s` seconds (30), then StoreBusy is raised. A `write` block commits
+    when it ends and rolls back when it raises; once it has returned, a power cut loses nothing. Errors of the database
+    come as StoreDamaged, StoreBusy, StoreUnreachable, StoreFull or ValueRefused. See `flyball.store.backend.Backend`.
     """
 
-    def __init__(self, engine: Engine, path: Path, clock: Clock, *, patience_s: float) -> None:
-        self.path = path
+    def __init__(self, backend: Backend, clock: Clock, *, folder: Path, patience_s: float) -> None:
         self.clock = clock
-        self._engine = engine
+        self.folder = backend.file.parent if backend.file else folder
+        self._backend = backend
         self._patience_s = patience_s
         self._turn = threading.Lock()
         self._mine = threading.local()
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     @classmethod
     def open(
         cls, url: str, clock: Clock, *, folder: Path | None = None, patience_s: float = 30.0, create: bool = True
     ) -> Database:
-        """Open `sqlite:///FILE`, made or upgraded as needed; a relative FILE is seen from `folder` (or from here).
+        """Open `sqlite:///FILE` or `postgresql://USER@HOST/DATABASE`, made or upgraded as needed.
 
-        Without `create` the store is opened as it is, for reading only, as an audit does: nothing is made, upgraded or
-        written, so it may lie on read-only media. Raises StoreUnsupported for other URLs, StoreNewer, StoreForeign,
-        StoreDamaged, StoreUnreachable; without `create` also StoreMissing, StoreOlder.
+        `folder` (or this one) is where a relative FILE is seen from, and where what a store on a server keeps beside
+        itself lies (see `beside`). Without `create` the store is opened as it is, for reading only, as an audit does:
+        nothing is made, upgraded or written, so a file may lie on read-only media. Raises StoreUnsupported for other
+        URLs, StoreNewer, StoreForeign, StoreDamaged, StoreUnreachable; without `create` also StoreMissing, StoreOlder.
         """
-        path = _path(url, folder)
-        if not create:
-            return cls._open_as_is(path, clock, patience_s)
-        _make_folder(path)
-        engine = sqlite.file_engine(path, patience_s=patience_s)
-        database = cls(engine, path, clock, patience_s=patience_s)
-        try:
-            with file_lock(path.with_name(path.name + ".lock")), database.explained():
-                sqlite.use_wal(engine)
-                migrate(engine, path, clock)
-        except BaseException:
-            database.close()
-            raise
-        return database
-
-    @classmethod
-    def _open_as_is(cls, path: Path, clock: Clock, patience_s: float) -> Database:
-        if not path.is_file():
-            raise StoreMissing(
-                "the store is missing",
-                where=str(path),
-                why="there is no such file; nothing was made in its place",
-                fix="put back a backup of this file, or correct `store` in flyball.toml",
-            )
-        scratch = None
-        if sqlite.needs_copy(path):
-            scratch = tempfile.TemporaryDirectory(prefix="flyball-")
-            engine = sqlite.file_engine(sqlite.copy_files(path, Path(scratch.name)), patience_s=patience_s)
-        else:
-            engine = sqlite.reading_engine(path, patience_s=patience_s)
-        database = cls(engine, path, clock, patience_s=patience_s)
-        database._scratch = scratch
+        place = folder or Path()
+        backend = _backend(_parse(url), place, patience_s=patience_s, reads_only=not create)
+        database = cls(backend, clock, folder=place, patience_s=patience_s)
         try:
             with database.explained():
-                check_revision(engine, path)
+                if create:
+                    backend.prepare(clock)
+                else:
+                    backend.check()
         except BaseException:
             database.close()
             raise
         return database
+
+    @property
+    def location(self) -> str:
+        """Where the store is, for messages: its file, or its URL without a password."""
+        return self._backend.location
+
+    @property
+    def file(self) -> Path | None:
+        """The file that the store is; None when a server keeps it."""
+        return self._backend.file
+
+    @property
+    def path(self) -> Path:
+        """The file that the store is. Raises StoreUnsupported when a server keeps it."""
+        if self.file is None:
+            raise StoreUnsupported(
+                "this needs a store in a file", where=self.location, fix="flyball store copy makes one"
+            )
+        return self.file
+
+    def beside(self, ending: str) -> Path:
+        """A file that belongs to the store and cannot be in it, such as a lock: beside its file, else in `folder`."""
+        return self.folder / f"{self.file.name if self.file else 'store'}.{ending}"
+
+    @cached_property
+    def presence(self) -> Presence:
+        """Which of the things that the store tells of are held by a living process."""
+        return self._backend.presence()
 
     @contextmanager
     def write(self, label: str) -> Iterator[Transaction]:
@@ -124,15 +124,14 @@ class Database:
             raise RuntimeError("this thread is already inside a write transaction: pass that one on")
         if not self._turn.acquire(timeout=self._patience_s):
             raise StoreBusy(
-                "another thread kept the store locked", where=str(self.path), fix="wait for it to end, then try again"
+                "another thread kept the store locked", where=self.location, fix="wait for it to end, then try again"
             )
         self._mine.writes = True
         try:
-            with self.explained(), self._engine.connect().execution_options(**{sqlite.WRITES: True}) as connection:
+            with self.explained(), self._backend.write() as connection:
                 transaction = Transaction(connection)
-                with connection.begin():
-                    yield transaction
-                    failpoint(f"{label}:before-commit")
+                yield transaction
+                failpoint(f"{label}:before-commit")
             failpoint(f"{label}:after-commit")
         finally:
             self._mine.writes = False
@@ -142,74 +141,65 @@ class Database:
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees the store as it is at its first query, whatever is written meanwhile."""
-        with self.explained(), self._engine.connect() as connection, connection.begin():
+        with self.explained(), self._backend.read() as connection:
             yield connection
 
     @contextmanager
     def inspect(self) -> Iterator[Connection]:
-        """As `read`, for judging a store that may be damaged: text that is not UTF-8 is read, driver errors are raised."""
-        with self._engine.connect() as connection, connection.begin(), sqlite.tolerant(connection):
+        """As `read`, for judging a store that may be damaged: text is read as it lies, driver errors are raised."""
+        with self._backend.inspect() as connection:
             yield connection
 
     def integrity(self, *, quick: bool = False) -> list[str]:
         """What the database's own check of its pages and indexes finds wrong; `quick` leaves the indexes out."""
-        with self.inspect() as connection:
-            return sqlite.quick_check(connection) if quick else sqlite.integrity(connection)
+        return self._backend.integrity(quick=quick)
 
     def snapshot(self, target: Path, on_progress: Callable[[float], None] | None = None) -> None:
-        """Copy the store as it is at one instant into the new file `target`, while others read and write.
+        """Copy the store as it is at one instant into the new SQLite file `target`, while others read and write.
 
         Neither waits for the other. on_progress: told the fraction done. Raises StoreFull, CannotWrite and the store's
         errors; what was copied by then is left to the caller.
         """
         with self.explained():
-            try:
-                sqlite.snapshot(self._engine, target, on_progress)
-            except sqlite.DRIVER_ERRORS as error:
-                coded = sqlite.explain_copy(error, target)
-                if coded is None:
-                    raise
-                raise coded from error
+            self._backend.snapshot(target, on_progress)
 
     def size_bytes(self) -> int:
-        """What the store's files take up on the disk."""
-        return sum(file.stat().st_size for file in sqlite.files_of(self.path)[:2] if file.exists())
+        """What the store takes up on its disk."""
+        with self.explained():
+            return self._backend.sizes().total
 
     def unused_bytes(self) -> int:
-        """What of the store's file holds nothing any more; `compact` gives it back."""
-        with self.read() as connection:
-            return sqlite.unused_bytes(connection)
+        """What of it holds nothing any more; `compact` gives it back. A server estimates it."""
+        with self.explained():
+            return self._backend.sizes().unused
 
     def compact(self) -> bool:
         """Give unused space back to the disk and remove every trace of deleted rows; writers wait meanwhile.
 
-        It needs as much free space as the store is large. False when readers kept a trace in the journal.
+        It needs as much free space as the store is large. False when a trace was left, because somebody was reading.
         """
         with self.explained():
-            sqlite.vacuum(self._engine)
-            return sqlite.scrub(self._engine)
+            return self._backend.reclaim(whole=True)
 
-    def scrub(self) -> None:
-        """Remove the traces of deleted rows that the database's journal still holds."""
+    def scrub(self) -> bool:
+        """Remove the traces that deleted rows left. False when one stays, because somebody was reading."""
         with self.explained():
-            sqlite.scrub(self._engine)
+            return self._backend.reclaim(whole=False)
 
     @contextmanager
     def explained(self) -> Iterator[None]:
         """Turn the driver's errors inside the block into coded ones."""
         try:
             yield
-        except sqlite.DRIVER_ERRORS as error:
-            coded = sqlite.explain(error, self.path)
+        except DRIVER_ERRORS as error:
+            coded = self._backend.explain(error)
             if coded is None:
                 raise
             raise coded from error
 
     def close(self) -> None:
-        """Let go of the file. Transactions under way must have ended."""
-        self._engine.dispose()
-        if self._scratch is not None:
-            self._scratch.cleanup()
+        """Let go of the store. Transactions under way must have ended."""
+        self._backend.close()
 
     def __enter__(self) -> Self:
         return self
@@ -218,28 +208,28 @@ class Database:
         self.close()
 
 
-def _path(url: str, folder: Path | None) -> Path:
+def _parse(url: str) -> URL:
     try:
-        parsed = make_url(url)
+        return make_url(url)
     except ArgumentError as error:
         raise StoreUnsupported(
-            f"the store's URL cannot be read: {url}", fix='write it like "sqlite:///.flyball/flyball.db"'
+            "the store's URL cannot be read",
+            fix='write it like "sqlite:///.flyball/flyball.db" or "postgresql://user@host/database"',
         ) from error
-    if parsed.get_backend_name() != "sqlite" or not parsed.database or parsed.database == ":memory:":
-        raise StoreUnsupported(
-            f"this version keeps its store in an SQLite file, not in {parsed.render_as_string(hide_password=True)}",
-            fix='write the store\'s URL like "sqlite:///.flyball/flyball.db"',
-        )
-    return (folder or Path()) / parsed.database
 
 
-def _make_folder(path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise CannotWrite(
-            "the store's folder cannot be made",
-            where=str(path.parent),
-            why=error.strerror or str(error),
-            fix="check that the folder above it exists and is writable",
-        ) from error
+def _backend(url: URL, folder: Path, *, patience_s: float, reads_only: bool) -> Backend:
+    kind, file = url.get_backend_name(), url.database
+    if kind == "sqlite" and file and file != ":memory:":
+        from flyball.store.sqlite_backend import SqliteBackend
+
+        return SqliteBackend(folder / file, patience_s=patience_s, reads_only=reads_only)
+    if kind in ("postgresql", "postgres") and file:
+        from flyball.store.postgres import PostgresBackend
+
+        return PostgresBackend(url, folder=folder, patience_s=patience_s, reads_only=reads_only)
+    raise StoreUnsupported(
+        "this version keeps its store in an SQLite file or a PostgreSQL database, "
+        f"not in {url.render_as_string(hide_password=True)}",
+        fix='write the store\'s URL like "sqlite:///.flyball/flyball.db" or "postgresql://user@host/database"',
+    )

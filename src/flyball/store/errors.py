@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from flyball_runtime.errors import BadInput, InternalError, Refused
 
 __all__ = [
@@ -10,14 +12,16 @@ __all__ = [
     "StoreForeign",
     "StoreMissing",
     "StoreNewer",
+    "StoreNotEmpty",
     "StoreOlder",
     "StoreUnreachable",
     "StoreUnsupported",
+    "ValueRefused",
 ]
 
 
 class StoreDamaged(InternalError):
-    """The database file is damaged, a table that belongs in it is gone, or a row is not what was written."""
+    """The database is damaged, a table that belongs in it is gone, or a row is not what was written."""
 
     code = "FB-STORE-001"
 
@@ -32,6 +36,7 @@ class StoreBusy(Refused):
     """Another process kept the store locked for longer than the patience allowed."""
 
     code = "FB-STORE-003"
+    status: ClassVar[int] = 503
 
 
 class StoreUnsupported(BadInput):
@@ -41,19 +46,20 @@ class StoreUnsupported(BadInput):
 
 
 class StoreUnreachable(BadInput):
-    """The database file cannot be opened or written: the folder is missing, or the rights are."""
+    """The database cannot be reached, opened or written: a folder, a server or the rights are missing."""
 
     code = "FB-STORE-005"
+    status: ClassVar[int] = 503
 
 
 class StoreForeign(BadInput):
-    """The file is a healthy database, but not one that Flyball made."""
+    """This is a healthy database, but not one that Flyball made."""
 
     code = "FB-STORE-006"
 
 
 class StoreMissing(InternalError):
-    """There is no store where one must be: the database file is gone, or it is empty."""
+    """There is no store where one must be: the database is gone, or it is empty."""
 
     code = "FB-STORE-012"
 
@@ -62,3 +68,15 @@ class StoreOlder(BadInput):
     """The store was written by an older Flyball, and it was opened in a way that must not upgrade it."""
 
     code = "FB-STORE-014"
+
+
+class ValueRefused(BadInput):
+    """A text holds a character that this database cannot keep, such as the one of number zero."""
+
+    code = "FB-STORE-015"
+
+
+class StoreNotEmpty(BadInput):
+    """The store holds something already, and what was asked for needs an empty one."""
+
+    code = "FB-STORE-016"

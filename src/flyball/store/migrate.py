@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, inspect, text
 
-from flyball.core.clock import Clock
+from flyball.core.failpoints import failpoint
 from flyball.store.errors import StoreForeign, StoreMissing, StoreNewer, StoreOlder
-from flyball.store.sqlite import WRITES, copy_store
 
-__all__ = ["MIGRATIONS", "check_revision", "known_revisions", "migrate"]
+__all__ = ["MIGRATIONS", "check_revision", "known_revisions", "outdated", "upgrade"]
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
@@ -20,56 +19,61 @@ def known_revisions() -> list[str]:
     return sorted(path.stem for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-def migrate(engine: Engine, path: Path, clock: Clock) -> None:
-    """Upgrade the store at `path`; a store that holds data is copied beside itself first.
+def outdated(connection: Connection, where: str) -> str | None:
+    """None when the tables are those of this version; else the revision that they are at, "" when there are none.
 
-    All steps are one transaction: a crash leaves the old store. The caller holds the opening lock.
     Raises StoreNewer, StoreForeign.
     """
-    known = known_revisions()
-    with engine.connect() as connection:
-        current = _current(connection, path)
+    known, current = known_revisions(), _current(connection, where)
     if current == known[-1]:
-        return
+        return None
     if current is not None and current not in known:
-        raise _newer(current, known[-1], path)
-    if current is not None:
-        moment = clock.now().strftime("%Y%m%dT%H%M%SZ")
-        copy_store(path, path.with_name(f"{path.name}.backup-{current}-{moment}"))
-    _upgrade(engine)
+        raise _newer(current, known[-1], where)
+    return current or ""
 
 
-def check_revision(engine: Engine, path: Path) -> None:
+def upgrade(connection: Connection, *, to: str = "head") -> None:
+    """Walk all steps that are left, in the write transaction that `connection` is in: a crash leaves the old store.
+
+    to: the revision to stop at.
+    """
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, to)
+    failpoint("store.upgrade:before-commit")
+
+
+def check_revision(connection: Connection, where: str) -> None:
     """That the store is one of this version, without changing it.
 
     Raises StoreMissing when it is empty, StoreOlder, StoreNewer, StoreForeign.
     """
-    newest = known_revisions()[-1]
-    with engine.connect() as connection:
-        current = _current(connection, path)
-    if current is None:
-        raise StoreMissing("the store is empty", where=str(path), fix="put back a backup of this file")
-    if current not in known_revisions():
-        raise _newer(current, newest, path)
-    if current != newest:
+    found = outdated(connection, where)
+    if found == "":
+        raise StoreMissing("the store is empty", where=where, fix="put back a backup of it")
+    if found is not None:
         raise StoreOlder(
             "this store was written by an older Flyball",
-            where=str(path),
-            why=f"it is at revision {current}, this version needs {newest}; here it is only read, so not upgraded",
-            fix="run `flyball status` once: it makes a backup and upgrades the store",
+            where=where,
+            why=f"it is at revision {found}, this version needs {known_revisions()[-1]}; here it is only read, so not upgraded",
+            fix="run `flyball status` once: it makes a copy and upgrades the store",
         )
 
 
-def _newer(current: str, newest: str, path: Path) -> StoreNewer:
+def _newer(current: str, newest: str, where: str) -> StoreNewer:
     return StoreNewer(
         "this store was written by a newer Flyball",
-        where=str(path),
+        where=where,
         why=f"it is at revision {current}; this version knows revisions up to {newest}",
         fix="upgrade flyball, or open a copy of the store that an older version wrote",
     )
 
 
-def _current(connection: Connection, path: Path) -> str | None:
+def _current(connection: Connection, where: str) -> str | None:
     tables = inspect(connection).get_table_names()
     if not tables:
         return None
@@ -79,19 +83,8 @@ def _current(connection: Connection, path: Path) -> str | None:
     if revision is None:
         raise StoreForeign(
             "this database was not made by Flyball",
-            where=str(path),
+            where=where,
             why="it holds tables, but no record of Flyball's revisions: " + ", ".join(sorted(tables)[:5]),
-            fix="name another file as `store` in flyball.toml",
+            fix="name another file, database or schema as `store` in flyball.toml",
         )
     return str(revision)
-
-
-def _upgrade(engine: Engine) -> None:
-    from alembic import command
-    from alembic.config import Config
-
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with engine.connect().execution_options(**{WRITES: True}) as connection, connection.begin():
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")

@@ -1,4 +1,4 @@
-"""Everything that is particular to SQLite; the rest of Flyball speaks SQL that PostgreSQL understands as well."""
+"""What SQLite does in its own way: engines on a file, its journal, its checks, its copies, its errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import QueuePool
 
 from flyball.core.failpoints import failpoint
@@ -22,7 +22,6 @@ from flyball.store.errors import StoreBusy, StoreDamaged, StoreUnreachable
 from flyball_runtime.errors import FlyballError
 
 __all__ = [
-    "DRIVER_ERRORS",
     "WRITES",
     "copy_files",
     "copy_store",
@@ -43,7 +42,6 @@ __all__ = [
     "vacuum",
 ]
 
-DRIVER_ERRORS = (SQLAlchemyError, sqlite3.Error)
 WRITES = "flyball_writes"
 
 
@@ -92,14 +90,17 @@ def files_of(path: Path) -> tuple[Path, Path, Path]:
 def _prepare(engine: Engine, patience_s: float, *, reads_only: bool) -> None:
     def prepare(connection: sqlite3.Connection, _record: object) -> None:
         connection.isolation_level = None  # transactions begin where `begin` below says, nowhere else
-        with closing(connection.cursor()) as cursor:
-            cursor.execute(f"PRAGMA busy_timeout = {int(patience_s * 1000)}")
-            cursor.execute("PRAGMA synchronous = FULL")
-            cursor.execute("PRAGMA foreign_keys = ON")
-            cursor.execute("PRAGMA trusted_schema = OFF")
-            cursor.execute("PRAGMA secure_delete = ON")  # what is erased is overwritten, not only forgotten
-            if reads_only:
-                cursor.execute("PRAGMA query_only = ON")
+        settings = [
+            f"busy_timeout = {int(patience_s * 1000)}", "synchronous = FULL", "foreign_keys = ON", "trusted_schema = OFF",
+            "secure_delete = ON",  # what is erased is overwritten, not only forgotten
+            *(["query_only = ON"] if reads_only else []),
+        ]  # fmt: skip
+        try:
+            with closing(connection.cursor()) as cursor:
+                for setting in settings:
+                    cursor.execute(f"PRAGMA {setting}")
+        except UnicodeDecodeError as error:  # what the driver would say quotes a damaged schema
+            raise sqlite3.DatabaseError("Could not decode to UTF-8: the database's schema is damaged") from error
 
     event.listen(engine, "connect", prepare)
     event.listen(engine, "begin", _begin)
@@ -231,7 +232,8 @@ def _disk_is_full(path: Path) -> bool:
 
 def explain_copy(error: Exception, target: Path) -> FlyballError | None:
     """The coded error of a copy that could not be written; None when it was not the writing that failed."""
-    number = (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    number = (getattr(cause, "sqlite_errorcode", 0) or 0) & 0xFF
     if number == sqlite3.SQLITE_FULL or (number == sqlite3.SQLITE_IOERR and _disk_is_full(target)):
         return StoreFull(
             "the disk is full, so the store was not copied", where=str(target.parent),

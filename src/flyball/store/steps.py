@@ -52,7 +52,7 @@ class StepCache:
         size = func.coalesce(func.sum(func.length(steps.c.outputs)), 0)
         with self._database.read() as connection:
             count, total = connection.execute(select(func.count(), size).where(steps.c.created < than)).one()
-        return count, total
+        return count, int(total)
 
     def forget_older(self, than: str, *, unless: Callable[[], bool]) -> bool:
         """Drop the steps remembered before a moment; whether it was done.

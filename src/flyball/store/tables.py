@@ -1,10 +1,10 @@
-"""The store's own table. Types stay within what SQLite and PostgreSQL share: integers, text, bytes."""
+"""The store's own tables. Types stay within what SQLite and PostgreSQL share: integers, text, bytes."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, MetaData, Table, Text
 
-__all__ = ["METADATA", "steps"]
+__all__ = ["METADATA", "leases", "steps"]
 
 METADATA = MetaData()
 
@@ -15,4 +15,10 @@ steps = Table(
     Column("name", Text, nullable=False),
     Column("outputs", Text, nullable=False),
     Column("created", Text, nullable=False),
+)
+leases = Table(
+    "leases",
+    METADATA,
+    Column("name", Text, primary_key=True),
+    Column("expires", BigInteger, nullable=False),
 )

@@ -29,10 +29,10 @@ class SteppingClock:
         return moment
 
 
-def open_registry(folder: Path, *, begin: bool = True) -> Registry:
+def open_registry(folder: Path, *, begin: bool = True, store: str = "sqlite:///flyball.db") -> Registry:
     """The registry of a project in `folder`, made on first use. Close it by `registry.database.close()`."""
     clock = SteppingClock()
-    database = Database.open("sqlite:///flyball.db", clock, folder=folder)
+    database = Database.open(store, clock, folder=folder)
     ledger = Ledger(database, clock, KeyFiles(folder / "keys"), projections=(REGISTRY,))
     if begin:
         ledger.begin("tiny", TESTER)

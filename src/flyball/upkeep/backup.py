@@ -125,7 +125,7 @@ def take_backup(
     began = time.monotonic()
     path = _place(destination, config.project.name, clock.now())
     with explained(path, "the backup cannot be written"), staging_beside(path) as staging:
-        with upkeep_lock(registry.database.path, shared=True):
+        with upkeep_lock(registry.database.beside("upkeep.lock"), shared=True):
             plan = _snapshot(config, registry, staging, with_keys=with_keys, clock=clock, progress=progress)
             file = staging / "backup.tar"
             size, sha256 = _pack(plan, config, registry.artifacts, file, moment=clock.now(), progress=progress)

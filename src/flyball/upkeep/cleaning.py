@@ -83,7 +83,7 @@ def clean(
     work = _Work(config, registry, actor, clock, progress, Cleaned(dry_run))
     with contextlib.ExitStack() as held:
         if not dry_run:
-            held.enter_context(upkeep_lock(registry.database.path, shared=False))
+            held.enter_context(upkeep_lock(registry.database.beside("upkeep.lock"), shared=False))
         work.predictions()
         work.steps()
         work.artifacts()
@@ -210,8 +210,8 @@ class _Work:
         self._files("reports", (self.config.folder / STATE_FOLDER / "reports").glob("*.html"))
 
     def upgrade_copies(self) -> None:
-        store = self.database.path
-        copies = [path for path in store.parent.iterdir() if path.name.startswith(f"{store.name}.backup-")]
+        begin = self.database.beside("backup-")
+        copies = [path for path in begin.parent.iterdir() if path.name.startswith(begin.name)]
         limit = self.before("upgrade_copies")
         self._files("upgrade_copies", copies)
         left = [path for path in copies if path.exists()]

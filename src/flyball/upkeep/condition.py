@@ -20,7 +20,7 @@ from flyball.upkeep.diagnosis import Check, failed, fine, problem, warning
 from flyball.upkeep.references import bound_artifacts
 from flyball_runtime.errors import FlyballError
 
-__all__ = ["examine_disk", "examine_records", "examine_sources", "examine_store_file"]
+__all__ = ["examine_disk", "examine_records", "examine_sources", "examine_store_file", "examine_store_url"]
 
 _LEAST_BYTES = 100 << 20
 _LEAST_FILES = 1_000
@@ -29,10 +29,14 @@ _SAMPLED_BYTES = 256 << 20
 _LEAD_S = 300.0  # seconds that a ledger may be ahead of this clock before one of them is wrong
 
 
-def examine_disk(config: ProjectConfig, store: Path) -> Iterator[Check]:
-    """Free space and free file entries against the store's size, where the store and where the artifacts lie."""
-    size = sum(path.stat().st_size for path in store.parent.glob(store.name + "*") if path.is_file())
-    places = {"disk": store.parent, "disk of artifacts": config.resolve(config.project.artifacts)}
+def examine_disk(config: ProjectConfig, store: Path | None) -> Iterator[Check]:
+    """Free space and free file entries against the store's size, where the store and where the artifacts lie.
+
+    store: its file; None when a server keeps it, whose disk is not seen from here.
+    """
+    home = store.parent if store else config.folder / STATE_FOLDER
+    size = sum(path.stat().st_size for path in home.glob(store.name + "*") if path.is_file()) if store else 0
+    places = {"disk": home, "disk of artifacts": config.resolve(config.project.artifacts)}
     seen = set()
     for name, place in places.items():
         existing = next(path for path in (place, *place.parents) if path.exists())
@@ -48,7 +52,7 @@ def _space(name: str, place: Path, size: int) -> Check:
     fix = "free some space: `flyball clean --dry-run` tells what the project could give back"
     if not os.access(place, os.W_OK):
         return fine(name, "read-only: nothing is written here", where=str(place), **facts)
-    said = f"{free / 2**30:,.1f} GB free, the store takes {size / 2**20:,.1f} MB"
+    said = f"{free / 2**30:,.1f} GB free" + (f", the store takes {size / 2**20:,.1f} MB" if size else "")
     if state.f_files and state.f_favail < _LEAST_FILES:
         return problem(name, f"only {state.f_favail:,} more files fit on this disk", where=str(place), fix=fix, **facts)
     if free < _LEAST_BYTES:
@@ -70,6 +74,19 @@ def examine_store_file(store: Path) -> Check:
             fix="`flyball audit verify` and `flyball doctor` work on it; everything else needs a copy that may be written",
         )  # fmt: skip
     return fine("store writable", "the store may be written")
+
+
+def examine_store_url(config: ProjectConfig) -> Check:
+    """Whether the URL of a store on a server shows a password to whoever reads the project file, or a backup of it."""
+    _, separator, rest = config.project.store.partition("://")
+    user, _, _ = rest.rpartition("@")
+    if separator and (":" in user or "password=" in rest):
+        return warning(
+            "store url", "a password stands in the project file", where=config.where("project.store"),
+            why="it goes along with every copy and backup of the project",
+            fix="leave it out of the URL: PGPASSWORD or ~/.pgpass gives it to the driver",
+        )  # fmt: skip
+    return fine("store url", "the project file holds no password of the store")
 
 
 def examine_sources(config: ProjectConfig) -> Check:
@@ -109,10 +126,10 @@ def _integrity(registry: Registry, *, deep: bool) -> Check:
     size = registry.database.size_bytes()
     if damage:
         return problem(
-            "store integrity", "the database file is damaged", where=str(registry.database.path), why="; ".join(damage[:3]),
+            "store integrity", "the database is damaged", where=registry.database.location, why="; ".join(damage[:3]),
             fix="put back a backup (flyball restore); `flyball audit verify` tells what is lost", store_bytes=size,
         )  # fmt: skip
-    return fine("store integrity", f"the database file is whole ({size / 2**20:,.1f} MB)", store_bytes=size)
+    return fine("store integrity", f"the database is whole ({size / 2**20:,.1f} MB)", store_bytes=size)
 
 
 def _witness(registry: Registry) -> Check:
@@ -252,15 +269,15 @@ def _differs(registry: Registry, version: ModelVersion) -> str | None:
 
 def _leftovers(config: ProjectConfig, registry: Registry) -> Check:
     """What processes that died left behind: harmless, and tidied up by the next run."""
-    store = registry.database.path
+    home = registry.database.folder
     alive = {run.id for run in registry.running()}
     dead = [run for run in registry.runs() if run.finished is None and run.id not in alive]
     staged = (
         list((registry.artifacts.root / "staging").glob("*")) if isinstance(registry.artifacts, FileArtifacts) else []
     )
     hidden = list((config.folder / STATE_FOLDER).rglob(".*.tmp"))
-    copies = list(store.parent.glob(f"{store.name}.backup-*"))
-    locks = [path for path in (store.parent / "runs").glob("*.lock") if path.stem not in alive]
+    copies = list(home.glob(registry.database.beside("backup-*").name))
+    locks = [path for path in (home / "runs").glob("*.lock") if path.stem not in alive]
     facts: dict[str, Any] = {
         "interrupted_runs": len(dead), "half_written": len(staged) + len(hidden), "stale_locks": len(locks),
         "upgrade_copies": len(copies), "upgrade_copies_bytes": sum(path.stat().st_size for path in copies),
@@ -271,7 +288,7 @@ def _leftovers(config: ProjectConfig, registry: Registry) -> Check:
         return warning(
             "leftovers",
             said,
-            where=str(store.parent),
+            where=str(home),
             fix="the next `flyball run` tidies up; nothing waits for them",
             **facts,
         )

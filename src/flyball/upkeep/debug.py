@@ -149,7 +149,7 @@ def _masked(config: ProjectConfig) -> dict[str, Any]:
 
 
 def _model(model: ModelConfig, data: Mapping[str, str]) -> dict[str, Any]:
-    said = {"task": model.task, "split": model.split, "seed": model.seed, "budget_ms": _ms(model.budget)}
+    said = {"task": model.task, "split": model.split, "seed": model.seed, "budget": str(model.budget)}
     return {**_section(model), **said, "data": [data.get(name, "unknown") for name in model.data],
             "metric": model.metric if model.metric in KNOWN_METRICS else None}  # fmt: skip
 

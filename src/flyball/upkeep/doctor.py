@@ -10,7 +10,13 @@ from flyball.core.clock import Clock
 from flyball.core.progress import Progress
 from flyball.registry import Registry
 from flyball.store import StoreOlder
-from flyball.upkeep.condition import examine_disk, examine_records, examine_sources, examine_store_file
+from flyball.upkeep.condition import (
+    examine_disk,
+    examine_records,
+    examine_sources,
+    examine_store_file,
+    examine_store_url,
+)
 from flyball.upkeep.diagnosis import Check, Diagnosis, failed, fine, problem, warning
 from flyball.upkeep.installation import examine_installation
 from flyball_runtime.errors import FlyballError
@@ -62,19 +68,22 @@ def _checks(
 def _project(
     config: ProjectConfig, opened: Callable[[ProjectConfig], Registry], clock: Clock, *, deep: bool
 ) -> Iterator[Check]:
-    store = Path(config.store_url.removeprefix("sqlite:///"))
+    store = config.store_file
     yield _guarded("data sources", lambda: examine_sources(config))
     try:
         yield from examine_disk(config, store)
     except OSError as error:
         yield failed("disk", error)
-    if not store.exists():
+    if store is None:
+        yield examine_store_url(config)
+    elif not store.exists():
         yield problem(
             "store", "the store is missing", where=str(store), why="there is no such file",
             fix="flyball restore makes the project anew from a backup; checkpoints kept elsewhere tell whether it is whole",
         )  # fmt: skip
         return
-    yield _guarded("store writable", lambda: examine_store_file(store))
+    else:
+        yield _guarded("store writable", lambda: examine_store_file(store))
     try:
         registry = opened(config)
     except StoreOlder as older:
@@ -87,7 +96,7 @@ def _project(
         yield failed("store", error)
         return
     try:
-        yield fine("store", "it opens, and its tables are those of this version", where=str(store))
+        yield fine("store", "it opens, and its tables are those of this version", where=registry.database.location)
         yield from examine_records(config, registry, clock, deep=deep)
     finally:
         registry.database.close()

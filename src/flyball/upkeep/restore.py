@@ -255,9 +255,10 @@ class _Places:
             _comment_out(staged / PROJECT_FILE, config, outside)
             config = _config(staged, where)
             notes.append(f"{' and '.join(outside)} lay outside the project's folder; now inside it: see {PROJECT_FILE}")
-        if not all(_inside(config, key) for key in ("store", "artifacts")):
+        store = config.store_file
+        if store is None or not all(_inside(config, key) for key in ("store", "artifacts")):
             raise damaged(where, f"its {PROJECT_FILE} names a store outside the project's folder")
-        return cls(staged, _store(config), FileArtifacts(config.resolve(config.project.artifacts)), notes)
+        return cls(staged, store, FileArtifacts(config.resolve(config.project.artifacts)), notes)
 
     def place(self, held: Held) -> Path:
         state = self.staged / STATE_FOLDER
@@ -277,15 +278,10 @@ def _config(staged: Path, where: str) -> ProjectConfig:
         raise damaged(where, f"its {PROJECT_FILE} cannot be used: {error.what} ({error.where})") from error
 
 
-def _store(config: ProjectConfig) -> Path:
-    return Path(config.store_url.removeprefix("sqlite:///"))
-
-
 def _inside(config: ProjectConfig, key: str) -> bool:
-    path = _store(config) if key == "store" else config.resolve(config.project.artifacts)
+    path = config.store_file if key == "store" else config.resolve(config.project.artifacts)
     folder = config.folder.resolve()
-    scheme = key != "store" or config.store_url.startswith("sqlite:///")
-    return scheme and path.is_relative_to(folder) and path != folder
+    return path is not None and path.is_relative_to(folder) and path != folder
 
 
 def _comment_out(file: Path, config: ProjectConfig, keys: Sequence[str]) -> None:

@@ -51,12 +51,11 @@ def staging_beside(target: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def upkeep_lock(store: Path, *, shared: bool, patience_s: float = 30.0) -> Iterator[None]:
-    """Keep backups (shared) and cleaning (alone) of one store apart. Raises UpkeepBusy, CannotWrite.
+def upkeep_lock(path: Path, *, shared: bool, patience_s: float = 30.0) -> Iterator[None]:
+    """Keep backups (shared) and cleaning (alone) of one store apart, by a lock on `path`. Raises UpkeepBusy, CannotWrite.
 
     Nothing else waits for this lock: runs, servers and promotions go on.
     """
-    path = store.with_name(store.name + ".upkeep.lock")
     handle = open_lock_file(path)
     try:
         _wait(handle, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, patience_s, path)

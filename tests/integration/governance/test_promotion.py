@@ -22,6 +22,7 @@ from flyball.ledger import KeyRing
 from flyball.registry import ModelVersion, Registry
 from flyball.testing.registries import TESTER, open_registry, tiny_bundle
 from flyball_runtime.signature import FilesDiffer, verify_files
+from support.stores import Store
 
 
 def evidence(value: float) -> dict[str, Any]:
@@ -31,8 +32,8 @@ def evidence(value: float) -> dict[str, Any]:
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    opened = open_registry(tmp_path)
+def registry(store: Store) -> Iterator[Registry]:
+    opened = open_registry(store.folder, store=store.url)
     yield opened
     opened.database.close()
 

@@ -1,10 +1,7 @@
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +9,12 @@ from flyball.ledger import CannotErase, Draft, EntryUnknown, Ledger, LedgerDamag
 from flyball.ledger.merkle import verify_consistency, verify_inclusion
 from flyball.registry import Registry
 from flyball.testing.registries import TESTER, open_registry, register_tiny
+from support.stores import Store
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    opened = open_registry(tmp_path)
+def registry(store: Store) -> Iterator[Registry]:
+    opened = open_registry(store.folder, store=store.url)
     yield opened
     opened.database.close()
 
@@ -103,14 +101,16 @@ def test_a_later_checkpoint_is_proven_to_extend_an_earlier_one(ledger: Ledger) -
         ledger.prove_consistency(99)
 
 
-def test_an_erased_payload_is_gone_from_the_file_and_the_chain_holds(ledger: Ledger) -> None:
+def test_an_erased_payload_is_gone_from_the_store_and_the_chain_holds(ledger: Ledger, store: Store) -> None:
     add(ledger, "a", payload={"name": "Ada Lovelace, Ockham Park"})
     erased = ledger.erase(3, "asked by the person", TESTER)
     assert (erased.what, erased.subject) == ("payload.erased", "entry:3")
     assert ledger.payload(3) is None
     assert ledger.verify().ok
-    for path in ledger.database.path.parent.glob("flyball.db*"):
+    for path in store.folder.glob("flyball.db*"):
         assert b"Ockham" not in path.read_bytes()
+    if store.server is not None:
+        assert not any(b"Ockham" in path.read_bytes() for path in store.server.table_files(store.url))
     with pytest.raises(EntryUnknown, match="no payload"):
         ledger.erase(3, "again", TESTER)
 
@@ -146,48 +146,42 @@ def test_a_public_key_is_not_erased(ledger: Ledger) -> None:
         "DELETE FROM signing_keys",
     ],
 )
-def test_nothing_is_added_to_a_ledger_whose_end_contradicts_itself(ledger: Ledger, damage: str) -> None:
+def test_nothing_is_added_to_a_ledger_whose_end_contradicts_itself(ledger: Ledger, store: Store, damage: str) -> None:
     add(ledger, "a")
-    with closing(sqlite3.connect(ledger.database.path)) as raw, raw:
-        raw.execute(damage)
+    store.edit(damage)
     with pytest.raises(LedgerDamaged, match="audit verify"):
         add(ledger, "b")
     assert not ledger.verify().ok
 
 
-def test_governed_tables_are_rebuilt_from_the_ledger_alone_even_when_dropped(registry: Registry) -> None:
+def test_governed_tables_are_rebuilt_from_the_ledger_alone_even_when_dropped(registry: Registry, store: Store) -> None:
     registry.record_dataset("telemetry", "ab" * 32, registry.artifacts.put(b"rows"), {"rows": 4}, TESTER)
     register_tiny(registry)
     register_tiny(registry, content="better")
     registry.move_alias("machines", "production", 1, TESTER, "first")
     registry.move_alias("machines", "production", 2, TESTER, "second")
-    path, names = registry.database.path, [table.name for table in registry.ledger.governed] + ["ledger_head"]
-    before = dump(path, names)
-    with closing(sqlite3.connect(path)) as raw, raw:
-        raw.execute("DROP TABLE model_versions")
-        raw.execute("DROP TABLE ledger_head")
-        raw.execute("DELETE FROM signing_keys")
-        raw.execute("UPDATE aliases SET number = 1")
-        raw.execute("INSERT INTO models VALUES ('ghost', 'now', 9)")
+    names = [table.name for table in registry.ledger.governed] + ["ledger_head"]
+    before = store.dump(names)
+    store.edit(
+        "DROP TABLE model_versions",
+        "DROP TABLE ledger_head",
+        "DELETE FROM signing_keys",
+        "UPDATE aliases SET number = 1",
+        "INSERT INTO models VALUES ('ghost', 'now', 9)",
+    )
     assert not registry.verify().ok
     counts = registry.ledger.rebuild()
     assert counts["model_versions"] == 2
     assert counts["signing_keys"] == 1
-    assert dump(path, names) == before
+    assert store.dump(names) == before
     assert registry.verify().ok
     assert register_tiny(registry, content="best").number == 3
 
 
-def test_nothing_is_rebuilt_from_a_damaged_ledger(registry: Registry) -> None:
+def test_nothing_is_rebuilt_from_a_damaged_ledger(registry: Registry, store: Store) -> None:
     register_tiny(registry)
-    with closing(sqlite3.connect(registry.database.path)) as raw, raw:
-        raw.execute("UPDATE ledger_payloads SET body = x'7b7d' WHERE seq = 3")
-    before = dump(registry.database.path, ["model_versions"])
+    store.edit("UPDATE ledger_payloads SET body = x'7b7d' WHERE seq = 3")
+    before = store.dump(["model_versions"])
     with pytest.raises(LedgerDamaged, match="payload of entry 3"):
         registry.ledger.rebuild()
-    assert dump(registry.database.path, ["model_versions"]) == before
-
-
-def dump(path: Path, tables: list[str]) -> dict[str, list[tuple[object, ...]]]:
-    with closing(sqlite3.connect(path)) as raw:
-        return {table: raw.execute(f'SELECT * FROM "{table}" ORDER BY 1, 2').fetchall() for table in tables}
+    assert store.dump(["model_versions"]) == before

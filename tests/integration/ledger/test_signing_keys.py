@@ -13,11 +13,12 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from flyball.ledger import KeyMissing, KeyRing, KeyUnknown, LedgerDamaged
 from flyball.registry import Registry
 from flyball.testing.registries import TESTER, open_registry, register_tiny
+from support.stores import Store
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    opened = open_registry(tmp_path)
+def registry(store: Store) -> Iterator[Registry]:
+    opened = open_registry(store.folder, store=store.url)
     yield opened
     opened.database.close()
 
@@ -92,12 +93,12 @@ def test_a_key_that_is_not_the_projects_is_unknown(ring: KeyRing) -> None:
 
 
 def test_a_lost_or_exchanged_private_key_is_a_coded_error_and_nothing_is_written(
-    registry: Registry, ring: KeyRing, tmp_path: Path
+    registry: Registry, ring: KeyRing, store: Store, tmp_path: Path
 ) -> None:
     ring.rotate(TESTER, "yearly")
     old, new = (tmp_path / "keys" / f"{key.id}.pem" for key in ring.list())
     kept = new.read_bytes()
-    fresh = open_registry(tmp_path)
+    fresh = open_registry(tmp_path, store=store.url)
     for content in (None, b"junk", old.read_bytes()):
         new.unlink() if content is None else new.write_bytes(content)
         with pytest.raises(KeyMissing, match="keys rotate"):
@@ -174,9 +175,9 @@ def test_too_few_digits_of_a_key_are_called_too_few(ring: KeyRing) -> None:
     assert ring.get(ring.current_id[:8]).id == ring.current_id
 
 
-def test_a_ledger_is_rebuilt_over_a_key_that_somebody_accepts(registry: Registry, ring: KeyRing) -> None:
+def test_a_ledger_is_rebuilt_over_a_key_that_somebody_accepts(registry: Registry, ring: KeyRing, store: Store) -> None:
     (registry.ledger.keys.folder / f"{ring.current_id}.pem").unlink()
-    new = KeyRing(open_registry(registry.database.path.parent, begin=False).ledger).rotate(
+    new = KeyRing(open_registry(registry.database.folder, begin=False, store=store.url).ledger).rotate(
         TESTER, "the old one is lost"
     )
     with pytest.raises(LedgerDamaged):
@@ -187,7 +188,7 @@ def test_a_ledger_is_rebuilt_over_a_key_that_somebody_accepts(registry: Registry
 
 
 def test_a_revocation_that_a_crash_cut_short_is_finished_when_the_project_opens(
-    registry: Registry, ring: KeyRing, tmp_path: Path
+    registry: Registry, ring: KeyRing, store: Store, tmp_path: Path
 ) -> None:
     old = ring.current_id
     path = tmp_path / "keys" / f"{old}.pem"
@@ -196,5 +197,5 @@ def test_a_revocation_that_a_crash_cut_short_is_finished_when_the_project_opens(
     path.write_bytes(secret)
     with registry.database.write("test") as tx:  # an edited table is not believed
         tx.connection.exec_driver_sql("UPDATE signing_keys SET status = 'revoked'")
-    open_registry(tmp_path).database.close()
+    open_registry(tmp_path, store=store.url).database.close()
     assert [other.name for other in path.parent.iterdir()] == [f"{new.id}.pem"]

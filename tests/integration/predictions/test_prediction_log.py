@@ -23,6 +23,7 @@ from flyball.predictions.tables import METADATA
 from flyball.predictions.writer import WriterClosed
 from flyball.store.database import Database
 from flyball_runtime.schema import MISSING_TIME, Field, Schema
+from support.stores import Store
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 SCHEMA = Schema((Field("age", "number"), Field("ts", "time"), Field("name", "text")))
@@ -37,18 +38,21 @@ class FixedClock:
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A store with all its tables, made once: the migrations take longer than most tests."""
     folder = tmp_path_factory.mktemp("empty")
-    Database.open("sqlite:///store.db", SystemClock(), folder=folder).close()
+    Database.open("sqlite:///flyball.db", SystemClock(), folder=folder).close()
     return folder
 
 
 @pytest.fixture
-def folder(tmp_path: Path, empty_store: Path) -> Path:
-    return Path(shutil.copytree(empty_store, tmp_path / "store"))
+def filled(store: Store, empty_store: Path) -> Store:
+    """A store with its tables."""
+    if store.kind == "sqlite":
+        shutil.copytree(empty_store, store.folder, dirs_exist_ok=True)
+    return store
 
 
 @pytest.fixture
-def database(folder: Path) -> Iterator[Database]:
-    with Database.open("sqlite:///store.db", FixedClock(), folder=folder) as opened:
+def database(filled: Store) -> Iterator[Database]:
+    with Database.open(filled.url, FixedClock(), folder=filled.folder) as opened:
         yield opened
 
 
@@ -186,7 +190,7 @@ from pathlib import Path
 from flyball.core.clock import SystemClock
 from flyball.predictions import Prediction, PredictionLog
 from flyball.store.database import Database
-database = Database.open("sqlite:///store.db", SystemClock(), folder=Path(sys.argv[1]))
+database = Database.open(sys.argv[2], SystemClock(), folder=Path(sys.argv[1]))
 with PredictionLog(database) as log:
     for i in range(3):
         log.append([Prediction(f"pred_{i}", SystemClock().now(), "m", 1, None, "", {}, {})])
@@ -205,15 +209,19 @@ with PredictionLog(database) as log:
         ("predictions.outcome:after-commit", ["0", "1", "2"], 3, 1),
     ],
 )
-def test_a_kill_at_a_write_loses_nothing_that_was_acknowledged(folder, failpoint, acknowledged, kept, outcomes):
+def test_a_kill_at_a_write_loses_nothing_that_was_acknowledged(filled, failpoint, acknowledged, kept, outcomes):
     environment = {**os.environ, "FLYBALL_FAILPOINT": failpoint}
     child = subprocess.run(
-        [sys.executable, "-c", _CHILD, str(folder)], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", _CHILD, str(filled.folder), filled.url],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert child.returncode == -9, child.stderr
     assert child.stdout.split() == acknowledged
     with (
-        Database.open("sqlite:///store.db", SystemClock(), folder=folder) as database,
+        Database.open(filled.url, SystemClock(), folder=filled.folder) as database,
         PredictionLog(database) as log,
     ):
         assert log.counts("m") == {1: kept}

@@ -1,6 +1,7 @@
 """Runs a whole project's life in children that are killed at every failpoint, one after another; prints what came of it.
 
-Usage: python crash_scenario.py FOLDER. One process does it all and forks, so that libraries are loaded once.
+Usage: python crash_scenario.py FOLDER [URL TEMPLATE]. One process does it all and forks, so that libraries are loaded once.
+URL: of the database "postgres" on a server; each project then has a database of its own there, like TEMPLATE, and no file.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from flyball.testing.registries import TESTER, open_registry, register_tiny
 
 def live(folder: Path) -> None:
     """Do whatever is not done yet; so a second call after a crash completes the first."""
-    registry = open_registry(folder)
+    registry = open_registry(folder, store=store_of(folder))
     ring = KeyRing(registry.ledger)
     registry.clean_leftovers()
     blob = registry.artifacts.put(b"rows")
@@ -42,6 +43,22 @@ def live(folder: Path) -> None:
         registry.ledger.erase(recorded.seq, "asked", TESTER)
     registry.ledger.rebuild()
     registry.database.close()
+
+
+def store_of(folder: Path) -> str:
+    """Where the project in `folder` keeps its tables."""
+    return SERVER.replace("/postgres?", f"/{folder.name}?") if SERVER else "sqlite:///flyball.db"
+
+
+def empty(folder: Path) -> None:
+    """Remove a project, and give the next one in its place an empty database."""
+    shutil.rmtree(folder, ignore_errors=True)
+    if SERVER:
+        import psycopg
+
+        with psycopg.connect(SERVER, autocommit=True) as connection:
+            connection.execute(f'DROP DATABASE IF EXISTS "{folder.name}" WITH (FORCE)')
+            connection.execute(f'CREATE DATABASE "{folder.name}" TEMPLATE "{TEMPLATE}"')
 
 
 def state(registry: Registry) -> dict[str, object]:
@@ -74,11 +91,11 @@ def child(work: Callable[[], None], **environment: str) -> int:
 
 def judge(folder: Path) -> dict[str, object]:
     """What a killed project looks like, before and after the work is taken up again."""
-    registry = open_registry(folder, begin=False)
+    registry = open_registry(folder, begin=False, store=store_of(folder))
     problems = [f"{one.code} {one.where}: {one.what}" for one in registry.verify().problems]
     registry.database.close()
     live(folder)
-    registry = open_registry(folder, begin=False)
+    registry = open_registry(folder, begin=False, store=store_of(folder))
     problems += [f"resumed: {one.code} {one.where}: {one.what}" for one in registry.verify().problems]
     found = state(registry)
     registry.database.close()
@@ -86,13 +103,16 @@ def judge(folder: Path) -> dict[str, object]:
 
 
 def main(root: Path) -> None:
+    for name in ("warm", "whole", "killed"):
+        empty(root / name)
     live(root / "warm")  # loads every library that the children will need
     trace = root / "trace"
     whole = root / "whole"
     assert child(lambda: live(whole), FLYBALL_FAILPOINT_TRACE=str(trace)) == 0
     reached = trace.read_text().split()
     outcomes, folder, result = {}, root / "killed", root / "result"
-    for name in sorted(set(reached)):
+    # Files are written the same whoever keeps the tables: on a server the commits alone are tried.
+    for name in sorted(point for point in set(reached) if not SERVER or point.endswith("-commit")):
         # In the middle of a project's life, when there is something before and something after.
         nth = (reached.count(name) + 1) // 2
         ended = child(lambda: live(folder), FLYBALL_FAILPOINT=f"{name}#{nth}")
@@ -100,10 +120,11 @@ def main(root: Path) -> None:
         judged = child(lambda: result.write_text(json.dumps(judge(folder))) and None)
         told = json.loads(result.read_text()) if judged == 0 else {}
         outcomes[f"{name}#{nth}"] = {"killed": ended, "judged": judged, **told}
-        shutil.rmtree(folder)
+        empty(folder)
     assert child(lambda: result.write_text(json.dumps(judge(whole))) and None) == 0
     print(json.dumps({"whole": json.loads(result.read_text()), "killed": outcomes}))
 
 
 if __name__ == "__main__":
+    SERVER, TEMPLATE = sys.argv[2:] or ("", "")
     main(Path(sys.argv[1]))

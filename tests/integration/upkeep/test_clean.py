@@ -194,16 +194,16 @@ def test_a_backup_keeps_cleaning_away_and_the_other_way_round(folder: Path) -> N
     from flyball.upkeep.staging import UpkeepBusy, upkeep_lock
 
     retention(folder, artifacts="1d")
-    store = folder / STATE / "flyball.db"
+    lock = folder / STATE / "flyball.db.upkeep.lock"
     with (
-        upkeep_lock(store, shared=True),
-        upkeep_lock(store, shared=True),  # backups do not wait for one another
+        upkeep_lock(lock, shared=True),
+        upkeep_lock(lock, shared=True),  # backups do not wait for one another
         pytest.raises(UpkeepBusy),
-        upkeep_lock(store, shared=False, patience_s=0.1),
+        upkeep_lock(lock, shared=False, patience_s=0.1),
     ):
         pass
     for shared, words in ((True, ("clean",)), (False, ("backup", str(folder.parent / "b.tar")))):
-        with upkeep_lock(store, shared=shared):
+        with upkeep_lock(lock, shared=shared):
             process = command(folder, *words)
             time.sleep(4)
             assert process.poll() is None  # it waits, half a minute at most

@@ -11,6 +11,7 @@ from flyball.config import (
     ConfigUnknownKey,
     ConfigUnreadable,
     DurationInvalid,
+    Effort,
     load_project,
     parse_duration,
     parse_project,
@@ -46,7 +47,7 @@ no_worse_than = "production"
 def test_a_whole_file_is_read_into_its_sections():
     config = parse_project(GOOD)
     assert config.model["failure"].data == ("telemetry",)
-    assert (config.model["failure"].budget, config.model["failure"].latency) == (600.0, 0.002)
+    assert (config.model["failure"].budget, config.model["failure"].latency) == (Effort(600.0), 0.002)
     assert config.data["telemetry"].personal == ("operator",)
     assert config.gate["production"].raw == {
         "average_precision": {"min": 0.6, "of": "value"},
@@ -160,4 +161,4 @@ def test_what_init_writes_is_read_back_as_it_was_meant():
 def test_a_freshly_written_file_gates_on_beating_the_baseline():
     config = parse_project(write_project(name="m", source="m.csv", target="y"))
     assert config.gate["production"].beats_baseline
-    assert config.model["m"].budget == 60
+    assert config.model["m"].budget == Effort(60)

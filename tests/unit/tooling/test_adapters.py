@@ -35,6 +35,7 @@ OWNERS = {
         "flyball/registry",
         "flyball/predictions",
         "flyball/monitoring",
+        "flyball/testing",
     ),
     "starlette": ("flyball/api",),
     "threadpoolctl": ("flyball/automl",),

@@ -46,6 +46,12 @@ def init(
     keep: Annotated[list[str] | None, Many("A column to use whatever is found. May be repeated.")] = None,
     personal: Annotated[list[str] | None, Many("A column never to show or log. May be repeated.")] = None,
     public: Annotated[list[str] | None, Many("A column that only seems personal. May be repeated.")] = None,
+    store: Annotated[
+        str | None,
+        Parameter(
+            help="Keep the project's tables in this database, such as postgresql://user@host/name. Default: a file."
+        ),
+    ] = None,
     folder: Annotated[
         Path | None, Parameter(name="--dir", help="Where to make the project; made when missing. Default: this folder.")
     ] = None,
@@ -57,6 +63,7 @@ def init(
         flyball init machines --from ai4i2020.csv --target "Machine failure"
         flyball init sales --from sales.csv --target sold --time day --embargo 7d
         flyball init sales --from train.csv --test test.csv --target sold
+        flyball init sales --from sales.csv --target sold --store postgresql://flyball@db.plant/sales
 
     Parameters
     ----------
@@ -77,7 +84,7 @@ def init(
             name, source=from_, target=target, test=test, time=time, group=group, split=split or "auto",
             embargo=int(embargo) if embargo and embargo.isascii() and embargo.isdigit() else embargo, purge=purge,
             positive=positive, weight=weight, metric=metric, drop=drop or (), keep=keep or (), personal=personal or (),
-            public=public or (), places=_PLACES, directory=folder or Path(), progress=progress,
+            public=public or (), places=_PLACES, store=store, directory=folder or Path(), progress=progress,
         )  # fmt: skip
     finally:
         progress.close()

@@ -13,6 +13,7 @@ def run(
     *,
     budget: str | None = None,
     reason: str = "",
+    workers: int | None = None,
     folder: ProjectFolder = None,
     as_json: AsJson = False,
 ) -> Answer:
@@ -21,24 +22,30 @@ def run(
     For example:
         flyball run
         flyball run machines --budget 60s --json
+        flyball run --budget "20 trials" --workers 2
 
     Parameters
     ----------
     model
         Which model of the project file; needed only when it declares several.
     budget
-        Time for the search, from its start to the verified export: 90s, 10m, 1h. Default: the project file's.
+        Time for the search, from its start to the verified export: 90s, 10m, 1h; or "20 trials", which gives the same
+        model on any machine. Default: the project file's. Ctrl-C ends the search with the best so far, a second one ends all.
     reason
         Why this version is made; it goes into the ledger.
+    workers
+        How many folds are fitted at a time. Default: one a core.
     """
+    from flyball.cli.interrupt import ending_early
     from flyball.cli.progress import console_progress
     from flyball.cli.summary import run_summary
     from flyball.project import open as open_project
 
-    project = open_project(folder)
+    project = open_project(folder, workers=workers)
     progress = console_progress()
     try:
-        outcome = project.run(model, budget=budget, reason=reason, progress=progress)
+        with ending_early(progress) as cancellation:
+            outcome = project.run(model, budget=budget, reason=reason, progress=progress, cancellation=cancellation)
     finally:
         progress.close()
     data = outcome.to_dict()

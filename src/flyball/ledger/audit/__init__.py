@@ -14,7 +14,7 @@ from flyball.ledger.audit.files import check_artifacts, check_bundles, kept_chec
 from flyball.ledger.audit.findings import FIXES, MEANINGS, Findings, Problem, Verification
 from flyball.ledger.audit.governed import check_tables
 from flyball.ledger.audit.seals import SealRow, check_head, check_outside, check_seals, read_keys, read_seals
-from flyball.store import sqlite
+from flyball.store import DRIVER_ERRORS
 
 if TYPE_CHECKING:
     from flyball.ledger.ledger import Ledger
@@ -48,7 +48,7 @@ def verify(
             history, seals, payloads = _judge(connection, findings, outside, accepted_keys)
             check_head(connection, findings, history, seals)
             rows = check_tables(connection, findings, history, ledger.governed, ledger.handlers)
-    except sqlite.DRIVER_ERRORS as error:
+    except DRIVER_ERRORS as error:
         findings.add("FB-AUDIT-001", "store", str(getattr(error, "orig", None) or error))
     read = check_artifacts(findings, history, artifacts) if artifacts else 0
     folders = check_bundles(findings, history, bundles) if bundles else 0
@@ -95,8 +95,8 @@ def rebuild(ledger: Ledger, *, accepted_keys: Collection[str] = ()) -> dict[str,
     made = [table.to_metadata(metadata) for table in (*governed, tables.head)]
     with ledger.database.write("ledger.rebuild") as tx:
         findings = Findings()
-        with sqlite.tolerant(tx.connection):
-            history, seals, _ = _judge(tx.connection, findings, [], accepted_keys)
+        with ledger.database.inspect() as connection:  # nobody can write meanwhile
+            history, seals, _ = _judge(connection, findings, [], accepted_keys)
         if findings.problems:
             first = findings.problems[0]
             raise LedgerDamaged(

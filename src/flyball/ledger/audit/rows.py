@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from flyball.ledger.audit.findings import Findings
-from flyball.store.sqlite import DRIVER_ERRORS
+from flyball.store import DRIVER_ERRORS
 
 __all__ = ["read_rows", "shown"]
 
@@ -20,9 +20,11 @@ def read_rows(connection: Connection, findings: Findings, table: str, columns: S
     names = ", ".join(f'"{column}"' for column in columns)
     found: list[Row] = []
     try:
-        # The names are this program's own, never input.
-        for row in connection.execute(text(f'SELECT {names} FROM "{table}" ORDER BY {order}')):  # noqa: S608
-            found.append(tuple(row))  # noqa: PERF401 - what was read before an error is kept
+        # In a savepoint, so that a table which cannot be read does not end the transaction that reads the others.
+        with connection.begin_nested():
+            # The names are this program's own, never input.
+            for row in connection.execute(text(f'SELECT {names} FROM "{table}" ORDER BY {order}')):  # noqa: S608
+                found.append(tuple(row))  # noqa: PERF401 - what was read before an error is kept
     except (*DRIVER_ERRORS, ValueError, TypeError, OverflowError) as error:
         cause = getattr(error, "orig", None) or error
         findings.add("FB-AUDIT-001", table, f"{cause} (after {len(found)} rows)")

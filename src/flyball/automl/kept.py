@@ -1,0 +1,123 @@
+"""Finished candidates of a search on file, so that one that was killed goes on where it was: arrays and JSON, no pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flyball.automl.candidates import Boosting, Candidate, Result
+from flyball.automl.gbm import Boosted, Settled
+from flyball.automl.portfolio import Pace
+from flyball.automl.problem import Problem, View
+from flyball_runtime.arrays import ArraysInvalid, pack_arrays, unpack_arrays
+
+__all__ = ["KeptTrials", "TrialMemory", "settings_of"]
+
+_FORMAT = 1
+
+
+class TrialMemory(Protocol):
+    """Keeps bytes by name for one search: its data, split and settings. `put` is durable when it returns."""
+
+    def get(self, name: str) -> bytes | None: ...
+
+    def put(self, name: str, data: bytes) -> None: ...
+
+
+class KeptTrials:
+    """The candidates that an earlier run of the same search finished. `taken`: how many were used again."""
+
+    def __init__(self, memory: TrialMemory, problem: Problem) -> None:
+        self._memory, self._problem = memory, problem
+        self.taken = 0
+
+    def pace(self) -> Pace | None:
+        """As the earlier run measured it, so that its candidates are met again."""
+        header = _header(self._memory.get("pace"))
+        if header is None:
+            return None
+        return Pace(header["prepare"], header["iteration"], header["folds"])
+
+    def keep_pace(self, pace: Pace) -> None:
+        self._memory.put("pace", _pack({"prepare": pace.prepare, "iteration": pace.iteration, "folds": pace.folds}, {}))
+
+    def keep(self, result: Result) -> None:
+        """Remember a finished candidate; the prior is made anew in no time."""
+        if result.candidate.family == "prior":
+            return
+        arrays: dict[str, NDArray[Any]] = {"margin": result.margin}
+        fits = []
+        for number, fit in enumerate(result.fits if isinstance(result.candidate, Boosting) else ()):
+            text = fit.text if isinstance(fit, Settled) else fit.booster.model_to_string()
+            arrays[f"{number}.text"] = np.frombuffer(text.encode(), dtype=np.uint8)
+            if isinstance(fit, Settled):
+                fits.append({"leaves": fit.leaves, "iterations": fit.iterations})
+            else:
+                arrays[f"{number}.curve"] = fit.curve
+                fits.append({"stopped": fit.stopped})
+        header = {
+            "score": result.score, "chosen": result.chosen, "stopped": result.stopped, "leaves": result.leaves,
+            "seconds": result.seconds, "fits": fits, "views": [view.number for view in result.views],
+        }  # fmt: skip
+        self._memory.put(self._name(result.candidate), _pack(header, arrays))
+
+    def take(self, candidate: Candidate, views: Sequence[View]) -> Result | None:
+        """The candidate's result on these folds, if an earlier run finished it."""
+        if candidate.family == "prior":
+            return None
+        raw = self._memory.get(self._name(candidate))
+        header = _header(raw)
+        if raw is None or header is None or header["views"] != [view.number for view in views]:
+            return None
+        arrays = unpack_arrays(raw)
+        fits = tuple(_fit(entry, arrays, number) for number, entry in enumerate(header["fits"]))
+        self.taken += 1
+        return Result(
+            candidate, tuple(views), fits, arrays["margin"], header["score"], header["chosen"], header["stopped"],
+            header["leaves"], header["seconds"],
+        )  # fmt: skip
+
+    def _name(self, candidate: Candidate) -> str:
+        settings = {} if not isinstance(candidate, Boosting) else {**asdict(candidate.settings), "bag": candidate.bag}
+        return json.dumps([candidate.name, settings, self._problem.threads], sort_keys=True)
+
+
+def settings_of(result: Result) -> dict[str, Any]:
+    """A candidate's settings with what its folds agreed on, and the seed: enough to fit it again."""
+    candidate = result.candidate
+    seed = result.views[0].problem.seed if result.views else None
+    if isinstance(candidate, Boosting):
+        chosen = {key: value for key, value in asdict(candidate.settings).items() if key != "name"}
+        return {**chosen, "iterations": result.chosen, "seed": seed}
+    return {} if result.chosen is None else {"penalty": result.chosen, "seed": seed}
+
+
+def _fit(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], number: int) -> Settled | Boosted:
+    import lightgbm
+
+    text = arrays[f"{number}.text"].tobytes().decode()
+    booster = lightgbm.Booster(model_str=text)
+    if "leaves" in entry:
+        return Settled(booster, text, entry["leaves"], entry["iterations"])
+    return Boosted(booster, arrays[f"{number}.curve"], entry["stopped"])
+
+
+def _pack(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> bytes:
+    text = json.dumps({"format": _FORMAT, **header}, sort_keys=True, separators=(",", ":"))
+    return pack_arrays({**arrays, "header": np.frombuffer(text.encode(), dtype=np.uint8)})
+
+
+def _header(raw: bytes | None) -> dict[str, Any] | None:
+    """What was kept, unless it is damaged or of another version: then the candidate is fitted anew."""
+    if raw is None:
+        return None
+    try:
+        header: dict[str, Any] = json.loads(unpack_arrays(raw)["header"].tobytes())
+    except (ArraysInvalid, KeyError, ValueError):
+        return None
+    return header if header.get("format") == _FORMAT else None
