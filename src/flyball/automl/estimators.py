@@ -30,13 +30,11 @@ from flyball.core.executor import LocalExecutor
 from flyball.core.files import replace_directory
 from flyball.data import Table, read_source
 from flyball.evaluation import label_codes, plan_split, time_blocks
-from flyball.features import with_windows
 from flyball_runtime.errors import BadInput
 from flyball_runtime.manifest import MANIFEST_NAME
 from flyball_runtime.score import Scorer
 from flyball_runtime.table import normalise, read_columns
 from flyball_runtime.windowed import Windowed
-from flyball_runtime.windows import WindowSpec
 
 __all__ = ["AutoClassifier", "AutoRegressor", "EstimatorInput", "SparseInput"]
 
@@ -105,29 +103,27 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         try:
             effort = parse_effort(self.budget)
             folds = _folds(target, task, self.split, labels, seed, alike=alike)
-            windows, spent, said = None, 0.0, None
-            if labels is not None and self.split == "random":
-                windows, spent, said = group_windows(
-                    table, target, labels, task=task, metric=self.metric, folds=folds, seed=seed,
-                    budget=effort.seconds if effort.trials is None else np.inf, weights=weight,
-                )  # fmt: skip
+            found = group_windows(
+                table, target, labels if self.split == "random" else None, task=task, metric=self.metric, folds=folds,
+                seed=seed, budget=effort.seconds if effort.trials is None else np.inf, weights=weight,
+            )  # fmt: skip
             learned = learn(
-                table if windows is None else _remembering(table, windows),
+                found.table.select(found.learned),
                 target,
                 task=task,
                 metric=self.metric,
                 folds=folds,
-                budget_seconds=effort.seconds if effort.trials is not None else effort.seconds - spent,
+                budget_seconds=effort.seconds if effort.trials is not None else effort.seconds - found.seconds,
                 trials=effort.trials,
                 executor=None if self.n_jobs is None or self.n_jobs < 0 else LocalExecutor(self.n_jobs),
                 seed=seed,
                 sample_weight=weight,
                 units=_units(self.split, labels, len(target)),
             )
-            learned, table = keep_windows(learned, windows, table, said)
+            learned = keep_windows(learned, found)
         except BadInput as error:
             raise _as_value_error(error) from error
-        self._finish(table, learned)
+        self._finish(found.table, learned)
 
     def _finish(self, table: Table, learned: Learned) -> None:
         from flyball_runtime.profile import Profile
@@ -317,13 +313,6 @@ class AutoRegressor(RegressorMixin, _AutoEstimator):  # type: ignore[misc]
         """The low and high end of each row's 90 % interval: (rows, 2)."""
         answer = self._score_rows(X)
         return np.stack([answer["low"], answer["high"]], axis=1)
-
-
-def _remembering(table: Table, windows: WindowSpec) -> Table:
-    """With window features, and without the names of the groups: those to come have others."""
-    return with_windows(table, windows).select(
-        [name for name in (*table.names, *windows.names) if name != windows.entity]
-    )
 
 
 def _is_named(X: Any) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,17 +20,29 @@ from flyball.data import Table
 from flyball.features import order_within, with_windows
 from flyball_runtime.windows import WindowSpec
 
-__all__ = ["group_windows", "keep_windows"]
+__all__ = ["GroupWindows", "group_windows", "keep_windows"]
 
 _SHARE = 0.25  # of the budget, for finding them
 _LEAST_BUDGET = 10.0  # seconds; with less there is no time to prove that they help
 _LEAST_ROWS = 500
 
 
+@dataclass(frozen=True, slots=True)
+class GroupWindows:
+    """What was found: `table` holds the raw columns and the features, `learned` names those to learn from, `seconds` tells
+    what it took, and `why` what to say of it (None: nothing was tried)."""
+
+    windows: WindowSpec | None
+    table: Table
+    learned: tuple[str, ...]
+    seconds: float
+    why: str | None
+
+
 def group_windows(
     table: Table,
     target: NDArray[Any],
-    groups: NDArray[Any],
+    groups: NDArray[Any] | None,
     *,
     task: Task,
     metric: str | None,
@@ -37,16 +50,18 @@ def group_windows(
     seed: int,
     budget: float,
     weights: NDArray[np.float64] | None,
-) -> tuple[WindowSpec | None, float, str | None]:
-    """The window features that lower the loss on groups unseen, the seconds that it took, and what to say of it.
+    monotonic: Callable[[], float] = time.monotonic,
+) -> GroupWindows:
+    """The window features that lower the loss on groups unseen.
 
     groups: (rows,) labels. Nothing is tried unless one column names just these groups and another orders the rows of
     each, and with a budget below 10 s or fewer than 500 rows.
     """
-    entity = naming_column(table, groups)
+    entity = None if groups is None else naming_column(table, groups)
     order = None if entity is None else order_within(table, entity, table.names)
-    if entity is None or order is None or budget < _LEAST_BUDGET or table.rows < _LEAST_ROWS:
-        return None, 0.0, None
+    nothing = GroupWindows(None, table, table.names, 0.0, None)
+    if groups is None or order is None or budget < _LEAST_BUDGET or table.rows < _LEAST_ROWS:
+        return nothing
     found = discover_windows(
         table,
         encode_target(target, task),
@@ -61,7 +76,13 @@ def group_windows(
         seconds=_SHARE * budget,
         weights=weights,
     )
-    return found.windows, found.seconds, found.why
+    if found.windows is None:
+        return replace(nothing, seconds=found.seconds, why=found.why)
+    began = monotonic()
+    whole = with_windows(table, found.windows)
+    # the groups to come have other names, so none is learned from
+    learned = tuple(name for name in whole.names if name != entity)
+    return GroupWindows(found.windows, whole, learned, found.seconds + monotonic() - began, found.why)
 
 
 def naming_column(table: Table, groups: NDArray[Any]) -> str | None:
@@ -79,16 +100,12 @@ def naming_column(table: Table, groups: NDArray[Any]) -> str | None:
     return None
 
 
-def keep_windows(learned: Learned, windows: WindowSpec | None, table: Table, said: str | None) -> tuple[Learned, Table]:
-    """With those window features that the models read, proven on rows as they come; and the table that holds them.
-
-    said: what is to stand first in the notes.
-    """
-    learned = learned if said is None else replace(learned, notes=[said, *learned.notes])
-    kept = set() if windows is None else set(learned.pipeline.schema.names) & set(windows.names)
-    if windows is None or not kept:
-        return learned, table
-    used = windows.only(kept)
-    whole = with_windows(table, used)
-    check_windows(used, whole)
-    return replace(learned, pipeline=replace(learned.pipeline, windows=used)), whole
+def keep_windows(learned: Learned, found: GroupWindows) -> Learned:
+    """With those window features that the models read, proven on rows as they come; the notes say first how it went."""
+    learned = learned if found.why is None else replace(learned, notes=[found.why, *learned.notes])
+    kept = set() if found.windows is None else set(learned.pipeline.schema.names) & set(found.windows.names)
+    if found.windows is None or not kept:
+        return learned
+    used = found.windows.only(kept)
+    check_windows(used, found.table)
+    return replace(learned, pipeline=replace(learned.pipeline, windows=used))
