@@ -25,6 +25,7 @@ from flyball.project.handles import Dataset, LearnedModel, Version
 from flyball.project.outcome import Outcome, Promotion
 from flyball.registry import REGISTRY, AliasMoved, ModelVersion, Registry
 from flyball.store import Database, FileArtifacts, StepCache
+from flyball.tracking import Tracking
 from flyball_runtime.bundle import Bundle, open_bundle, read_files
 from flyball_runtime.errors import BadInput, InternalError, near_miss
 from flyball_runtime.manifest import SIGNATURE_NAME
@@ -103,6 +104,11 @@ class Project:
         self.registry = Registry(self.database, self.ledger, self.artifacts, clock, self.bundles)
         self._executor = executor or LocalExecutor()
         self._compared: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        """Experiments, runs, logged and registered models, as tracking clients write them."""
+        return Tracking(self.database, self.artifacts, self.ledger)
 
     @cached_property
     def loop(self) -> Loop:
@@ -288,14 +294,14 @@ class Project:
 
     def bundle(self, version: ModelVersion) -> Bundle:
         """A version's bundle, verified against the project's keys; a lost folder is restored from the artifacts."""
-        self.registry.restore_bundle(version)
+        self.registry.restore_bundle(self.registry.with_bundle(version))
         return open_bundle(version.bundle_path, trust=self.keys.trust())
 
     def pipeline_of(self, version: ModelVersion) -> FittedPipeline:
         """The fitted pipeline behind a version, for explanations."""
         from flyball.automl import FittedPipeline
 
-        digest = self.registry.evidence(version)["artifacts"]["pipeline"]
+        digest = self.registry.evidence(self.registry.with_bundle(version))["artifacts"]["pipeline"]
         return FittedPipeline.from_bytes(get_bytes(self.artifacts, digest))
 
     def log(self) -> PredictionLog:
@@ -369,7 +375,7 @@ class Project:
         """A version's report, with its verdicts and history."""
         from flyball.project.view import version_report
 
-        return version_report(self, version)
+        return version_report(self, self.registry.with_bundle(version))
 
     def write_report(self, version: ModelVersion) -> Path:
         """The report as a self-contained HTML page under the project's state folder; its path."""
@@ -396,14 +402,14 @@ class Project:
         """
         from flyball.project.judging import compare_versions
 
-        versions = (self.registry.resolve(ref) for ref in (ours, theirs))
+        versions = (self.registry.with_bundle(self.registry.resolve(ref)) for ref in (ours, theirs))
         return compare_versions(self, *versions, data=None if data is None else self._located(Path(data)))
 
     def slices(self, ref: str, *, by: str | None = None) -> dict[str, Any]:
         """Where a version is weak; with `by`, its quality at every level of that column."""
         from flyball.project.judging import slices_of
 
-        return slices_of(self, self.registry.resolve(ref), by=by)
+        return slices_of(self, self.registry.with_bundle(self.registry.resolve(ref)), by=by)
 
     def status(self) -> dict[str, Any]:
         """Models, aliases, the ledger's head and the prediction log's size."""
@@ -492,8 +498,9 @@ class Project:
     def check_signature(self, version: ModelVersion) -> None:
         """Raises what `verify_files` raises when no key in force signed the bundle: a revoked one, say."""
         self.registry.restore_bundle(version)
-        files = read_files(version.bundle_path)
-        verify_files(files, files.get(SIGNATURE_NAME, b""), self.keys.trust())
+        if not version.external:  # of what other tools made the ledger binds the files; nothing is signed
+            files = read_files(version.bundle_path)
+            verify_files(files, files.get(SIGNATURE_NAME, b""), self.keys.trust())
 
     def _check_writable(self) -> None:
         """Raises LedgerRolledBack, or KeyMissing, before anything is added to a ledger that cannot or must not grow."""

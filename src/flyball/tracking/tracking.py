@@ -8,6 +8,7 @@ from flyball.tracking.binding import bind_ended
 from flyball.tracking.experiments import Experiments
 from flyball.tracking.files import Files
 from flyball.tracking.models import LoggedModels
+from flyball.tracking.registered import RegisteredModels
 from flyball.tracking.runs import Runs
 
 __all__ = ["ARTIFACT_ROOT", "Tracking"]
@@ -16,7 +17,7 @@ ARTIFACT_ROOT = "mlflow-artifacts:"
 
 
 class Tracking:
-    """What was tried and measured: `experiments`, `runs`, `models` (logged ones), `files`.
+    """What was tried and measured: `experiments`, `runs`, `models` (logged ones), `files`, `registered` models.
 
     Not governed: these are ordinary rows. `bind` writes the digest of every run that ended into the ledger.
 
@@ -33,6 +34,7 @@ class Tracking:
         self.runs = Runs(database, self.experiments)
         self.models = LoggedModels(database, self.experiments)
         self.files = Files(database, artifacts)
+        self.registered = RegisteredModels(database)
         self.experiments.ensure_default()
 
     def bind(self) -> int:
