@@ -216,15 +216,17 @@ class Runs:
         points = [_point(key, row) for row in rows[:limit]]
         return points, offset + limit if more and limit is not None else None
 
-    def sampled(self, run_id: str, key: str, most: int) -> list[Metric]:
+    def sampled(self, run_id: str, key: str, most: int, *, steps: tuple[int, int] | None = None) -> list[Metric]:
         """At most `most` points of a metric, evenly over its history, the first and the last among them.
 
-        Raises TrackingUnknown.
+        steps: the first and the last step to take in (None: all). Raises TrackingUnknown.
         """
         with self._database.read() as connection:
             number = self._number(connection, run_id)
             columns = metrics.c
-            mine = (columns.run == number, columns.key == key)
+            mine = [columns.run == number, columns.key == key]
+            if steps is not None:
+                mine.append(columns.step.between(*steps))
             total = connection.execute(select(func.count()).select_from(metrics).where(*mine)).scalar_one()
             order = (columns.timestamp, columns.step, columns.value)
             place = func.row_number().over(order_by=order).label("place")
