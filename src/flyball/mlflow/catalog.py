@@ -135,8 +135,7 @@ class Catalog:
             source, storage, run_id, model_id = self._resolved(source, run_id, model_id)
         if model_id and not run_id:
             run_id = self._tracking.models.get(model_id).run
-        root = path_of(storage)
-        files = {} if root is None else self._tracking.files.walk(root)
+        files = self._files_at(storage)
         evidence = external_evidence(self._tracking, model.model, source=source, run_id=run_id, model_id=model_id)
         values = {"description": description, "source": source, "storage": storage, "run": run_id, "run_link": run_link}
 
@@ -146,7 +145,7 @@ class Catalog:
 
         made = self._registry.register_external(
             model.model,
-            files={path: entry.digest for path, entry in files.items() if entry.digest is not None},
+            files=files,
             evidence=evidence,
             run_id=run_id or None,
             actor=actor,
@@ -291,10 +290,11 @@ class Catalog:
             logged = self._logged(model_id, source)
             return source, logged[0], run_id or logged[1], model_id
         if scheme == "runs":
-            owner, _, path = source.removeprefix("runs:/").strip("/").partition("/")
+            owner = source.removeprefix("runs:/").strip("/").partition("/")[0]
             if model_id or not run_id or owner != run_id:
                 raise _foreign(source, "model_id" if model_id else "run_id")
-            return source, f"{self._run_location(run_id, source)}/{path}".rstrip("/"), run_id, model_id
+            self._run_location(run_id, source)  # raises when there is no such run
+            return source, source, run_id, model_id
         if path_of(source) is not None:
             if not (model_id or run_id):
                 raise _foreign(source, "run_id")
@@ -302,6 +302,16 @@ class Catalog:
             if not is_within(source, root):
                 raise _foreign(source, "model_id" if model_id else "run_id")
         return source, source, run_id, model_id
+
+    def _files_at(self, storage: str) -> dict[str, str]:
+        """Digests of the files that a version is made of, by path; none when they lie elsewhere."""
+        root = path_of(storage)
+        if scheme_of(storage) == "runs":
+            run_id, _, path = storage.removeprefix("runs:/").strip("/").partition("/")
+            home = path_of(self._run_location(run_id, storage))
+            root = None if home is None else f"{home}/{path}".rstrip("/")
+        found = {} if root is None else self._tracking.files.walk(root)
+        return {path: entry.digest for path, entry in found.items() if entry.digest is not None}
 
     def _logged(self, model_id: str, source: str) -> tuple[str, str]:
         try:

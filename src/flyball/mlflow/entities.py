@@ -136,7 +136,8 @@ def file_entities(folder: str, entries: Iterable[FileEntry]) -> list[dict[str, A
     for entry in entries:
         path = f"{folder}/{entry.name}" if folder else entry.name
         is_folder = entry.digest is None
-        found.append({"path": path, "is_dir": is_folder, **({} if is_folder else {"file_size": entry.size})})
+        # The protocol's own server leaves out a size of 0 too.
+        found.append({"path": path, "is_dir": is_folder, **({"file_size": entry.size} if entry.size else {})})
     return found
 
 

@@ -11,7 +11,7 @@ from flyball.mlflow.entities import file_entities, metric_entity, run_entity, ru
 from flyball.mlflow.errors import invalid
 from flyball.mlflow.locations import path_of
 from flyball.mlflow.service import Route, Service
-from flyball.tracking import DatasetInput, Metric, ModelLink, ModelMetric
+from flyball.tracking import DatasetInput, Metric, ModelLink, ModelMetric, TrackingUnknown
 from flyball.tracking.experiments import experiment_number
 from flyball.tracking.names import check_path
 
@@ -155,9 +155,11 @@ def history(service: Service, call: Call) -> dict[str, Any]:
     run_id, limit = call.required("run_id", "run_uuid"), call.whole("max_results")
     if limit is not None and limit <= 0:
         raise invalid(f"Invalid value {limit} for parameter 'max_results' supplied. It must be a positive integer.")
-    points, following = service.tracking.runs.history(
-        run_id, call.required("metric_key"), limit=limit, offset=call.offset()
-    )
+    key, offset = call.required("metric_key"), call.offset()
+    try:
+        points, following = service.tracking.runs.history(run_id, key, limit=limit, offset=offset)
+    except TrackingUnknown:  # to the protocol, a run that there is not has measured nothing
+        points, following = [], None
     return page_token({"metrics": [metric_entity(point) for point in points]}, following)
 
 

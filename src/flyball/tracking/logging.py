@@ -56,7 +56,10 @@ def add_tags(tx: Transaction, run: int, given: Mapping[str, str]) -> None:
 
 def add_inputs(tx: Transaction, run: int, experiment: int, given: Sequence[DatasetInput]) -> None:
     """Say what data a run read; what it is said to have read before stays as it was said."""
-    for one in {(item.name, item.digest): item for item in reversed(given)}.values():
+    first: dict[tuple[str, str], DatasetInput] = {}
+    for one in given:
+        first.setdefault((one.name, one.digest), one)
+    for one in first.values():
         number = _dataset(tx, experiment, one)
         same = (inputs.c.run == run, inputs.c.dataset == number)
         if tx.execute(select(inputs.c.run).where(*same)).first() is None:

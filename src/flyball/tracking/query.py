@@ -150,9 +150,15 @@ class _Reader:
     def joined(self) -> Node:
         """Comparisons with AND between them; as the protocol's own server does, an AND too many is passed over."""
         parts: list[Node] = []
+        apart = True
         while self._next < len(self._tokens):
-            if not self._taken("AND"):
+            if self._taken("AND"):
+                apart = True
+            elif apart:
                 parts.append(self._comparison())
+                apart = False
+            else:
+                raise self._wrong("between comparisons stands AND")
         return All(tuple(parts))
 
     def either(self, depth: int) -> Node:

@@ -163,12 +163,14 @@ class RegisteredModels:
         return found
 
     def newest_by_stage(self, reader: Reader, models: Sequence[RegisteredModel]) -> list[RegisteredVersion]:
-        """The newest version in each stage of some registered models, oldest first."""
+        """The newest version in each stage of some registered models; the stage that was reached first comes first."""
         found: list[RegisteredVersion] = []
         columns = registered_versions.c
         for some in chunks(models):
-            place = func.row_number().over(partition_by=(columns.model, columns.stage), order_by=columns.number.desc())
-            ranked = select(columns.model, columns.number, place.label("place"))
+            stage = (columns.model, columns.stage)
+            place = func.row_number().over(partition_by=stage, order_by=columns.number.desc())
+            first = func.min(columns.number).over(partition_by=stage)
+            ranked = select(columns.model, columns.number, place.label("place"), first.label("first"))
             ranked_rows = ranked.where(columns.model.in_([model.model for model in some])).subquery()
             query = select(registered_versions).join(
                 ranked_rows,
@@ -176,7 +178,9 @@ class RegisteredModels:
                 & (ranked_rows.c.number == columns.number)
                 & (ranked_rows.c.place == 1),
             )
-            found += self._versions(reader, some, reader.execute(query.order_by(columns.model, columns.number)).all())
+            found += self._versions(
+                reader, some, reader.execute(query.order_by(columns.model, ranked_rows.c.first)).all()
+            )
         return found
 
     def search_versions(self, where: str | None, *, order_by: Sequence[str], limit: int, offset: int) -> Page:

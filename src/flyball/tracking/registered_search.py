@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, exists, not_, select, true
@@ -100,7 +101,14 @@ def versions_page(where: str | None, order_by: Sequence[str], *, dialect: str) -
 def _terms(where: str | None, domain: Domain) -> list[Term]:
     node: Node = parse(where, plain=True)
     parts = node.parts if isinstance(node, All) else (node,)
-    return [resolve(part, domain) for part in parts if isinstance(part, Compare)]
+    return [resolve(_numbered(part), domain) for part in parts if isinstance(part, Compare)]
+
+
+def _numbered(compare: Compare) -> Compare:
+    """The number of a version may be written as a text."""
+    if compare.field.key != "version_number" or not all(value.text.isdigit() for value in compare.values):
+        return compare
+    return replace(compare, values=tuple(value._replace(number=True) for value in compare.values))
 
 
 def _once(seen: set[str], key: str, text: str) -> None:
