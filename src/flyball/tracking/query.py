@@ -148,17 +148,22 @@ class _Reader:
         self._text, self._tokens, self._next = text, tokens, 0
 
     def joined(self) -> Node:
-        """Comparisons with AND between them; as the protocol's own server does, an AND too many is passed over."""
+        """Comparisons with AND between them.
+
+        As the protocol's own server does, an AND too many is passed over, and so is one too few between two comparisons
+        of which the first ends in a number.
+        """
         parts: list[Node] = []
         apart = True
         while self._next < len(self._tokens):
             if self._taken("AND"):
                 apart = True
-            elif apart:
-                parts.append(self._comparison())
-                apart = False
-            else:
+                continue
+            found = self._comparison()
+            if not apart and not (_ends_in_number(parts[-1]) and len(found.values) == 1 and "IN" not in found.operator):
                 raise self._wrong("between comparisons stands AND")
+            parts.append(found)
+            apart = False
         return All(tuple(parts))
 
     def either(self, depth: int) -> Node:
@@ -251,6 +256,10 @@ class _Reader:
     def _wrong(self, why: str) -> QueryInvalid:
         token = self._peek()
         return _invalid(self._text, len(self._text) if token is None else token.place, why)
+
+
+def _ends_in_number(node: Node) -> bool:
+    return isinstance(node, Compare) and node.values[-1:] != () and node.values[-1].number
 
 
 def _field(text: str) -> Field:
