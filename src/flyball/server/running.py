@@ -7,9 +7,9 @@ import contextlib
 import os
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
-from flyball.api import control_app
 from flyball.mlflow import MlflowApp, Service
 from flyball.server.watching import Log, Measured, Watched
 from flyball.serving.asgi import App, Receive, Response, Scope, Send, json_response
@@ -69,7 +69,8 @@ def serve(
 def server_app(project: Project, protocol: MlflowApp, log: Log, *, token: str | None) -> App:
     """The whole application: probes and numbers, the protocol, and the control plane with the console."""
     measured = Measured()
-    control = control_app(project.view(), token=token)
+    control = _Later(lambda: _control(project, token))
+    control.prepare()
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
@@ -81,6 +82,34 @@ def server_app(project: Project, protocol: MlflowApp, log: Log, *, token: str | 
             await control(scope, receive, send)
 
     return Watched(Guard(answer, token=token, open_paths=_OPEN, variable=SERVER_TOKEN_VARIABLE), log, measured)
+
+
+def _control(project: Project, token: str | None) -> App:
+    from flyball.api import control_app
+
+    return control_app(project.view(), token=token)
+
+
+class _Later:
+    """An application that is made in the background: its framework takes longer to load than all the rest to start."""
+
+    def __init__(self, make: Callable[[], App]) -> None:
+        self._made: Future[App] = Future()
+        self._thread = threading.Thread(target=self._make, args=(make,), name="flyball-control", daemon=True)
+
+    def prepare(self) -> None:
+        """Begin to make it."""
+        self._thread.start()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._made.result() if self._made.done() else await asyncio.wrap_future(self._made)
+        await app(scope, receive, send)
+
+    def _make(self, make: Callable[[], App]) -> None:
+        try:
+            self._made.set_result(make())
+        except BaseException as error:  # noqa: BLE001 - whoever asks for it is told
+            self._made.set_exception(error)
 
 
 async def _probe(path: str, project: Project, measured: Measured) -> Response:
