@@ -25,6 +25,7 @@ import setup  # noqa: E402
 
 FOLDER = ROOT / ".conformance"
 PYTHON = FOLDER / "venv" / "bin" / "python"
+STARTED: dict[str, int] = {}  # by URL, the process that was started
 LOCK = ROOT / "locks" / "conformance.txt"
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
@@ -61,7 +62,7 @@ def prepare() -> None:
 @contextmanager
 def theirs(folder: Path, *, workers: int | None = 1) -> Iterator[str]:
     """MLflow's own server; workers None: as many as it starts by itself."""
-    folder.mkdir()
+    folder.mkdir(exist_ok=True)
     port = free_port()
     command = [PYTHON, "-m", "mlflow", "server", "--port", str(port), "--backend-store-uri", f"sqlite:///{folder}/store.db",
                "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
@@ -72,8 +73,8 @@ def theirs(folder: Path, *, workers: int | None = 1) -> Iterator[str]:
 
 @contextmanager
 def ours(folder: Path) -> Iterator[str]:
-    """Flyball's server over an empty project."""
-    folder.mkdir()
+    """Flyball's server over a project of its own."""
+    folder.mkdir(exist_ok=True)
     port = free_port()
     command = [sys.executable, "-m", "flyball", "server", "--port", str(port), "--dir", str(folder)]
     with running(command, folder, f"http://127.0.0.1:{port}") as url:
@@ -86,6 +87,7 @@ def running(command: list[object], folder: Path, url: str) -> Iterator[str]:
     log = folder / "server.log"
     with log.open("wb") as output:
         server = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output, env=environment(), cwd=folder)
+    STARTED[url] = server.pid
     try:
         wait_for(f"{url}/health", server, log)
         yield url

@@ -28,6 +28,7 @@ from flyball.cli.commands import (
     server,
     slices,
     status,
+    track,
     upkeep,
     watch,
 )
@@ -44,6 +45,7 @@ COMMANDS: dict[str, App | Callable[..., Any]] = {
     "promote": promote.promote,
     "serve": serve.serve,
     "server": server.server,
+    "track": track.app,
     "predict": predict.predict,
     "explain": explain.explain,
     "slices": slices.slices,

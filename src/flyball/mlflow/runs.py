@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import defaultdict
 from typing import Any
 
@@ -18,6 +19,7 @@ from flyball.tracking.names import check_path
 __all__ = ["ROUTES"]
 
 _MOST = 50_000
+_ID = re.compile(r"[0-9a-f]{32}")
 _PARAM_LENGTH, _TAG_LENGTH = 6000, 8000  # longer values are cut, as the protocol's own server does
 _METRICS, _PAIRS, _ENTITIES = 1000, 100, 1000
 _SAMPLED, _RUNS_SAMPLED = 2500, 100
@@ -32,8 +34,17 @@ def create(service: Service, call: Call) -> dict[str, Any]:
         user=call.text("user_id"),
         started=call.whole("start_time"),
         tags={key: value[:_TAG_LENGTH] for key, value in call.pairs("tags").items()},
+        run_id=_given_id(call),
     )
     return {"run": run_entity(run)}
+
+
+def _given_id(call: Call) -> str | None:
+    """The id that our own client gives a run, so that it may begin while no server is there."""
+    given = call.text("run_id")
+    if given and not _ID.fullmatch(given):
+        raise invalid(f"run_id must be 32 hexadecimal digits, not {given[:100]!r}")
+    return given or None
 
 
 def get(service: Service, call: Call) -> dict[str, Any]:

@@ -150,8 +150,8 @@ class _Reader:
     def joined(self) -> Node:
         """Comparisons with AND between them.
 
-        As the protocol's own server does, an AND too many is passed over, and so is one too few between two comparisons
-        of which the first ends in a number.
+        As the protocol's own server does, an AND too many is passed over, and so is one too few before a comparison with a
+        single value.
         """
         parts: list[Node] = []
         apart = True
@@ -160,7 +160,7 @@ class _Reader:
                 apart = True
                 continue
             found = self._comparison()
-            if not apart and not (_ends_in_number(parts[-1]) and len(found.values) == 1 and "IN" not in found.operator):
+            if not apart and (len(found.values) != 1 or found.operator in ("IN", "NOT IN")):
                 raise self._wrong("between comparisons stands AND")
             parts.append(found)
             apart = False
@@ -256,10 +256,6 @@ class _Reader:
     def _wrong(self, why: str) -> QueryInvalid:
         token = self._peek()
         return _invalid(self._text, len(self._text) if token is None else token.place, why)
-
-
-def _ends_in_number(node: Node) -> bool:
-    return isinstance(node, Compare) and node.values[-1:] != () and node.values[-1].number
 
 
 def _field(text: str) -> Field:
