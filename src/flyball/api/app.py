@@ -21,6 +21,7 @@ from flyball.api.documents import (
     GateDocument,
     ModelDocument,
     ProjectDocument,
+    ServedDocument,
     SlicesDocument,
     StatusDocument,
     VersionDocument,
@@ -191,6 +192,12 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
     @app.get(**_route("/ledger", list[Entry], "The ledger's newest entries"))
     def ledger(subject: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
         return _json(view.ledger(subject, limit))
+
+    @app.get(
+        **_route("/models/{name}/aliases/{alias}", ServedDocument, "Which version an alias named at a time, and why")
+    )
+    def served(name: str, alias: str, at: str | None = None) -> Response:
+        return _json(_find(view.served, name, alias, at))
 
     @app.get(**_route("/audit", Audit, "Verify every hash now"))
     def audit() -> Response:

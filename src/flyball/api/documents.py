@@ -20,6 +20,7 @@ __all__ = [
     "ModelStatus",
     "ProjectDocument",
     "RuleDocument",
+    "ServedDocument",
     "SlicesDocument",
     "StatusDocument",
     "VersionDocument",
@@ -120,6 +121,26 @@ class Entry(BaseModel):
     why: str
     actor: Any
     hash: str
+
+
+class ServedDocument(BaseModel):
+    """Which version an alias named at a moment (`version` null: none), since and until when (null: still), the move there
+    with its actor, reason and gate, and what the version was made of; the last five are absent when there is no version.
+    """
+
+    model: str
+    alias: str
+    at: str
+    version: int | None
+    ref: str | None
+    since: str | None
+    until: str | None
+    moved: dict[str, Any] | None
+    registered: dict[str, Any] | None = None
+    evidence: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    run: str | None = None
+    code: Any = None
 
 
 class ModelDocument(BaseModel):

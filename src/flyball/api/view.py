@@ -45,6 +45,9 @@ class ProjectView(Protocol):
     def ledger(self, subject: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """The newest entries first (Entry), at most `limit`, of one subject or of all."""
 
+    def served(self, name: str, alias: str, at: str | None) -> Mapping[str, Any]:
+        """Which version an alias named at a moment (RFC 3339; None: now), and what stands behind it: a ServedDocument."""
+
     def audit(self) -> Mapping[str, Any]:
         """Verify every hash now: an Audit."""
 

@@ -84,6 +84,12 @@ class ProjectDocuments:
             entry_document(entry) for entry in self._project.ledger.entries(subject=subject, limit=limit, newest=True)
         ]
 
+    def served(self, name: str, alias: str, at: str | None) -> dict[str, Any]:
+        """Which version an alias named at a moment, and what stands behind it."""
+        from flyball.project.history import served_at
+
+        return served_at(self._project, f"{name}@{alias}", at)
+
     def audit(self) -> dict[str, Any]:
         """Verify every hash now."""
         from flyball.project.audit import verify_project

@@ -354,11 +354,20 @@ class Registry:
 
     def alias_at(self, model: str, alias: str, moment: datetime | str) -> ModelVersion | None:
         """The version that an alias named at a moment (with a time zone); None when it named none."""
-        at = moment_text(moment)
-        past = [move for move in self.alias_history(model, alias) if move.time <= at]
-        if not past or past[-1].number is None:
-            return None
-        return self.version(model, past[-1].number)
+        move, _ = self.alias_moves_around(model, alias, moment)
+        return None if move is None or move.number is None else self.version(model, move.number)
+
+    def alias_moves_around(
+        self, model: str, alias: str, moment: datetime | str
+    ) -> tuple[AliasMove | None, AliasMove | None]:
+        """The last move of an alias up to a moment (with a time zone), and the first one after it; None for none."""
+        at, columns = moment_text(moment), alias_history.c
+        query = select(alias_history).where(columns.model == model, columns.alias == alias)
+        with self.database.read() as connection:
+            before = connection.execute(query.where(columns.time <= at).order_by(columns.seq.desc()).limit(1)).first()
+            after = connection.execute(query.where(columns.time > at).order_by(columns.seq).limit(1)).first()
+        moves = [None if row is None else AliasMove.from_row(row) for row in (before, after)]
+        return moves[0], moves[1]
 
     # -- upkeep
 
