@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flyball.core.version import __version__
 
 if TYPE_CHECKING:
-    from flyball.client import Tracker, track
+    from flyball.client import track
     from flyball.project import Dataset, LearnedModel, Project, Version, init, open, restore  # noqa: A004
     from flyball_runtime.errors import BadInput, FlyballError, InternalError, Refused
 
@@ -27,7 +27,6 @@ __all__ = [
     "LearnedModel",
     "Project",
     "Refused",
-    "Tracker",
     "Version",
     "__version__",
     "init",
@@ -38,7 +37,7 @@ __all__ = [
 
 _HOMES = {
     **dict.fromkeys(("BadInput", "FlyballError", "InternalError", "Refused"), "flyball_runtime.errors"),
-    **dict.fromkeys(("Tracker", "track"), "flyball.client"),
+    "track": "flyball.client",
 }
 
 

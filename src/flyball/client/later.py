@@ -19,7 +19,7 @@ _QUIET_S = 2.0  # a training that runs writes or sends more often
 class NoServer(BadInput):
     """No tracking server was named, or the one that was does not answer; what waits stays where it is."""
 
-    code = "FB-TRACK-009"
+    code = "FB-CLIENT-002"
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class Unreachable(Exception):
 class Refusal(BadInput):
     """The tracking server does not take what was logged: another value of a parameter, a run that was deleted."""
 
-    code = "FB-TRACK-008"
+    code = "FB-CLIENT-001"
 
 
 class Sender:

@@ -93,7 +93,7 @@ def test_a_training_goes_on_while_the_server_is_away_and_is_sent_later(server: S
         run.finish(timeout_s=0.1)
     assert "cannot be reached" in (run.trouble or "")
     os.utime(next(spool.glob("*.jsonl")), (1, 1))  # as if it had ended long ago
-    assert flyball("track", "sync", server.url, folder=tmp_path).error(2)["code"] == "FB-TRACK-009"
+    assert flyball("track", "sync", server.url, folder=tmp_path).error(2)["code"] == "FB-CLIENT-002"
     server.start()
     assert flyball("track", "sync", server.url, folder=tmp_path).answer()["sent"] == [run.id]
     assert flyball("track", "sync", server.url, folder=tmp_path).answer()["sent"] == []
