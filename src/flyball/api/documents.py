@@ -20,6 +20,8 @@ __all__ = [
     "ModelStatus",
     "ProjectDocument",
     "RuleDocument",
+    "RunDocument",
+    "RunsDocument",
     "ServedDocument",
     "SlicesDocument",
     "StatusDocument",
@@ -121,6 +123,32 @@ class Entry(BaseModel):
     why: str
     actor: Any
     hash: str
+
+
+class RunDocument(BaseModel):
+    """A tracked run. Times are milliseconds since 1970; a metric (its latest point) that is no number is null."""
+
+    id: str
+    experiment: int
+    name: str
+    user: str
+    status: str
+    stage: str
+    parent: str | None
+    started: int
+    ended: int | None
+    metrics: dict[str, float | None]
+    params: dict[str, str]
+    tags: dict[str, str]
+    inputs: list[dict[str, Any]]
+    models: list[dict[str, Any]]
+
+
+class RunsDocument(BaseModel):
+    """A page of runs; `next` is the offset of the page after it, null at the end."""
+
+    runs: list[RunDocument]
+    next: int | None
 
 
 class ServedDocument(BaseModel):

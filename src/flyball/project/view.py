@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flyball.core.version import __version__
@@ -89,6 +89,11 @@ class ProjectDocuments:
         from flyball.project.history import served_at
 
         return served_at(self._project, f"{name}@{alias}", at)
+
+    def runs(self, where: str, order: Sequence[str], limit: int, offset: int) -> dict[str, Any]:
+        """A page of the tracked runs that a query finds, over all experiments."""
+        page = self._project.tracking.runs.search(where, order_by=order, limit=limit, offset=offset)
+        return {"runs": [run.to_dict() for run in page.items], "next": page.next}
 
     def audit(self) -> dict[str, Any]:
         """Verify every hash now."""

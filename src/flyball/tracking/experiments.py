@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, delete, insert, select, update
+from sqlalchemy import Row, bindparam, delete, insert, select, update
 
 from flyball.store import Database, Reader, Transaction
 from flyball.tracking.errors import TrackingDeleted, TrackingExists, TrackingInvalid, TrackingUnknown
@@ -19,6 +19,7 @@ from flyball.tracking.tables import experiment_tags, experiments, runs
 __all__ = ["Experiments", "experiment_number"]
 
 DEFAULT = 0
+_FIND = select(experiments).where(experiments.c.id == bindparam("wanted"))
 _VALUE_LENGTH = 20_000
 
 
@@ -124,7 +125,7 @@ class Experiments:
 
     def row(self, reader: Reader, number: int) -> Row[Any]:
         """An experiment's row. Raises TrackingUnknown."""
-        row = reader.execute(select(experiments).where(experiments.c.id == number)).first()
+        row = reader.execute(_FIND, {"wanted": number}).first()
         if row is None:
             raise TrackingUnknown(f"there is no experiment {number}")
         return row

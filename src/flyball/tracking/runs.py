@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, update
 
 from flyball.store import Database, Reader, Transaction
 from flyball.tracking.children import read_runs
@@ -24,8 +25,11 @@ __all__ = ["STATUSES", "Runs"]
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 _OPEN = ("RUNNING", "SCHEDULED")
 NAME_TAG = "mlflow.runName"
+_COLUMNS = ("id", "experiment", "name", "user", "status", "stage", "location", "started", "ended")
 # Written as it is in the row, so that one look is enough for all that a call on a run must know of it.
-_FIND = select(runs.c.number, runs.c.stage, runs.c.experiment, runs.c.status)
+# These statements are built once: to build one costs as much as to run it.
+_FIND = select(runs.c.number, runs.c.stage, runs.c.experiment, runs.c.status).where(runs.c.id == bindparam("wanted"))
+_INSERT = insert(runs)
 
 
 class Runs:
@@ -64,25 +68,17 @@ class Runs:
         given.setdefault(NAME_TAG, called)
         identity = run_id or uuid.uuid4().hex
         with self._database.write("tracking.create-run") as tx:
-            if run_id is not None and tx.execute(_FIND.where(runs.c.id == run_id)).first() is not None:
+            if run_id is not None and tx.execute(_FIND, {"wanted": run_id}).first() is not None:
                 return self._whole(tx, [self._row(tx, run_id)])[0]
             home = self._experiments.active(tx, experiment)
-            row = {
-                "id": identity,
-                "experiment": experiment,
-                "name": called,
-                "user": user,
-                "status": "RUNNING",
-                "stage": ACTIVE,
-                "location": f"{home.location}/{identity}/artifacts",
-                "started": milliseconds(self._database.clock) if started is None else started,
-                "ended": None,
-                "deleted": None,
-                "waiting": None,
-            }
-            made = tx.execute(insert(runs).values(**row)).inserted_primary_key
-            add_tags(tx, int(made[0]) if made else 0, given)
-            return Run.from_row(self._row(tx, identity), tags=given)
+            began = milliseconds(self._database.clock) if started is None else started
+            location = f"{home.location}/{identity}/artifacts"
+            run = Run(0, identity, experiment, called, user, "RUNNING", ACTIVE, location, began, None, tags=given)
+            row = {name: getattr(run, name) for name in _COLUMNS}
+            made = tx.execute(_INSERT, {**row, "deleted": None, "waiting": None}).inserted_primary_key
+            run = replace(run, number=int(made[0]) if made else 0)
+            add_tags(tx, run.number, given)
+            return run
 
     def update(
         self, run_id: str, *, status: str | None = None, ended: int | None = None, name: str | None = None
@@ -253,7 +249,7 @@ class Runs:
         return int(number)
 
     def _active(self, tx: Transaction, run_id: str) -> Row[Any]:
-        row = tx.execute(_FIND.where(runs.c.id == run_id)).first()
+        row = tx.execute(_FIND, {"wanted": run_id}).first()
         if row is None:
             raise _unknown(run_id)
         if row.stage != ACTIVE:

@@ -156,6 +156,19 @@ def test_a_page_under_another_name_reaches_nothing(application: Callable[[str | 
     assert ask(app, path, {}, name="x") == 200
 
 
+def test_runs_are_found_over_http_by_the_whole_query_language(application: Callable[[str | None], App]) -> None:
+    app, path = application(None), "/api/v1/runs?where="
+    assert ask(app, "/api/2.0/mlflow/runs/create", {}, experiment_id="0", run_name="one") == 200
+    for query in (
+        "",
+        "run_name = 'one' OR (metrics.auc > 1 AND NOT tags.a = 'b')",
+        "experiment.name = 'Default'&order=started DESC",
+    ):
+        assert ask(app, path + query, {}) == 200
+    for query in ("odd", "(metrics.auc > 1", "&limit=1001", "&offset=-1", "&order=odd", "&limit=x"):
+        assert ask(app, path + query, {}) == 400
+
+
 def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, start: Callable[..., Process]) -> None:
     server = start(tmp_path)
     run = post(server.url, "runs/create", {"experiment_id": "0"})["run"]["info"]["run_id"]
