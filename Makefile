@@ -3,10 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format types bench soak docs lock clean setup
+.PHONY: help demo test conformance check format types bench soak docs lock clean setup
 
 help:  ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo:  ## Set up, then run the whole loop on real data; leaves a project in ./demo
 	@echo "Flyball demo: from a table to a governed model"
@@ -19,6 +19,9 @@ setup:
 test: check  ## Set up, then run every check and the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 	@$(MAKE) --no-print-directory docs
+
+conformance: setup  ## Hold the server against MLflow's own, through MLflow's unmodified client; three minutes
+	@$(BIN)/python tools/conformance.py
 
 check: setup  ## Format, lint, types, layers and sizes; under a minute
 	@$(BIN)/ruff format --check --quiet . || (echo "not formatted: run make format" && exit 1)
@@ -44,4 +47,4 @@ lock:  ## Resolve the lock files anew
 	@$(PYTHON) tools/lock.py
 
 clean:  ## Remove what the other targets made
-	@rm -rf .venv demo dist build docs/_build .mypy_cache .ruff_cache .pytest_cache src/flyball/web_static web/node_modules
+	@rm -rf .venv .conformance demo dist build docs/_build .mypy_cache .ruff_cache .pytest_cache src/flyball/web_static web/node_modules

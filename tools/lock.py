@@ -1,5 +1,5 @@
-"""Resolve `locks/*.txt` anew: what the product needs (`base`), what its developers need on top (`dev`), and the
-installer that fetches both where there is none (`setup`).
+"""Resolve `locks/*.txt` anew: what the product needs (`base`), what its developers need on top (`dev`), what
+`make conformance` compares with (`conformance`), and the installer that fetches them where there is none (`setup`).
 
 The lock files carry versions and hashes and name no package index, so that mirrors work unchanged.
 """
@@ -26,10 +26,12 @@ def main() -> int:
     base = [uv, "pip", "compile", *COMMON, *projects, "--group", "build", "-o", "locks/base.txt"]
     groups = ["--group", "build", "--group", "dev", "--group", "docs", "-c", "locks/base.txt"]
     dev = [uv, "pip", "compile", *COMMON, *projects, *groups, "-o", "locks/dev.txt"]
+    conformance = [uv, "pip", "compile", *COMMON, "locks/conformance.in", "-o", "locks/conformance.txt"]
     setup = [uv, "pip", "compile", *COMMON, "-", "-o", "locks/setup.txt"]
     return (
         subprocess.run(base, cwd=ROOT).returncode
         or subprocess.run(dev, cwd=ROOT).returncode
+        or subprocess.run(conformance, cwd=ROOT).returncode
         or subprocess.run(setup, cwd=ROOT, input=b"uv\n").returncode
     )
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flyball.core.version import __version__
 
 if TYPE_CHECKING:
+    from flyball.client import track
     from flyball.project import Dataset, LearnedModel, Project, Version, init, open, restore  # noqa: A004
     from flyball_runtime.errors import BadInput, FlyballError, InternalError, Refused
 
@@ -31,9 +32,13 @@ __all__ = [
     "init",
     "open",
     "restore",
+    "track",
 ]
 
-_ERRORS = {"BadInput", "FlyballError", "InternalError", "Refused"}
+_HOMES = {
+    **dict.fromkeys(("BadInput", "FlyballError", "InternalError", "Refused"), "flyball_runtime.errors"),
+    "track": "flyball.client",
+}
 
 
 def __getattr__(name: str) -> Any:
@@ -42,7 +47,7 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'flyball' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module("flyball_runtime.errors" if name in _ERRORS else "flyball.project"), name)
+    return getattr(importlib.import_module(_HOMES.get(name, "flyball.project")), name)
 
 
 def __dir__() -> list[str]:

@@ -21,6 +21,8 @@ from flyball.api.documents import (
     GateDocument,
     ModelDocument,
     ProjectDocument,
+    RunsDocument,
+    ServedDocument,
     SlicesDocument,
     StatusDocument,
     VersionDocument,
@@ -191,6 +193,23 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
     @app.get(**_route("/ledger", list[Entry], "The ledger's newest entries"))
     def ledger(subject: str | None = None, limit: Annotated[int, Query(ge=1, le=10_000)] = 100) -> Response:
         return _json(view.ledger(subject, limit))
+
+    @app.get(
+        **_route("/models/{name}/aliases/{alias}", ServedDocument, "Which version an alias named at a time, and why")
+    )
+    def served(name: str, alias: str, at: str | None = None) -> Response:
+        return _json(_find(view.served, name, alias, at))
+
+    @app.get(
+        **_route("/runs", RunsDocument, "Tracked runs over all experiments, by a query with AND, OR, NOT and brackets")
+    )
+    def runs(
+        where: str = "",
+        order: Annotated[list[str] | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+        offset: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+    ) -> Response:
+        return _json(view.runs(where, order or [], limit, offset))
 
     @app.get(**_route("/audit", Audit, "Verify every hash now"))
     def audit() -> Response:

@@ -20,6 +20,9 @@ __all__ = [
     "ModelStatus",
     "ProjectDocument",
     "RuleDocument",
+    "RunDocument",
+    "RunsDocument",
+    "ServedDocument",
     "SlicesDocument",
     "StatusDocument",
     "VersionDocument",
@@ -120,6 +123,52 @@ class Entry(BaseModel):
     why: str
     actor: Any
     hash: str
+
+
+class RunDocument(BaseModel):
+    """A tracked run. Times are milliseconds since 1970; a metric (its latest point) that is no number is null."""
+
+    id: str
+    experiment: int
+    name: str
+    user: str
+    status: str
+    stage: str
+    parent: str | None
+    started: int
+    ended: int | None
+    metrics: dict[str, float | None]
+    params: dict[str, str]
+    tags: dict[str, str]
+    inputs: list[dict[str, Any]]
+    models: list[dict[str, Any]]
+
+
+class RunsDocument(BaseModel):
+    """A page of runs; `next` is the offset of the page after it, null at the end."""
+
+    runs: list[RunDocument]
+    next: int | None
+
+
+class ServedDocument(BaseModel):
+    """Which version an alias named at a moment (`version` null: none), since and until when (null: still), the move there
+    with its actor, reason and gate, and what the version was made of; the last five are absent when there is no version.
+    """
+
+    model: str
+    alias: str
+    at: str
+    version: int | None
+    ref: str | None
+    since: str | None
+    until: str | None
+    moved: dict[str, Any] | None
+    registered: dict[str, Any] | None = None
+    evidence: dict[str, Any] | None = None
+    data: dict[str, Any] | None = None
+    run: str | None = None
+    code: Any = None
 
 
 class ModelDocument(BaseModel):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 __all__ = ["ProjectView"]
@@ -44,6 +44,12 @@ class ProjectView(Protocol):
 
     def ledger(self, subject: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """The newest entries first (Entry), at most `limit`, of one subject or of all."""
+
+    def served(self, name: str, alias: str, at: str | None) -> Mapping[str, Any]:
+        """Which version an alias named at a moment (RFC 3339; None: now), and what stands behind it: a ServedDocument."""
+
+    def runs(self, where: str, order: Sequence[str], limit: int, offset: int) -> Mapping[str, Any]:
+        """A page of the tracked runs that a query finds, over all experiments: a RunsDocument. Raises QueryInvalid (400)."""
 
     def audit(self) -> Mapping[str, Any]:
         """Verify every hash now: an Audit."""

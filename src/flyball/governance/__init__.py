@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from flyball.governance.materials import SbomInvalid, sbom
     from flyball.governance.origin import environment, git_commit
-    from flyball.governance.promotion import Compare, judge_evidence, judge_version, promote
+    from flyball.governance.promotion import Compare, judge_evidence, judge_version, let_pass, promote
     from flyball.governance.result import RuleResult
     from flyball.governance.rules import AtMost, BeatsBaseline, Bound, NoWorseThan, Rule, RuleInvalid, parse_rules
     from flyball.governance.sign import SigningKeys, sign_bundle
@@ -29,6 +29,7 @@ __all__ = [
     "judge",
     "judge_evidence",
     "judge_version",
+    "let_pass",
     "parse_rules",
     "promote",
     "sbom",
@@ -39,7 +40,7 @@ _HOMES = {
     "origin": ("environment", "git_commit"),
     "result": ("RuleResult",),
     "verdict": ("GateRefused", "Verdict", "judge"),
-    "promotion": ("Compare", "judge_evidence", "judge_version", "promote"),
+    "promotion": ("Compare", "judge_evidence", "judge_version", "let_pass", "promote"),
     "rules": ("AtMost", "BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "parse_rules"),
     "materials": ("SbomInvalid", "sbom"),
     "sign": ("SigningKeys", "sign_bundle"),

@@ -13,7 +13,7 @@ from flyball.ledger import Actor, Draft
 if TYPE_CHECKING:
     from flyball.registry import AliasMove, ModelVersion, Registry
 
-__all__ = ["Compare", "judge_evidence", "judge_version", "promote"]
+__all__ = ["Compare", "judge_evidence", "judge_version", "let_pass", "promote"]
 
 # Two registered versions on the rows that the first was tested on, as `comparisons.champion` of an evidence document;
 # None where that cannot be had.
@@ -75,6 +75,31 @@ def _kept(evidence: Mapping[str, Any], holder: ModelVersion) -> Mapping[str, Any
     return found if found is not None and found.get("with") == holder.ref else None
 
 
+def let_pass(
+    registry: Registry,
+    version: ModelVersion,
+    gate: str,
+    rules: Mapping[str, Any],
+    actor: Actor,
+    *,
+    reason: str,
+    where: Where | None = None,
+    compare: Compare | None = None,
+) -> tuple[Verdict, list[Draft]]:
+    """The verdict of a gate that lets a version pass, and the entries that are to become durable with what follows.
+
+    A refusal enters the ledger at once. Raises GateRefused, RuleInvalid.
+    """
+    verdict = judge_version(registry, version, gate, rules, where=where, compare=compare)
+    binds = {"version": version.entry, "evidence": version.evidence_digest, "rules": digest_json(dict(rules))}
+    payload = {**verdict.to_dict(), "alias": gate, "rules": dict(rules)}
+    if not verdict.passed:
+        with registry.database.write("governance.refuse") as transaction:
+            registry.ledger.append(transaction, Draft("gate.refused", version.ref, actor, reason, binds, payload))
+        raise GateRefused(version.ref, verdict)
+    return verdict, [Draft("gate.passed", version.ref, actor, reason, binds, payload)] if rules else []
+
+
 def promote(
     registry: Registry,
     version: ModelVersion,
@@ -93,15 +118,7 @@ def promote(
     RuleInvalid, and what `Registry.move_alias` raises for a bad name or an alias that moved meanwhile.
     """
     holder = next((now.number for now in registry.aliases(version.model) if now.alias == alias), None)
-    verdict = judge_version(registry, version, alias, rules, where=where, compare=compare)
-    subject = f"{version.model}@{version.number}"
-    binds = {"version": version.entry, "evidence": version.evidence_digest, "rules": digest_json(dict(rules))}
-    payload = {**verdict.to_dict(), "alias": alias, "rules": dict(rules)}
-    if not verdict.passed:
-        with registry.database.write("governance.refuse") as transaction:
-            registry.ledger.append(transaction, Draft("gate.refused", subject, actor, reason, binds, payload))
-        raise GateRefused(subject, verdict)
-    before = [Draft("gate.passed", subject, actor, reason, binds, payload)] if rules else []
+    verdict, before = let_pass(registry, version, alias, rules, actor, reason=reason, where=where, compare=compare)
     details = {"gate": verdict.to_dict()} if rules else None
     return registry.move_alias(
         version.model,

@@ -8,7 +8,8 @@ if TYPE_CHECKING:
     from flyball.project.audit import open_for_audit
     from flyball.project.handles import Dataset, LearnedModel, Version
     from flyball.project.opening import init, open  # noqa: A004
-    from flyball.project.project import Project, ReasonMissing
+    from flyball.project.project import Project
+    from flyball.project.reasons import ReasonMissing
     from flyball.project.stores import copy_store
     from flyball.project.upkeep import debug_bundle, doctor, restore
 
@@ -31,7 +32,8 @@ _HOMES = {
     "audit": ("open_for_audit",),
     "handles": ("Dataset", "LearnedModel", "Version"),
     "opening": ("init", "open"),
-    "project": ("Project", "ReasonMissing"),
+    "project": ("Project",),
+    "reasons": ("ReasonMissing",),
     "stores": ("copy_store",),
     "upkeep": ("debug_bundle", "doctor", "restore"),
 }

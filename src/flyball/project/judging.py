@@ -92,6 +92,8 @@ def compare_versions(
 
 def paired(project: Project, version: ModelVersion, holder: ModelVersion) -> Mapping[str, Any] | None:
     """The comparison of two versions for a gate; None where the rows of the first cannot be had."""
+    if version.external or holder.external:
+        return None
     try:
         return compare_versions(project, version, holder)
     except (TestRowsGone, ArtifactMissing, ArtifactCorrupt, KeyError):

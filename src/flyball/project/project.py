@@ -23,8 +23,10 @@ from flyball.pipeline import Gate, Loop, LoopSettings, Registration
 from flyball.pipeline.blobs import get_bytes
 from flyball.project.handles import Dataset, LearnedModel, Version
 from flyball.project.outcome import Outcome, Promotion
+from flyball.project.reasons import reason_given
 from flyball.registry import REGISTRY, AliasMoved, ModelVersion, Registry
 from flyball.store import Database, FileArtifacts, StepCache
+from flyball.tracking import Tracking
 from flyball_runtime.bundle import Bundle, open_bundle, read_files
 from flyball_runtime.errors import BadInput, InternalError, near_miss
 from flyball_runtime.manifest import SIGNATURE_NAME
@@ -45,7 +47,6 @@ __all__ = [
     "LedgerRolledBack",
     "ModelNotDeclared",
     "Project",
-    "ReasonMissing",
     "TargetMissing",
 ]
 
@@ -62,12 +63,6 @@ class LedgerRolledBack(InternalError):
     """The ledger lacks entries that it once had, so nothing is added: the history would fork."""
 
     code = "FB-PROJECT-010"
-
-
-class ReasonMissing(BadInput):
-    """An action that people answer for was asked without a reason; the ledger keeps the reason."""
-
-    code = "FB-PROJECT-011"
 
 
 class TargetMissing(BadInput):
@@ -103,6 +98,11 @@ class Project:
         self.registry = Registry(self.database, self.ledger, self.artifacts, clock, self.bundles)
         self._executor = executor or LocalExecutor()
         self._compared: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+
+    @cached_property
+    def tracking(self) -> Tracking:
+        """Experiments, runs, logged and registered models, as tracking clients write them."""
+        return Tracking(self.database, self.artifacts, self.ledger)
 
     @cached_property
     def loop(self) -> Loop:
@@ -289,14 +289,14 @@ class Project:
 
     def bundle(self, version: ModelVersion) -> Bundle:
         """A version's bundle, verified against the project's keys; a lost folder is restored from the artifacts."""
-        self.registry.restore_bundle(version)
+        self.registry.restore_bundle(self.registry.with_bundle(version))
         return open_bundle(version.bundle_path, trust=self.keys.trust())
 
     def pipeline_of(self, version: ModelVersion) -> FittedPipeline:
         """The fitted pipeline behind a version, for explanations."""
         from flyball.automl import FittedPipeline
 
-        digest = self.registry.evidence(version)["artifacts"]["pipeline"]
+        digest = self.registry.evidence(self.registry.with_bundle(version))["artifacts"]["pipeline"]
         return FittedPipeline.from_bytes(get_bytes(self.artifacts, digest))
 
     def log(self) -> PredictionLog:
@@ -357,12 +357,12 @@ class Project:
     def acknowledge_alert(self, number: int, *, reason: str, actor: Actor | None = None) -> Alert:
         """Say that somebody looks after an alert; the ledger tells who and why. Raises AlertUnknown, AlertSettled."""
         self._check_writable()
-        return self.alert_book.acknowledge(number, actor or self.actor, _said(reason))
+        return self.alert_book.acknowledge(number, actor or self.actor, reason_given(reason))
 
     def resolve_alert(self, number: int, *, reason: str, actor: Actor | None = None) -> Alert:
         """Close an alert: what moves from now on raises a new one. Raises AlertUnknown, AlertSettled."""
         self._check_writable()
-        return self.alert_book.resolve(number, actor or self.actor, _said(reason))
+        return self.alert_book.resolve(number, actor or self.actor, reason_given(reason))
 
     # -- tell
 
@@ -370,7 +370,7 @@ class Project:
         """A version's report, with its verdicts and history."""
         from flyball.project.view import version_report
 
-        return version_report(self, version)
+        return version_report(self, self.registry.with_bundle(version))
 
     def write_report(self, version: ModelVersion) -> Path:
         """The report as a self-contained HTML page under the project's state folder; its path."""
@@ -397,14 +397,14 @@ class Project:
         """
         from flyball.project.judging import compare_versions
 
-        versions = (self.registry.resolve(ref) for ref in (ours, theirs))
+        versions = (self.registry.with_bundle(self.registry.resolve(ref)) for ref in (ours, theirs))
         return compare_versions(self, *versions, data=None if data is None else self._located(Path(data)))
 
     def slices(self, ref: str, *, by: str | None = None) -> dict[str, Any]:
         """Where a version is weak; with `by`, its quality at every level of that column."""
         from flyball.project.judging import slices_of
 
-        return slices_of(self, self.registry.resolve(ref), by=by)
+        return slices_of(self, self.registry.with_bundle(self.registry.resolve(ref)), by=by)
 
     def features(self, ref: str) -> dict[str, Any]:
         """What a version computes from: its columns and window features."""
@@ -499,8 +499,9 @@ class Project:
     def check_signature(self, version: ModelVersion) -> None:
         """Raises what `verify_files` raises when no key in force signed the bundle: a revoked one, say."""
         self.registry.restore_bundle(version)
-        files = read_files(version.bundle_path)
-        verify_files(files, files.get(SIGNATURE_NAME, b""), self.keys.trust())
+        if not version.external:  # of what other tools made the ledger binds the files; nothing is signed
+            files = read_files(version.bundle_path)
+            verify_files(files, files.get(SIGNATURE_NAME, b""), self.keys.trust())
 
     def _check_writable(self) -> None:
         """Raises LedgerRolledBack, or KeyMissing, before anything is added to a ledger that cannot or must not grow."""
@@ -588,12 +589,6 @@ class Project:
 
     def _located(self, source: Any) -> Any:
         return self.config.resolve(str(source)) if isinstance(source, str | Path) else source
-
-
-def _said(reason: str) -> str:
-    if not reason.strip():
-        raise ReasonMissing("what is done about an alert needs a reason", fix='say why: --reason "sensor replaced"')
-    return reason.strip()
 
 
 def _effort(budget: str | float | None) -> Effort | None:

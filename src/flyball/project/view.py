@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flyball.core.version import __version__
@@ -38,15 +38,17 @@ class ProjectDocuments:
         return status_document(self._project)
 
     def models(self) -> list[dict[str, Any]]:
-        """Every model with its versions."""
-        return [self.model(model.name) for model in self._project.registry.models()]
+        """Every model with its versions; models that other tools made alone have a place of their own."""
+        names = [model.name for model in self._project.registry.models()]
+        return [self.model(name) for name in names if self._made_here(name)]
 
     def model(self, name: str) -> dict[str, Any]:
         """One model: versions (newest first), aliases, history. Raises a coded error with near misses."""
         registry = self._project.registry
-        newest = registry.resolve(name)
+        registry.resolve(name)  # raises with near misses
+        versions = self._made_here(name)
+        newest = registry.with_bundle(versions[0] if versions else registry.resolve(name))
         evidence = registry.evidence(newest)
-        versions = sorted(registry.versions(name), key=lambda version: -version.number)
         return {
             "name": name,
             "task": newest.task,
@@ -61,11 +63,12 @@ class ProjectDocuments:
 
     def version(self, name: str, number: int) -> dict[str, Any]:
         """One version of a model."""
-        return self._version(self._project.registry.resolve(f"{name}@{number}"))
+        registry = self._project.registry
+        return self._version(registry.with_bundle(registry.resolve(f"{name}@{number}")))
 
     def report(self, name: str, number: int) -> str:
         """The version's report as an HTML page."""
-        return version_report(self._project, self._project.registry.resolve(f"{name}@{number}")).html
+        return self._project.report(self._project.registry.resolve(f"{name}@{number}")).html
 
     def slices(self, name: str, number: int, by: str | None = None) -> dict[str, Any]:
         """Where a version is weak, and by column its quality at every level."""
@@ -80,6 +83,17 @@ class ProjectDocuments:
         return [
             entry_document(entry) for entry in self._project.ledger.entries(subject=subject, limit=limit, newest=True)
         ]
+
+    def served(self, name: str, alias: str, at: str | None) -> dict[str, Any]:
+        """Which version an alias named at a moment, and what stands behind it."""
+        from flyball.project.history import served_at
+
+        return served_at(self._project, f"{name}@{alias}", at)
+
+    def runs(self, where: str, order: Sequence[str], limit: int, offset: int) -> dict[str, Any]:
+        """A page of the tracked runs that a query finds, over all experiments."""
+        page = self._project.tracking.runs.search(where, order_by=order, limit=limit, offset=offset)
+        return {"runs": [run.to_dict() for run in page.items], "next": page.next}
 
     def audit(self) -> dict[str, Any]:
         """Verify every hash now."""
@@ -112,6 +126,11 @@ class ProjectDocuments:
         gate = moved.gate or {"gate": alias, "passed": True, "results": []}
         since = next(item.since for item in self._project.registry.aliases(name) if item.alias == alias)
         return {**gate, "alias": alias, "number": number, "since": since}
+
+    def _made_here(self, name: str) -> list[ModelVersion]:
+        """The versions of a model that have a bundle, newest first."""
+        versions = [version for version in self._project.registry.versions(name) if not version.external]
+        return sorted(versions, key=lambda version: -version.number)
 
     def _version(self, version: ModelVersion) -> dict[str, Any]:
         evidence = self._project.registry.evidence(version)

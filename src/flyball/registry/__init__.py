@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flyball.registry.bundles import BundleRefused
-    from flyball.registry.names import AliasMoved, AliasUnknown, ModelUnknown, NameRefused, VersionUnknown
+    from flyball.registry.names import (
+        AliasMoved,
+        AliasUnknown,
+        ModelUnknown,
+        NameRefused,
+        VersionExternal,
+        VersionUnknown,
+    )
     from flyball.registry.projection import REGISTRY
     from flyball.registry.records import AliasMove, AliasNow, DatasetVersion, Model, ModelVersion, Run
     from flyball.registry.registry import UNSET, Registry
@@ -26,12 +33,13 @@ __all__ = [
     "Registry",
     "Run",
     "RunRefused",
+    "VersionExternal",
     "VersionUnknown",
 ]
 
 _HOMES = {
     "bundles": ("BundleRefused",),
-    "names": ("AliasMoved", "AliasUnknown", "ModelUnknown", "NameRefused", "VersionUnknown"),
+    "names": ("AliasMoved", "AliasUnknown", "ModelUnknown", "NameRefused", "VersionExternal", "VersionUnknown"),
     "projection": ("REGISTRY",),
     "records": ("AliasMove", "AliasNow", "DatasetVersion", "Model", "ModelVersion", "Run"),
     "registry": ("UNSET", "Registry"),

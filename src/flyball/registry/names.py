@@ -11,6 +11,7 @@ __all__ = [
     "AliasUnknown",
     "ModelUnknown",
     "NameRefused",
+    "VersionExternal",
     "VersionUnknown",
     "check_alias",
     "check_name",
@@ -37,6 +38,12 @@ class VersionUnknown(BadInput):
     """The model has no version of this number."""
 
     code = "FB-REG-003"
+
+
+class VersionExternal(BadInput):
+    """The version was made by another tool: there is no bundle that could be run, explained or compared."""
+
+    code = "FB-REG-013"
 
 
 class AliasUnknown(BadInput):

@@ -15,7 +15,9 @@ from flyball.core.clock import rfc3339
 from flyball.ledger import Actor
 from flyball.store import StoreDamaged
 
-__all__ = ["AliasMove", "AliasNow", "DatasetVersion", "Model", "ModelVersion", "Run", "moment_text"]
+__all__ = ["EXTERNAL", "AliasMove", "AliasNow", "DatasetVersion", "Model", "ModelVersion", "Run", "moment_text"]
+
+EXTERNAL = "external"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +113,11 @@ class ModelVersion:
     reason: str
     entry: str
     seq: int
+
+    @property
+    def external(self) -> bool:
+        """Whether another tool made it: its files are artifacts, there is no bundle and no signature."""
+        return self.task == EXTERNAL
 
     @property
     def ref(self) -> str:

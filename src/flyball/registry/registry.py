@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import func, select
 
+from flyball.core.canonical import sha256_hex
 from flyball.core.clock import Clock
 from flyball.core.failpoints import failpoint
 from flyball.core.files import replace_directory
@@ -23,12 +24,22 @@ from flyball.registry.names import (
     AliasMoved,
     AliasUnknown,
     ModelUnknown,
+    VersionExternal,
     VersionUnknown,
     check_alias,
     check_name,
     split_reference,
 )
-from flyball.registry.records import AliasMove, AliasNow, DatasetVersion, Model, ModelVersion, Run, moment_text
+from flyball.registry.records import (
+    EXTERNAL,
+    AliasMove,
+    AliasNow,
+    DatasetVersion,
+    Model,
+    ModelVersion,
+    Run,
+    moment_text,
+)
 from flyball.registry.runs import Runs
 from flyball.registry.tables import alias_history, aliases, dataset_versions, model_versions, models
 from flyball.store import ArtifactStore, Database, FileArtifacts, Reader, Transaction
@@ -36,6 +47,7 @@ from flyball_runtime.errors import near_miss
 
 __all__ = ["UNSET", "Build", "Registry", "Unset"]
 
+_FILES_BOUND = 200
 Build = Callable[[int, dict[str, Any]], Mapping[str, bytes]]
 
 
@@ -172,6 +184,55 @@ class Registry:
             self.ledger.append(tx, Draft("version.registered", f"{model}@{number}", actor, reason, binds, details))
             return self._version(tx, model, number)
 
+    def register_external(
+        self,
+        model: str,
+        *,
+        files: Mapping[str, str],
+        evidence: Mapping[str, Any],
+        run_id: str | None,
+        actor: Actor,
+        reason: str,
+        also: Callable[[Transaction, ModelVersion], None] | None = None,
+    ) -> ModelVersion:
+        """Register the next version of `model`, made by another tool: files that the artifact store holds, by path.
+
+        There is no bundle and no signature; the entry binds the list of the files and, up to 200, each of them. `also`
+        writes what becomes durable together with the version. Raises NameRefused, NotRecordable, ArtifactMissing.
+        """
+        check_name(model)
+        document = record_json(dict(evidence), "the evidence")
+        listing = record_json({"files": dict(files), "source": evidence.get("source")}, "the list of files")
+        with self.database.write("registry.register") as tx:
+            number = self._next(tx, model)
+            binds = {"content": sha256_hex(listing), "artifact:evidence": self.artifacts.put(document)}
+            binds["artifact:files"] = self.artifacts.put(listing)
+            if len(files) <= _FILES_BOUND:
+                binds |= {f"artifact:model/{path}": digest for path, digest in files.items()}
+            for digest in files.values():
+                self.artifacts.size(digest)  # raises ArtifactMissing: an entry never binds what is not there
+            details: dict[str, Any] = {
+                "task": EXTERNAL,
+                "run": run_id,
+                "metrics": evidence.get("metrics") or {},
+                "gates": [],
+            }
+            self.ledger.append(tx, Draft("version.registered", f"{model}@{number}", actor, reason, binds, details))
+            version = self._version(tx, model, number)
+            if also is not None:
+                also(tx, version)
+        return version
+
+    def with_bundle(self, version: ModelVersion) -> ModelVersion:
+        """The version itself. Raises VersionExternal when another tool made it, so that there is no bundle of it."""
+        if version.external:
+            raise VersionExternal(
+                f"{version.ref} was made by another tool, so Flyball cannot run, explain or compare it",
+                why="it holds the files that were registered, and no bundle",
+                fix="`flyball run` makes versions with a bundle; an external one is loaded with the tool that made it",
+            )
+        return version
+
     def models(self) -> list[Model]:
         """Every model, by name."""
         counted = (
@@ -223,7 +284,7 @@ class Registry:
         """What a version was made of and what became of it: data, run, code, environment, files, entries."""
         evidence = self.evidence(version)
         known = [one for one in self.datasets() if one.version == version.dataset_version]
-        runs = [self.run(version.run_id).to_dict()] if version.run_id else []
+        runs = [self.run(version.run_id).to_dict()] if version.run_id and not version.external else []
         entries = [
             entry.to_dict()
             for entry in self.ledger.entries(subject=version.model)
@@ -293,11 +354,20 @@ class Registry:
 
     def alias_at(self, model: str, alias: str, moment: datetime | str) -> ModelVersion | None:
         """The version that an alias named at a moment (with a time zone); None when it named none."""
-        at = moment_text(moment)
-        past = [move for move in self.alias_history(model, alias) if move.time <= at]
-        if not past or past[-1].number is None:
-            return None
-        return self.version(model, past[-1].number)
+        move, _ = self.alias_moves_around(model, alias, moment)
+        return None if move is None or move.number is None else self.version(model, move.number)
+
+    def alias_moves_around(
+        self, model: str, alias: str, moment: datetime | str
+    ) -> tuple[AliasMove | None, AliasMove | None]:
+        """The last move of an alias up to a moment (with a time zone), and the first one after it; None for none."""
+        at, columns = moment_text(moment), alias_history.c
+        query = select(alias_history).where(columns.model == model, columns.alias == alias)
+        with self.database.read() as connection:
+            before = connection.execute(query.where(columns.time <= at).order_by(columns.seq.desc()).limit(1)).first()
+            after = connection.execute(query.where(columns.time > at).order_by(columns.seq).limit(1)).first()
+        moves = [None if row is None else AliasMove.from_row(row) for row in (before, after)]
+        return moves[0], moves[1]
 
     # -- upkeep
 
@@ -323,7 +393,7 @@ class Registry:
         A folder that is there is left as it is, also a damaged one: that is for the audit to name. Raises
         ArtifactMissing, ArtifactCorrupt.
         """
-        if version.bundle_path.exists():
+        if version.bundle_path.exists() or not version.files:
             return False
         files = {name: self.artifacts.read(digest) for name, digest in version.files.items()}
         replace_directory(version.bundle_path, files, label="registry.restore")

@@ -72,7 +72,7 @@ def is_loopback(host: str) -> bool:
         return False
 
 
-def check_host(host: str, token: str | None) -> None:
+def check_host(host: str, token: str | None, *, variable: str = TOKEN_VARIABLE) -> None:
     """Raises NotLoopback for an address beyond this machine without a token of at least 16 characters."""
     if is_loopback(host):
         return
@@ -80,11 +80,11 @@ def check_host(host: str, token: str | None) -> None:
         raise NotLoopback(
             f"will not listen on {host} without a token",
             why="whoever reaches the port could ask the model and write outcomes",
-            fix=f"set the environment variable {TOKEN_VARIABLE}, or leave --host at 127.0.0.1",
+            fix=f"set the environment variable {variable}, or leave --host at 127.0.0.1",
         )
     if len(token) < _SHORTEST_TOKEN:
         raise NotLoopback(
-            f"the token in {TOKEN_VARIABLE} is too short to listen on {host}",
+            f"the token in {variable} is too short to listen on {host}",
             why=f"it has {len(token)} characters; short ones can be guessed",
             fix='make one with: python -c "import secrets; print(secrets.token_urlsafe(32))"',
         )
@@ -98,7 +98,15 @@ class Guard:
     for it). Either way a request that changes something must not come from a page of another site.
     """
 
-    def __init__(self, app: App, *, token: str | None = None, open_paths: frozenset[str] = frozenset()) -> None:
+    def __init__(
+        self,
+        app: App,
+        *,
+        token: str | None = None,
+        open_paths: frozenset[str] = frozenset(),
+        variable: str = TOKEN_VARIABLE,
+    ) -> None:
+        self._variable = variable
         self._app = app
         self._token = token
         self._open_paths = open_paths
@@ -122,13 +130,13 @@ class Guard:
             return WrongHost(
                 f"this server does not answer for the host {host!r}",
                 why="it listens for this machine only, and has no token",
-                fix=f"ask it as 127.0.0.1 or localhost, or set {TOKEN_VARIABLE} and start it again",
+                fix=f"ask it as 127.0.0.1 or localhost, or set {self._variable} and start it again",
             )
         if method not in _SAFE_METHODS and _is_cross_site(headers, host):
             return CrossSite("a page of another site may not change anything here", where=headers.get("origin"))
         if self._token is not None and path not in self._open_paths and not _holds(self._token, headers):
             return NotAuthenticated(
-                "the request carries no valid token", fix=f"send the header: Authorization: Bearer ${TOKEN_VARIABLE}"
+                "the request carries no valid token", fix=f"send the header: Authorization: Bearer ${self._variable}"
             )
         return None
 

@@ -13,8 +13,8 @@ from flyball.store.tables import steps
 __all__ = ["LARGE_TABLES", "digests_in", "named_digests", "row_counts"]
 
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
-# Their rows hold what was asked, answered and true, never the digest of an artifact; they are by far the largest tables.
-LARGE_TABLES = frozenset(("predictions", "outcomes"))
+# Their rows hold what was asked, answered, true or measured, never the digest of an artifact; they are by far the largest.
+LARGE_TABLES = frozenset(("predictions", "outcomes", "tracking_metrics", "tracking_latest"))
 _ROWS = 500
 
 

@@ -236,7 +236,7 @@ def _artifacts(registry: Registry, *, deep: bool) -> Check:
 
 
 def _bundles(registry: Registry) -> Check:
-    versions = [version for model in registry.models() for version in registry.versions(model.name)]
+    versions = [version for model in registry.models() for version in registry.versions(model.name) if version.files]
     lost = [version for version in versions if not version.bundle_path.is_dir()]
     facts: dict[str, Any] = {"versions": len(versions), "lost": len(lost)}
     for version in versions:

@@ -234,6 +234,8 @@ def test_the_description_names_every_route_and_its_errors(ask):
     assert set(described["paths"]) == {
         "/api/v1/project",
         "/api/v1/status",
+        "/api/v1/models/{name}/aliases/{alias}",
+        "/api/v1/runs",
         "/api/v1/models",
         "/api/v1/models/{name}",
         "/api/v1/models/{name}/versions/{number}",

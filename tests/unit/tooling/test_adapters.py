@@ -33,6 +33,7 @@ OWNERS = {
         "flyball/store",
         "flyball/ledger",
         "flyball/registry",
+        "flyball/tracking",
         "flyball/predictions",
         "flyball/monitoring",
         "flyball/testing",

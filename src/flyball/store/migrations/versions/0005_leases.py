@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "0005_leases"
-down_revision = "0003_watch"
+down_revision = "0004_tracking"
 
 
 def upgrade() -> None:

@@ -1,0 +1,101 @@
+"""What a tracker was told, as lines of a file, until a server has it: nothing is lost when the training dies."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Spool", "waiting_spools"]
+
+_ENDING = ".jsonl"
+
+
+class Spool:
+    """A file of JSON lines, and beside it how many bytes of it a server has acknowledged.
+
+    One process writes; threads of it may share it. What `sync` has returned for survives a kill and a power cut.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._sent_path = path.with_suffix(".sent")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._file = path.open("ab")
+
+    def add(self, records: list[dict[str, Any]]) -> None:
+        """Append records; the operating system has them when it returns."""
+        data = b"".join(json.dumps(record, separators=(",", ":")).encode() + b"\n" for record in records)
+        with self._lock:
+            self._file.write(data)
+            self._file.flush()
+
+    def sync(self) -> None:
+        """The disk has everything that was added."""
+        with self._lock:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+
+    def pending(self, most: int) -> tuple[list[dict[str, Any]], int]:
+        """The next records that no server has, at most so many, and the place after them."""
+        place = self.sent()
+        found: list[dict[str, Any]] = []
+        with self.path.open("rb") as file:
+            file.seek(place)
+            for line in _whole_lines(file):
+                if len(found) == most:
+                    break
+                place += len(line)
+                record = _record(line)
+                if record is not None:
+                    found.append(record)
+        return found, place
+
+    def sent(self) -> int:
+        """How many bytes a server has acknowledged."""
+        try:
+            return int(self._sent_path.read_text())
+        except (OSError, ValueError):
+            return 0
+
+    def acknowledge(self, place: int) -> None:
+        """A server has everything before `place`. A crash here only means that some of it is sent again."""
+        staging = self._sent_path.with_suffix(".new")
+        staging.write_text(str(place))
+        staging.replace(self._sent_path)
+
+    def done(self) -> bool:
+        """Whether a server has everything."""
+        return self.sent() >= self.path.stat().st_size
+
+    def close(self, *, remove: bool = False) -> None:
+        """Let go of the file; `remove` it when nothing of it is needed any more."""
+        with self._lock:
+            self._file.close()
+        if remove:
+            for path in (self.path, self._sent_path):
+                path.unlink(missing_ok=True)
+
+
+def waiting_spools(folder: Path) -> list[Path]:
+    """The files of runs that no server has whole yet, oldest first."""
+    return sorted(folder.glob(f"*{_ENDING}"), key=lambda path: (path.stat().st_mtime, path.name))
+
+
+def _whole_lines(file: Any) -> Iterator[bytes]:
+    """Lines that were written to their end; a kill may have left half of the last one."""
+    for line in file:
+        if line.endswith(b"\n"):
+            yield line
+
+
+def _record(line: bytes) -> dict[str, Any] | None:
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None

@@ -1,0 +1,160 @@
+"""The protocol as an ASGI application: bare routes, because a framework would cost more than the work."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from urllib.parse import parse_qsl
+
+from flyball.core.version import __version__
+from flyball.ledger import Actor
+from flyball.mlflow import experiments, logged_models, registered_models, runs
+from flyball.mlflow.artifacts import serve_file
+from flyball.mlflow.call import Call
+from flyball.mlflow.errors import ProtocolError, told
+from flyball.mlflow.service import Handler, Service
+from flyball.serving.asgi import ClientGone, Limits, Receive, Request, Response, Scope, Send, parse_json
+from flyball_runtime.errors import FlyballError
+
+__all__ = ["MlflowApp"]
+
+_LIMITS = Limits(body_bytes=64 * 2**20, body_seconds=60.0)
+_THREADS, _FILE_THREADS = 8, 8
+_PLACE = re.compile(r"/(?:ajax-)?api/(2\.0|3\.0)/mlflow(-artifacts)?/(.*)", re.DOTALL)
+_NAMED = re.compile(r"\{(\w+)\}")
+# What the server can do, for clients that ask before they begin.
+_INFO = {
+    "store_type": "SqlStore",
+    "workspaces_enabled": False,
+    "trace_archival_enabled": False,
+    "multipart_uploads_enabled": False,
+    "multipart_downloads_enabled": False,
+    "presigned_upload_run_id_supported": False,
+    "presigned_upload_model_id_supported": False,
+    "features_enabled": {"gateway": False},
+}
+
+Unforeseen = Callable[[BaseException, str], None]
+
+
+class MlflowApp:
+    """Answers what clients of the MLflow protocol ask; `answers` says which paths these are.
+
+    unforeseen: told of errors that nobody foresaw, with the path, for the log.
+    """
+
+    def __init__(self, service: Service, *, auth: str = "loopback", unforeseen: Unforeseen | None = None) -> None:
+        self._service = service
+        self._auth = auth
+        self._owner = Actor.local().id
+        self._unforeseen = unforeseen
+        self._plain: dict[tuple[str, str], Handler] = {}
+        self._patterns: list[tuple[str, re.Pattern[str], Handler]] = []
+        for part in (experiments, runs, logged_models, registered_models):
+            for method, path, handler in part.ROUTES:
+                if "{" in path:
+                    self._patterns.append((method, re.compile(_NAMED.sub(r"(?P<\1>[^/]+)", path)), handler))
+                else:
+                    self._plain[method, path] = handler
+        self._threads = ThreadPoolExecutor(_THREADS, "flyball-mlflow")
+        self._file_threads = ThreadPoolExecutor(_FILE_THREADS, "flyball-files")
+
+    def close(self) -> None:
+        """Let the threads end."""
+        self._threads.shutdown(wait=True)
+        self._file_threads.shutdown(wait=True)
+
+    @staticmethod
+    def answers(path: str) -> bool:
+        """Whether a path belongs to the protocol."""
+        return path == "/version" or (path.startswith(("/api/", "/ajax-api/")) and _PLACE.fullmatch(path) is not None)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/version":
+            await Response(200, __version__.encode(), "text/plain; charset=utf-8").send(send)
+            return
+        try:
+            answer = await self._answer(scope, receive, send)
+        except ClientGone:
+            return
+        except ProtocolError as error:
+            answer = _json({"error_code": error.code, "message": error.message}, error.status)
+        except FlyballError as error:
+            said = told(error)
+            answer = _json({"error_code": said.code, "message": said.message}, said.status)
+        except Exception as error:  # noqa: BLE001 - the client is told that it was not its fault, the log the rest
+            if self._unforeseen is not None:
+                self._unforeseen(error, scope["path"])
+            answer = _json({"error_code": "INTERNAL_ERROR", "message": f"an unexpected {type(error).__name__}"}, 500)
+        if answer is not None:
+            await answer.send(send, head_only=scope["method"] == "HEAD")
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
+        match = _PLACE.fullmatch(scope["path"])
+        version, files, path = match.groups() if match else ("", None, "")
+        method = scope["method"]
+        if files:
+            await serve_file(
+                path, self._service.tracking.files, self._file_threads, scope=scope, receive=receive, send=send
+            )
+            return None
+        if version == "3.0" and path == "server-info" and method == "GET":
+            return _json(_INFO)
+        handler, named = self._find(method, path)
+        request = Request(scope, receive, _LIMITS)
+        fields = {**await _fields(request, scope), **named}
+        call = Call(fields, self._actor(request.headers))
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, handler, self._service, call)
+        return _json(found)
+
+    def _find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
+        handler = self._plain.get((method, path))
+        if handler is not None:
+            return handler, {}
+        for wanted, pattern, found in self._patterns:
+            match = pattern.fullmatch(path)
+            if match and wanted == method:
+                return found, match.groupdict()
+        raise ProtocolError("ENDPOINT_NOT_FOUND", f"this server has no {method} {path[:200]}")
+
+    def _actor(self, headers: Mapping[str, str]) -> Actor:
+        """Who asks: the user name that comes with the password, claimed but not proved; else the server's own account."""
+        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        if scheme.lower() == "basic":
+            try:
+                name = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[0]
+            except (binascii.Error, UnicodeDecodeError):
+                name = ""
+            if name:
+                return Actor("user", name[:200], "claimed")
+        return Actor("user", self._owner, self._auth)
+
+
+async def _fields(request: Request, scope: Scope) -> Mapping[str, Any]:
+    """The fields of a request: of its query when it has one and asks only, else of its body."""
+    if request.method in ("GET", "HEAD"):
+        fields: dict[str, Any] = {}
+        for name, value in parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True):
+            known = fields.get(name)
+            fields[name] = value if known is None else [*(known if isinstance(known, list) else [known]), value]
+        if fields:
+            return fields
+    body = await request.body()
+    if not body:
+        return {}
+    value = parse_json(body)
+    if isinstance(value, str):  # some clients encode twice
+        value = parse_json(value.encode())
+    if not isinstance(value, dict):
+        raise ProtocolError("INVALID_PARAMETER_VALUE", "the body must be one JSON object")
+    return value
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(status, json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())

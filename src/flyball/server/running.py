@@ -1,0 +1,157 @@
+"""`flyball server`: everything over one store on one port, in one process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from flyball.mlflow import MlflowApp, Service
+from flyball.server.watching import Log, Measured, Watched
+from flyball.serving.asgi import App, Receive, Response, Scope, Send, json_response
+from flyball.serving.guard import Guard, check_host
+from flyball.serving.run import Address, run
+from flyball_runtime.errors import FlyballError
+
+if TYPE_CHECKING:
+    from flyball.project import Project
+
+__all__ = ["SERVER_TOKEN_VARIABLE", "serve", "server_app"]
+
+SERVER_TOKEN_VARIABLE = "FLYBALL_SERVER_TOKEN"  # noqa: S105 - the variable's name, not a secret
+_OPEN = frozenset(("/healthz", "/readyz", "/health"))
+_BIND_SECONDS = 1.0
+
+
+def serve(
+    project: Project,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 5000,
+    on_ready: Callable[[str], None] | None = None,
+    stop: threading.Event | None = None,
+) -> None:
+    """Serve a project until SIGINT, SIGTERM or `stop`; requests under way get 10 seconds to end.
+
+    Port 0 takes a free one; `on_ready` is given the URL. A token in FLYBALL_SERVER_TOKEN is asked of every request, as
+    bearer token or as password. Raises NotLoopback (beyond loopback without one) and PortTaken.
+    """
+    token = os.environ.get(SERVER_TOKEN_VARIABLE) or None
+    check_host(host, token, variable=SERVER_TOKEN_VARIABLE)
+    log = Log(project.clock)
+    protocol = MlflowApp(Service.of(project), auth="token" if token else "loopback", unforeseen=log.unforeseen)
+    binder = _Binder(project, log)
+
+    def ready(address: Address) -> None:
+        log.tell("ready", url=address.url)
+        if on_ready is not None:
+            on_ready(address.url)
+
+    try:
+        with binder:
+            run(
+                server_app(project, protocol, log, token=token),
+                host=host,
+                port=port,
+                token=token,
+                ready=ready,
+                stop=stop,
+            )
+    finally:
+        protocol.close()
+        log.tell("stopped")
+
+
+def server_app(project: Project, protocol: MlflowApp, log: Log, *, token: str | None) -> App:
+    """The whole application: probes and numbers, the protocol, and the control plane with the console."""
+    measured = Measured()
+    control = _Later(lambda: _control(project, token))
+    control.prepare()
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope.get("path", "")
+        if scope["type"] == "http" and path in ("/healthz", "/health", "/readyz", "/metrics"):
+            await (await _probe(path, project, measured)).send(send, head_only=scope["method"] == "HEAD")
+        elif scope["type"] == "http" and protocol.answers(path):
+            await protocol(scope, receive, send)
+        else:
+            await control(scope, receive, send)
+
+    return Watched(Guard(answer, token=token, open_paths=_OPEN, variable=SERVER_TOKEN_VARIABLE), log, measured)
+
+
+def _control(project: Project, token: str | None) -> App:
+    from flyball.api import control_app
+
+    return control_app(project.view(), token=token)
+
+
+class _Later:
+    """An application that is made in the background: its framework takes longer to load than all the rest to start."""
+
+    def __init__(self, make: Callable[[], App]) -> None:
+        self._made: Future[App] = Future()
+        self._thread = threading.Thread(target=self._make, args=(make,), name="flyball-control", daemon=True)
+
+    def prepare(self) -> None:
+        """Begin to make it."""
+        self._thread.start()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        app = self._made.result() if self._made.done() else await asyncio.wrap_future(self._made)
+        await app(scope, receive, send)
+
+    def _make(self, make: Callable[[], App]) -> None:
+        try:
+            self._made.set_result(make())
+        except BaseException as error:  # noqa: BLE001 - whoever asks for it is told
+            self._made.set_exception(error)
+
+
+async def _probe(path: str, project: Project, measured: Measured) -> Response:
+    if path == "/metrics":
+        return Response(200, measured.text().encode(), "text/plain; version=0.0.4; charset=utf-8")
+    if path == "/readyz":
+        try:
+            await asyncio.to_thread(_store_answers, project)
+        except FlyballError as error:
+            return json_response(503, {"ready": False, "code": error.code})
+    return Response(200, b"OK", "text/plain; charset=utf-8")
+
+
+def _store_answers(project: Project) -> None:
+    with project.database.read() as connection:
+        project.ledger.newest_checkpoint(connection)
+
+
+class _Binder:
+    """Binds runs that ended in the ledger, every second, while the block lasts and once more at its end."""
+
+    def __init__(self, project: Project, log: Log) -> None:
+        self._tracking, self._log = project.tracking, log
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="flyball-binder", daemon=True)
+
+    def __enter__(self) -> None:
+        self._thread.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._done.set()
+        self._thread.join()
+        self._bind()
+
+    def _work(self) -> None:
+        while not self._done.wait(_BIND_SECONDS):
+            self._bind()
+
+    def _bind(self) -> None:
+        try:
+            self._tracking.bind()
+        except FlyballError as error:
+            # They wait in their rows: the next second, or the next start, binds them.
+            with contextlib.suppress(Exception):
+                self._log.tell("not bound", code=error.code, what=error.what)

@@ -1,0 +1,138 @@
+"""What is told of every request: an id, a line of the log, the numbers that Prometheus reads."""
+
+from __future__ import annotations
+
+import json
+import re
+import secrets
+import sys
+import threading
+import time
+import traceback
+from bisect import bisect_left
+from collections import Counter
+from typing import TextIO
+
+from flyball.core.clock import Clock, rfc3339
+from flyball.core.version import __version__
+from flyball.serving.asgi import App, Message, Receive, Scope, Send
+
+__all__ = ["Log", "Measured", "Watched"]
+
+_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_SKIPPED = frozenset(("/healthz", "/readyz", "/metrics", "/health"))
+
+
+class Log:
+    """One JSON object per line. Threads may share it."""
+
+    def __init__(self, clock: Clock, stream: TextIO | None = None) -> None:
+        self._clock = clock
+        self._stream = stream or sys.stderr
+
+    def tell(self, event: str, **facts: object) -> None:
+        line = {"time": rfc3339(self._clock.now()), "event": event, **facts}
+        try:
+            self._stream.write(json.dumps(line, ensure_ascii=True, default=str) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):  # nobody reads it any more: serving goes on
+            return
+
+    def unforeseen(self, error: BaseException, path: str) -> None:
+        """An error that nobody foresaw: what kind and where in the code, not what its message said."""
+        frames = [
+            f"{frame.filename.rpartition('/')[2]}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
+        ]
+        self.tell("unforeseen", path=path[:200], error=type(error).__name__, frames=frames[-12:])
+
+
+class Measured:
+    """Counts and durations of requests, by what they were about."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._answers: Counter[tuple[str, str, int]] = Counter()
+        self._buckets: dict[str, list[int]] = {}
+        self._sums: Counter[str] = Counter()
+        self._started = time.time()
+        self.under_way = 0
+
+    def add(self, method: str, part: str, status: int, seconds: float) -> None:
+        with self._lock:
+            self._answers[method, part, status] += 1
+            buckets = self._buckets.setdefault(part, [0] * (len(_SECONDS) + 1))
+            buckets[bisect_left(_SECONDS, seconds)] += 1
+            self._sums[part] += seconds  # type: ignore[assignment]
+
+    def text(self) -> str:
+        """The numbers in the form that Prometheus scrapes (text format 0.0.4)."""
+        lines = [
+            "# HELP flyball_info The version that runs.", "# TYPE flyball_info gauge",
+            f'flyball_info{{version="{__version__}"}} 1',
+            "# HELP flyball_start_time_seconds When the server started.", "# TYPE flyball_start_time_seconds gauge",
+            f"flyball_start_time_seconds {self._started:.3f}",
+            "# HELP flyball_requests_under_way Requests that are being answered.",
+            "# TYPE flyball_requests_under_way gauge", f"flyball_requests_under_way {self.under_way}",
+            "# HELP flyball_requests_total Requests that were answered.", "# TYPE flyball_requests_total counter",
+        ]  # fmt: skip
+        with self._lock:
+            for (method, part, status), count in sorted(self._answers.items()):
+                lines.append(f'flyball_requests_total{{method="{method}",part="{part}",status="{status}"}} {count}')
+            lines += [
+                "# HELP flyball_request_seconds How long answers took.", "# TYPE flyball_request_seconds histogram"
+            ]  # fmt: skip
+            for part, buckets in sorted(self._buckets.items()):
+                total = 0
+                for edge, count in zip((*map(str, _SECONDS), "+Inf"), buckets, strict=True):
+                    total += count
+                    lines.append(f'flyball_request_seconds_bucket{{part="{part}",le="{edge}"}} {total}')
+                lines.append(f'flyball_request_seconds_sum{{part="{part}"}} {self._sums[part]:.6f}')
+                lines.append(f'flyball_request_seconds_count{{part="{part}"}} {total}')
+        return "\n".join(lines) + "\n"
+
+
+class Watched:
+    """ASGI middleware around everything else. An id that the client gave (X-Request-Id) is kept."""
+
+    def __init__(self, app: App, log: Log, measured: Measured) -> None:
+        self._app, self._log, self._measured = app, log, measured
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
+        identity = given if _ID.fullmatch(given) else secrets.token_hex(8)
+        began, status = time.perf_counter(), 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", []), (b"x-request-id", identity.encode())]
+            await send(message)
+
+        self._measured.under_way += 1
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            self._measured.under_way -= 1
+            seconds = time.perf_counter() - began
+            method, path = scope["method"], scope["path"]
+            self._measured.add(method if method.isalpha() else "?", _part(path), status, seconds)
+            if path not in _SKIPPED:
+                self._log.tell(
+                    "request", id=identity, method=method, path=path[:200], status=status, ms=round(seconds * 1000, 2)
+                )
+
+
+def _part(path: str) -> str:
+    """What a path is about, of few: labels of a metric must not grow with what clients ask."""
+    if "/mlflow-artifacts/" in path:
+        return "files"
+    if "/mlflow/" in path:
+        return "mlflow"
+    if path.startswith("/api/"):
+        return "api"
+    return "probe" if path in _SKIPPED else "console"

@@ -1,0 +1,123 @@
+"""Files of runs and models: names in the database, content in the artifact store, once however often it is named."""
+
+from __future__ import annotations
+
+from typing import BinaryIO
+
+from sqlalchemy import delete, insert, select, update
+
+from flyball.store import ArtifactStore, Database, Reader, Transaction
+from flyball.tracking.errors import PathRefused, TrackingUnknown
+from flyball.tracking.names import check_path
+from flyball.tracking.records import FileEntry
+from flyball.tracking.tables import files
+
+__all__ = ["Files"]
+
+
+class Files:
+    """Folders and files by path. Threads and processes may call every method at once.
+
+    `put` is durable when it returns. What is no longer named is given back to the disk by `flyball clean`.
+    """
+
+    def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
+        self._database = database
+        self._artifacts = artifacts
+
+    def put(self, path: str, source: BinaryIO | bytes) -> FileEntry:
+        """Store everything that `source` yields as the file `path`, in place of what was there.
+
+        Raises PathRefused, StoreFull, CannotWrite.
+        """
+        plain = _file_path(path)
+        digest = self._artifacts.put(source)
+        return self.name(plain, digest)
+
+    def name(self, path: str, digest: str) -> FileEntry:
+        """Let the file `path` be a blob that the artifact store holds. Raises PathRefused, ArtifactMissing."""
+        folder, _, name = _file_path(path).rpartition("/")
+        size = self._artifacts.size(digest)
+        with self._database.write("tracking.file") as tx:
+            self._make_folder(tx, folder)
+            place = (files.c.folder == folder, files.c.name == name)
+            known = tx.execute(select(files.c.digest).where(*place)).first()
+            if known is None:
+                tx.execute(insert(files), {"folder": folder, "name": name, "digest": digest, "size": size})
+            elif known.digest is None:
+                raise PathRefused("there is a folder of this name", where=path)
+            else:
+                tx.execute(update(files).where(*place).values(digest=digest, size=size))
+        return FileEntry(name, digest, size)
+
+    def find(self, path: str) -> FileEntry:
+        """The file or folder at a path. Raises PathRefused, TrackingUnknown."""
+        folder, _, name = check_path(path).rpartition("/")
+        with self._database.read() as connection:
+            query = select(files.c.name, files.c.digest, files.c.size)
+            row = connection.execute(query.where(files.c.folder == folder, files.c.name == name)).first()
+        if row is None:
+            raise TrackingUnknown(f"there is no file {path[:200]}")
+        return FileEntry(*row)
+
+    def open(self, entry: FileEntry) -> BinaryIO:
+        """A stream of a file's content. Raises TrackingUnknown for a folder, ArtifactMissing, ArtifactCorrupt."""
+        if entry.digest is None:
+            raise TrackingUnknown(f"{entry.name} is a folder")
+        return self._artifacts.open(entry.digest)
+
+    def listing(self, folder: str) -> list[FileEntry]:
+        """What lies in a folder, by name; nothing when there is no such folder. Raises PathRefused."""
+        with self._database.read() as connection:
+            return self._inside(connection, check_path(folder))
+
+    def walk(self, folder: str) -> dict[str, FileEntry]:
+        """Every file below a folder, by its path from there. Raises PathRefused."""
+        found: dict[str, FileEntry] = {}
+        root = check_path(folder)
+        with self._database.read() as connection:
+            pending = [root]
+            while pending:
+                place = pending.pop()
+                for entry in self._inside(connection, place):
+                    path = f"{place}/{entry.name}"
+                    if entry.digest is None:
+                        pending.append(path)
+                    else:
+                        found[path[len(root) + 1 :]] = entry
+        return dict(sorted(found.items()))
+
+    def delete(self, path: str) -> None:
+        """Take away a file, or a folder with all that it holds; nothing happens when there is none. Raises PathRefused."""
+        plain = _file_path(path)
+        folder, _, name = plain.rpartition("/")
+        with self._database.write("tracking.delete-file") as tx:
+            tx.execute(delete(files).where(files.c.folder == folder, files.c.name == name))
+            pending = [plain]
+            while pending:
+                place = pending.pop()
+                pending += [f"{place}/{entry.name}" for entry in self._inside(tx, place) if entry.digest is None]
+                tx.execute(delete(files).where(files.c.folder == place))
+
+    def _inside(self, reader: Reader, folder: str) -> list[FileEntry]:
+        query = select(files.c.name, files.c.digest, files.c.size).where(files.c.folder == folder)
+        return [FileEntry(*row) for row in reader.execute(query.order_by(files.c.name))]
+
+    def _make_folder(self, tx: Transaction, folder: str) -> None:
+        while folder:
+            parent, _, name = folder.rpartition("/")
+            query = select(files.c.digest).where(files.c.folder == parent, files.c.name == name)
+            known = tx.execute(query).first()
+            if known is not None and known.digest is not None:
+                raise PathRefused("there is a file of this name, so it cannot be a folder", where=folder)
+            if known is not None:
+                return
+            tx.execute(insert(files), {"folder": parent, "name": name, "digest": None, "size": 0})
+            folder = parent
+
+
+def _file_path(path: str) -> str:
+    plain = check_path(path)
+    if not plain:
+        raise PathRefused("a file needs a name", where=repr(path))
+    return plain

@@ -1,0 +1,130 @@
+"""Compare Flyball's server with MLflow's, through MLflow's unmodified client: `python tools/conformance.py`.
+
+The client and its server live in an environment of their own (`.conformance/venv`, from `locks/conformance.txt`): 600 MB
+that the product must never need. Both servers begin empty; `tests/conformance/drive.py` does the rest.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tools"))
+
+import setup  # noqa: E402
+
+FOLDER = ROOT / ".conformance"
+PYTHON = FOLDER / "venv" / "bin" / "python"
+STARTED: dict[str, int] = {}  # by URL, the process that was started
+LOCK = ROOT / "locks" / "conformance.txt"
+QUIET = {
+    "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}  # fmt: skip
+
+
+def main() -> int:
+    """Prepare, start both servers, compare; 0 when they differ only where that is written down."""
+    prepare()
+    with tempfile.TemporaryDirectory(prefix="flyball-conformance-") as name:
+        folder = Path(name)
+        with theirs(folder / "theirs") as their_url, ours(folder / "ours") as our_url:
+            command = [PYTHON, "drive.py", "--theirs", their_url, "--ours", our_url, *sys.argv[1:]]
+            return subprocess.run(command, cwd=ROOT / "tests" / "conformance", env=environment()).returncode
+
+
+def prepare() -> None:
+    """Bring `.conformance/venv` to what the lock file says."""
+    stamp = FOLDER / "installed"
+    wanted = LOCK.read_text()
+    if PYTHON.exists() and setup.read(stamp) == wanted:
+        return
+    FOLDER.mkdir(exist_ok=True)
+    installer = setup.Installer()
+    install = ["pip", "install", "--python", str(PYTHON), "--require-hashes", "-r", str(LOCK)]
+    if installer.run("venv", "--clear", "--python", sys.executable, str(FOLDER / "venv")) or (
+        installer.run(*install, "--offline", silent=True) and installer.run(*install)
+    ):
+        raise SystemExit("the packages of locks/conformance.txt were not installed: check the network, run it again")
+    stamp.write_text(wanted)
+
+
+@contextmanager
+def theirs(folder: Path, *, workers: int | None = 1) -> Iterator[str]:
+    """MLflow's own server; workers None: as many as it starts by itself."""
+    folder.mkdir(exist_ok=True)
+    port = free_port()
+    command = [PYTHON, "-m", "mlflow", "server", "--port", str(port), "--backend-store-uri", f"sqlite:///{folder}/store.db",
+               "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
+    command += [] if workers is None else ["--workers", str(workers)]
+    with running(command, folder, f"http://127.0.0.1:{port}") as url:
+        yield url
+
+
+@contextmanager
+def ours(folder: Path) -> Iterator[str]:
+    """Flyball's server over a project of its own."""
+    folder.mkdir(exist_ok=True)
+    port = free_port()
+    command = [sys.executable, "-m", "flyball", "server", "--port", str(port), "--dir", str(folder)]
+    with running(command, folder, f"http://127.0.0.1:{port}") as url:
+        yield url
+
+
+@contextmanager
+def running(command: list[object], folder: Path, url: str) -> Iterator[str]:
+    """A server while the block lasts; its own words are shown when it does not come up."""
+    log = folder / "server.log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(list(map(str, command)), stdout=output, stderr=output, env=environment(), cwd=folder)
+    STARTED[url] = server.pid
+    try:
+        wait_for(f"{url}/health", server, log)
+        yield url
+    finally:
+        server.terminate()
+        try:
+            server.wait(20)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: float = 180) -> None:
+    """Until the server answers."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end and server.poll() is None:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            time.sleep(0.05)
+    raise SystemExit(f"{url} does not answer:\n{log.read_text(errors='replace')[-4000:]}")
+
+
+def environment() -> dict[str, str]:
+    """Without what would change what a client or a server does."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "FLYBALL_"))}
+    folder = Path(shutil.which("git") or "/usr/bin/git").parent
+    return {**kept, **QUIET, "PATH": f"{PYTHON.parent}:{folder}:{os.environ.get('PATH', '')}"}
+
+
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())
