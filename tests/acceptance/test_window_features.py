@@ -66,7 +66,7 @@ def test_a_table_in_any_order_and_its_rows_as_they_come_are_answered_alike(
     table, answers = scored
     bundle = open_bundle(made["bundle"])
     assert bundle.manifest["requires"] == ["state"]
-    assert bundle.check_golden() == 0.0
+    assert bundle.check_golden() <= 1e-12  # a product of matrices rounds by how many rows come together
     came = np.argsort(table["cycle"].to_numpy(), kind="stable")
     state, streamed = None, []
     for begin in range(0, len(came), 113):
