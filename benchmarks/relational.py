@@ -98,10 +98,10 @@ def worth(case: Case) -> dict[str, Any]:
     tables[case.base] = base = base.take(order)
     relations = relate(
         tables, times={case.base: case.time}, keys={case.base: case.key} if case.key else None,
-        refers={case.base: case.refers} if case.refers else None,
+        refers={case.base: case.refers} if case.refers else None, hidden={case.base: case.hidden},
     )  # fmt: skip
     began = time.perf_counter()
-    made = synthesise(relations, target=case.target, known=case.known, hidden=case.hidden)
+    made = synthesise(relations, target=case.target, known=case.known)
     seconds = time.perf_counter() - began
     gone = (case.target, *case.hidden)
     sides = {"flat": base.drop(gone), "related": made.table.drop(gone)}

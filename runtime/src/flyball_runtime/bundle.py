@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -143,22 +143,33 @@ class Bundle:
 
 
 def open_bundle(
-    path: str | os.PathLike[str], *, trust: Trust | None = None, clock: TellsTime | None = None, threads: int = 1
+    path: str | os.PathLike[str],
+    *,
+    trust: Trust | None = None,
+    clock: TellsTime | None = None,
+    threads: int = 1,
+    provides: Collection[str] = (),
 ) -> Bundle:
     """Open the bundle in a folder.
 
     Without `trust` the files must be complete and unaltered by their manifest, and `.authentic` is False. With `trust`
     (a public key in PEM form, a .pem or trust .json file, or several of these) one of those keys must have signed
     them. Nothing from the bundle is executed but its ONNX graph, which can reach no file and no network.
-    clock: what expiry is judged by; threads: of ONNX Runtime within one call.
+    clock: what expiry is judged by; threads: of ONNX Runtime within one call; provides: what the caller gives beside rows
+    to a model that requires it, such as columns made from other "tables".
     Raises BundleUnreadable, BundleDamaged, BundleUnsigned, BundleUnsupported, BundleExpired, ManifestInvalid,
     GraphUnsafe, GraphMismatch, ScoringFailed, and the errors of `verify_files`.
     """
-    return open_files(read_files(Path(path)), trust=trust, clock=clock, threads=threads)
+    return open_files(read_files(Path(path)), trust=trust, clock=clock, threads=threads, provides=provides)
 
 
 def open_files(
-    files: Mapping[str, bytes], *, trust: Trust | None = None, clock: TellsTime | None = None, threads: int = 1
+    files: Mapping[str, bytes],
+    *,
+    trust: Trust | None = None,
+    clock: TellsTime | None = None,
+    threads: int = 1,
+    provides: Collection[str] = (),
 ) -> Bundle:
     """Open a bundle held in memory, file name to content; otherwise as `open_bundle`."""
     signer = _check_signature(files, trust) if trust is not None else None
@@ -167,13 +178,7 @@ def open_files(
     manifest = parse_manifest(files[MANIFEST_NAME])
     _check_files(files, manifest)
     check_fits_runtime(manifest, clock)
-    given = () if manifest["windows"] is None else ("state",)
-    beyond = [need for need in manifest["requires"] if need not in given]
-    if beyond:
-        raise BundleUnsupported(
-            f"the model needs more than its rows, which this runtime cannot give ({', '.join(beyond)})",
-            fix="install a newer flyball-runtime",
-        )
+    _check_provided(manifest, provides)
     check_graph_is_closed(files[GRAPH_NAME])
     return Bundle(files, manifest, signer=signer, threads=threads)
 
@@ -228,6 +233,24 @@ def _check_signature(files: Mapping[str, bytes], trust: Trust) -> str:
             fix="use the bundle that `flyball run` registered; one from `.export(path)` is unsigned",
         )
     return verify_files(files, files[SIGNATURE_NAME], trust)
+
+
+def _check_provided(manifest: Mapping[str, Any], provides: Collection[str]) -> None:
+    """Raises BundleUnsupported unless the caller gives what the model needs beside a row."""
+    given = {*provides, *(() if manifest["windows"] is None else ("state",))}
+    lacking = [need for need in manifest["requires"] if need not in given]
+    if lacking == ["tables"]:
+        raise BundleUnsupported(
+            "the model scores in batch only: it needs columns that are made from other tables",
+            where=str(manifest["model"]),
+            why="a row alone does not hold them, and there is no look-up that answers one row at a time",
+            fix="score a file where the tables are: flyball predict NAME@VERSION rows.csv scores.csv",
+        )
+    if lacking:
+        raise BundleUnsupported(
+            f"the model needs more than its rows, which this runtime cannot give ({', '.join(lacking)})",
+            fix="install a newer flyball-runtime",
+        )
 
 
 def _check_files(files: Mapping[str, bytes], manifest: Mapping[str, Any]) -> None:

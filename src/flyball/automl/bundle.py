@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,13 +36,15 @@ def bundle_files(
     golden: bytes,
     card: str,
     sbom: bytes,
+    requires: Sequence[str] = (),
     release: int | None = None,
     expires: datetime | None = None,
 ) -> dict[str, bytes]:
     """File name to content, manifest included. Equal arguments give equal bytes.
 
     reference: the training profile; golden: rows with their scores (`golden_file`); card: Markdown; sbom: CycloneDX
-    JSON. `release` counts up with every version that devices may go to, by default the version number.
+    JSON; requires: what the model needs beside a row ("tables"). `release` counts up with every version that devices
+    may go to, by default the version number.
     """
     files = {
         "model.onnx": graph,
@@ -68,7 +70,7 @@ def bundle_files(
         "threshold": pipeline.threshold if pipeline.task == "binary" else None,
         "inputs": inputs,
         "outputs": _outputs(pipeline),
-        "requires": [] if windows is None else ["state"],
+        "requires": [*requires, *([] if windows is None else ["state"])],
         "windows": windows,
         "release": (version or 0) if release is None else release,
         "expires": None if expires is None else rfc3339(expires),

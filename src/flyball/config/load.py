@@ -240,7 +240,16 @@ def _bad_names(raw: dict[str, Any]) -> list[_Complaint]:
 
 
 def _cross_checks(config: ProjectConfig, metrics: Collection[str]) -> list[_Complaint]:
-    complaints: list[_Complaint] = []
+    complaints = [
+        _Complaint(
+            ("data", name, "refers", column),
+            f'"{column}" refers to a dataset "{other}", which there is not',
+            fix=near_miss(other, config.data) or f"add a section [data.{other}] with its source",
+        )
+        for name, data in config.data.items()
+        for column, other in data.refers.items()
+        if other not in config.data
+    ]
     for name, model in config.model.items():
         complaints += [
             _Complaint(
@@ -251,10 +260,10 @@ def _cross_checks(config: ProjectConfig, metrics: Collection[str]) -> list[_Comp
             for dataset in model.data
             if dataset not in config.data
         ]
-        if len(model.data) > 1:
-            complaints.append(
-                _Complaint(("model", name, "data"), "a model learns from one dataset", fix="join the tables first")
-            )
+        complaints += [
+            _Complaint(("model", name, "data"), f'"{dataset}" is named twice', fix="name each dataset once")
+            for dataset in sorted({one for one in model.data if model.data.count(one) > 1})
+        ]
         if model.metric is not None and model.metric not in metrics:
             complaints.append(_unknown_metric(("model", name, "metric"), model.metric, metrics))
     complaints += [

@@ -134,7 +134,11 @@ class ProjectSection(_Section):
 
 class DataConfig(_Section):
     """`[data.NAME]`: a table, and what is known of its columns. `missing` lists, by column, the values that mean missing;
-    an empty list says that none does. Columns that are not in it are searched for such values."""
+    an empty list says that none does. Columns that are not in it are searched for such values.
+
+    `key` names its rows; `refers` says, by column, of which dataset it holds the key; `known` is the column that says
+    when what is predicted of a row became known. What is not said is found.
+    """
 
     source: Text
     test: Text | None = None
@@ -144,12 +148,23 @@ class DataConfig(_Section):
     public: Names = ()
     drop: Names = ()
     missing: Annotated[dict[Text, MissingValues], Field(default_factory=dict)]
+    key: Text | None = None
+    refers: Annotated[dict[Text, Text], Field(default_factory=dict)]
+    known: Text | None = None
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> DataConfig:
         both = sorted(set(self.personal) & set(self.public))
         if both:
             raise ValueError(f'public: "{both[0]}" stands in both personal and public')
+        gone = [("key", self.key), ("known", self.known), *(("refers", column) for column in self.refers)]
+        for setting, column in gone:
+            if column is not None and column in self.drop:
+                raise ValueError(f'{setting}: "{column}" stands in drop too, so it would not be read')
+        if self.known is not None and self.known == self.time:
+            raise ValueError(
+                f'known: "{self.known}" is the time of the row too; what is known then needs no prediction'
+            )
         return self
 
 

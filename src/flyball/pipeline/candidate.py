@@ -12,6 +12,7 @@ from flyball.governance import Verdict, sbom
 from flyball.pipeline.personal import contract_without_values
 from flyball.pipeline.prove import Proved
 from flyball.pipeline.read import DatasetVersion
+from flyball.pipeline.related import TABLES
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.train import Trained
 from flyball.reports import model_card
@@ -44,6 +45,11 @@ class Candidate:
     @property
     def pipeline(self) -> FittedPipeline:
         return self.trained.pipeline
+
+    @property
+    def needs_tables(self) -> bool:
+        """Whether an input of the model is made from other tables than the one whose rows are predicted."""
+        return any(name in self.dataset.made for name in self.pipeline.inputs.names)
 
     def contract(self) -> dict[str, Any]:
         """What the data promises, without a value of a personal column."""
@@ -82,8 +88,13 @@ class Candidate:
             version=number,
             target=self.settings.target,
             created=created,
+            requires=[TABLES] if self.needs_tables else [],
             provenance={
-                "data": {name: evidence["data"][name] for name in ("dataset", "version", "rows")},
+                "data": {
+                    name: evidence["data"][name]
+                    for name in ("dataset", "version", "rows", "related")
+                    if name in evidence["data"]
+                },
                 "split": evidence["split"],
                 "code": evidence["code"],
                 "environment": evidence["environment"],

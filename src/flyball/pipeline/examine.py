@@ -120,7 +120,7 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
     personal = personal_columns(found, settings.personal, settings.public)
     chosen = choose(table.take(~judged), settings, found["structure"])
     texts = [name for name in personal if name != settings.target and table.schema[name].kind == "text"]
-    used, left_out = _columns(table, settings, found, chosen, texts)
+    used, left_out = _columns(table, settings, found, chosen, texts, dataset=dataset)
     if not used:
         raise NothingToLearnFrom(
             f'no column is left to learn "{settings.target}" from',
@@ -273,8 +273,9 @@ def _declared(settings: LoopSettings, target: Target) -> Task:
 
 
 def _columns(
-    table: Table, settings: LoopSettings, found: Mapping[str, Any], chosen: Chosen, texts: Sequence[str]
-) -> tuple[tuple[str, ...], list[dict[str, str]]]:
+    table: Table, settings: LoopSettings, found: Mapping[str, Any], chosen: Chosen, texts: Sequence[str],
+    *, dataset: DatasetVersion,
+) -> tuple[tuple[str, ...], list[dict[str, str]]]:  # fmt: skip
     """Columns to learn from, and those left out with their reasons. `keep` and `drop` overrule what was found.
 
     texts: personal columns that hold text; their values would stand in the model.
@@ -293,6 +294,12 @@ def _columns(
     for name in texts:
         if name not in settings.keep:
             reasons.setdefault(name, "is personal text, whose values would become part of the model")
+    if settings.known:
+        reasons.setdefault(settings.known, f'says when "{settings.target}" became known, which is afterwards')
+    leaks = {finding["column"] for finding in found["leaks"] if finding["column"] in reasons}
+    for name, feature in dataset.made.items():
+        if feature["hops"][-1][1] == dataset.name and feature["column"] in leaks and name not in settings.keep:
+            reasons.setdefault(name, f'is made from "{feature["column"]}", which knows the answer')
     used = tuple(name for name in table.names if name not in reasons)
     left_out = [{"column": name, "why": reasons[name]} for name in table.names if reasons.get(name)]
     return used, left_out
@@ -341,6 +348,7 @@ def _check_names(table: Table, settings: LoopSettings) -> None:
     for setting in ("drop", "keep", "personal", "public", "slices"):
         check_columns(setting, getattr(settings, setting), table, settings.place(setting))
     check_columns("missing", [name for name, _ in settings.missing], table, settings.place("data.missing"))
+    check_columns("known", [settings.known], table, settings.place("data.known"))
 
 
 def _check_pairs(settings: LoopSettings) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from flyball.pipeline.examine import examine
 from flyball.pipeline.overrules import record_overrules
 from flyball.pipeline.prove import prove
 from flyball.pipeline.read import read_dataset
+from flyball.pipeline.related import Related
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.steps import StepRunner
 from flyball.pipeline.train import train
@@ -87,18 +88,25 @@ class Loop:
         settings: LoopSettings,
         *,
         test: Any = None,
+        related: Related | None = None,
         drop: tuple[str, ...],
         progress: Progress,
         cancellation: Cancellation,
         champions: Sequence[str] = ("production",),
     ) -> Candidate:
-        """Make and prove a model, on `test` rows of their own if given. Steps that did not change are reused.
+        """Make and prove a model, on `test` rows of their own if given, with features of `related` tables. Steps that did
+        not change are reused.
 
         The version that the first of the aliases `champions` holds is scored on the new model's test rows.
         """
         runner = StepRunner(self.steps, progress, cancellation, __version__)
-        dataset = read_dataset(source, settings, test=test, drop=drop, runner=runner, artifacts=self.artifacts)
-        examined = add_windows(dataset, examine(dataset, settings, runner), settings, runner=runner, progress=progress)
+        dataset = read_dataset(
+            source, settings, test=test, related=related, drop=drop, runner=runner, artifacts=self.artifacts
+        )
+        examined = examine(dataset, settings, runner)
+        # what the past tells is found along the keys where there are other tables: windows are then made as declared only
+        sought = replace(settings, windows=False) if dataset.related and settings.windows is True else settings
+        examined = add_windows(dataset, examined, sought, runner=runner, progress=progress)
         trained = train(
             dataset, examined, settings, runner=runner, artifacts=self.artifacts, executor=self.executor,
             progress=progress, cancellation=cancellation,

@@ -159,6 +159,7 @@ class _Prover:
                 "left_out": [dict(item) for item in examined.left_out],
                 "personal": list(examined.personal),
                 "notes": list(examined.notes),
+                **({"related": dict(self._dataset.related)} if self._dataset.related else {}),
             },
             "split": {
                 "kind": plan.kind, "by": plan.by, "confidence": plan.confidence, "why": plan.why, "unit": plan.unit,

@@ -20,8 +20,9 @@ class LoopSettings:
     that many candidates are tried instead.
 
     `test` is what the file of test rows is called, `embargo` a length of time ("7d") or a number of rows. `windows`: False
-    for no window features, True to look for some, or their specification. `places` tells where a setting was written,
-    such as "flyball.toml:17" or "--time", for what is wrong with it.
+    for no window features, True to look for some, or their specification. `known` is the column that says when a row's
+    target became known. `places` tells where a setting was written, such as "flyball.toml:17" or "--time", for what is
+    wrong with it.
     """
 
     name: str
@@ -49,6 +50,7 @@ class LoopSettings:
     costs: Mapping[str, float] | None = None
     missing: tuple[tuple[str, tuple[str | int | float, ...]], ...] = ()
     windows: bool | Mapping[str, Any] = True
+    known: str | None = None
 
     @classmethod
     def from_config(
@@ -67,6 +69,7 @@ class LoopSettings:
             slices=model.slices, costs=None if model.costs is None else model.costs.model_dump(),
             missing=tuple((name, values) for name, values in data.missing.items() if name not in data.drop),
             windows=model.windows,
+            known=data.known,
         )  # fmt: skip
 
     def with_budget(self, effort: Effort | None) -> LoopSettings:

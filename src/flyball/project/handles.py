@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from numpy.typing import NDArray
 
 from flyball.pipeline import Candidate, LoopSettings
+from flyball.pipeline.related import TABLES, Related
 from flyball.registry import ModelVersion
 from flyball_runtime.bundle import Bundle, open_files
 
@@ -33,6 +34,7 @@ class Dataset:
     source: Any
     settings: LoopSettings
     test: Any = None
+    related: Related | None = None
 
     def __repr__(self) -> str:
         return f"<Dataset {self.settings.dataset}: target {self.settings.target!r}>"
@@ -40,6 +42,8 @@ class Dataset:
 
 class _Scores(ABC):
     """What a learned and a registered model have in common: predict and explain."""
+
+    _project: Project
 
     @property
     @abstractmethod
@@ -99,23 +103,31 @@ class _Scores(ABC):
         return self._bundle.score(self._rows(table))
 
     def _rows(self, table: Any) -> Any:
-        """A table in memory as it is; a file read with the model's own types."""
+        """A table in memory as it is; a file read with the model's own types. What is made from other tables is added."""
+        bundle = self._bundle
+        if TABLES in bundle.manifest["requires"]:
+            from flyball.data import read_source
+            from flyball.project.batch import known_schema, with_features
+
+            read = read_source(table, schema=known_schema(self.evidence, bundle.inputs))
+            return with_features(self._project, self.evidence, bundle.inputs, read.table).columns
         if not isinstance(table, str | os.PathLike):
             return table
         from flyball.data import read_source
 
-        return read_source(table, schema=self._bundle.inputs).table.columns
+        return read_source(table, schema=bundle.inputs).table.columns
 
 
 class LearnedModel(_Scores):
     """A model that was made and proved, not yet registered: see `project.propose`."""
 
-    def __init__(self, candidate: Candidate) -> None:
+    def __init__(self, project: Project, candidate: Candidate) -> None:
+        self._project = project
         self.candidate = candidate
 
     @cached_property
     def _bundle(self) -> Bundle:
-        return open_files(self.candidate.files(None))
+        return open_files(self.candidate.files(None), provides=(TABLES,))
 
     @property
     def _pipeline(self) -> FittedPipeline:

@@ -16,6 +16,7 @@ from flyball.pipeline.exam import Exam, class_typed
 from flyball.pipeline.plain import plain
 from flyball.pipeline.read import check_columns
 from flyball.pipeline.slicing import Scored, level_slices
+from flyball.project.batch import known_schema, with_features
 from flyball.registry import ModelVersion
 from flyball.store import ArtifactCorrupt, ArtifactMissing
 from flyball_runtime.errors import BadInput
@@ -81,7 +82,7 @@ def compare_versions(
     if data is None:
         exam, fair, caution = _exam(first), True, None
     else:  # the first may have learned from rows of the file, as the second may
-        exam, fair, caution = unseen_rows(_exam_on(first, data), first)
+        exam, fair, caution = unseen_rows(_exam_on(project, first, data, second), first)
     found = compare_with(exam, first.score(exam.table), second)
     if found["comparable"]:
         said = [text for text in (caution, found["caution"]) if text]
@@ -130,13 +131,19 @@ def _exam(rival: Rival) -> Exam:
     )
 
 
-def _exam_on(rival: Rival, source: Path) -> Exam:
-    """The rows of a file, judged as the version's own test rows were: by the same units, weights and metric."""
+def _exam_on(project: Project, rival: Rival, source: Path, other: Rival) -> Exam:
+    """The rows of a file, judged as the version's own test rows were: by the same units, weights and metric.
+
+    They get the columns that either version needs made from other tables.
+    """
     evidence, pipeline = rival.evidence, rival.pipeline
     name = evidence["target"]
     kind: Kind = "text" if pipeline.class_type == "text" else "number"
     field = Field(name, kind, {"integer": "integer", "boolean": "boolean"}.get(pipeline.class_type or "", ""))
-    table = read_source(source, schema=Schema((*pipeline.inputs, field))).table
+    own = [one for one in known_schema(evidence, pipeline.inputs) if one.name != name]
+    table = read_source(source, schema=Schema((*own, field))).table
+    for one in (other, rival):
+        table = with_features(project, one.evidence, one.pipeline.inputs, table, where=source.name)
     target = prepare_target(table, name) if name in table else None
     if target is None or (kind == "number") != (target.field.kind == "number"):
         what = (

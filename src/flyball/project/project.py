@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flyball.config import STATE_FOLDER, Effort, ModelConfig, ProjectConfig, check_choices, parse_effort
+from flyball.config import STATE_FOLDER, Effort, ProjectConfig, check_choices, parse_effort
 from flyball.core.clock import Clock
 from flyball.core.executor import Executor, LocalExecutor
 from flyball.core.files import write_atomic
@@ -21,6 +21,7 @@ from flyball.ledger import Actor, KeyFiles, KeyRing, Ledger
 from flyball.monitoring import ALERTS
 from flyball.pipeline import Gate, Loop, LoopSettings, Registration
 from flyball.pipeline.blobs import get_bytes
+from flyball.project.declared import ModelNotDeclared, beside, declared_dataset
 from flyball.project.handles import Dataset, LearnedModel, Version
 from flyball.project.outcome import Outcome, Promotion
 from flyball.project.reasons import reason_given
@@ -28,7 +29,7 @@ from flyball.registry import REGISTRY, AliasMoved, ModelVersion, Registry
 from flyball.store import Database, FileArtifacts, StepCache
 from flyball.tracking import Tracking
 from flyball_runtime.bundle import Bundle, open_bundle, read_files
-from flyball_runtime.errors import BadInput, InternalError, near_miss
+from flyball_runtime.errors import BadInput, InternalError
 from flyball_runtime.manifest import SIGNATURE_NAME
 from flyball_runtime.signature import verify_files
 
@@ -51,12 +52,6 @@ __all__ = [
 ]
 
 _PROMOTION_TRIES = 20
-
-
-class ModelNotDeclared(BadInput):
-    """The project file declares no such model, or several and none was named."""
-
-    code = "FB-PROJECT-004"
 
 
 class LedgerRolledBack(InternalError):
@@ -140,14 +135,21 @@ class Project:
         drop: Collection[str] = (),
         keep: Collection[str] = (),
         missing: Mapping[str, Sequence[str | int | float]] | None = None,
+        related: Mapping[str, Any] | None = None,
+        key: str | None = None,
+        refers: Mapping[str, str] | None = None,
+        known: str | None = None,
     ) -> Dataset:
         """A table to learn from: a path, or a pandas, Polars or Arrow table. Nothing is read yet.
 
         `test`: rows of their own to test on. `embargo`: what lies between learning and judging, "7d" or a number of
         rows; `purge`: learn from no group that is tested. `protected` columns (sex, race, …) are kept out of what is
         learned from, and `personal` ones out of reports and logs; `public` ones only seem personal. `missing` lists
-        values that mean missing, by column; the other columns are searched for such values. A relative path starts
-        from the project's folder. Raises ConfigInvalid for settings that exclude one another.
+        values that mean missing, by column; the other columns are searched for such values. `related`: other tables by
+        name, each a path, a table or {"source": …, "key": …, "time": …, "refers": {…}}, whose columns become features of
+        this one's rows as of their time; `key`, `refers`: the column that names this one's rows, and of which table a
+        column holds the key; `known`: the column that says when the target became known. A relative path starts from
+        the project's folder. Raises ConfigInvalid for settings that exclude one another.
         """
         if target is None:
             raise TargetMissing("which column is to be predicted?", fix='project.dataset(table, target="COLUMN")')
@@ -161,9 +163,10 @@ class Project:
             name=self.name, dataset=given, target=str(target), time=time, group=group, weight=weight, positive=positive,
             split=split, test=None if test is None else called, embargo=embargo, purge=purge, personal=tuple(personal),
             public=tuple(public), drop=(*drop, *protected), keep=tuple(keep),
-            missing=tuple((name, tuple(values)) for name, values in (missing or {}).items()),
+            missing=tuple((name, tuple(values)) for name, values in (missing or {}).items()), known=known,
         )  # fmt: skip
-        return Dataset(self._located(source), settings, self._located(test))
+        others = beside(self, given, related, key, refers)
+        return Dataset(self._located(source), settings, self._located(test), others)
 
     def learn(
         self,
@@ -194,7 +197,7 @@ class Project:
         settings = replace(table.settings, name=name or table.settings.name, metric=metric, seed=seed)
         settings = replace(settings, costs=costs, slices=tuple(slices))
         settings = settings.with_budget(_effort(budget))
-        return self._learn(table.source, settings, progress, cancellation, test=table.test)
+        return self._learn(replace(table, settings=settings), progress, cancellation)
 
     def propose(self, model: LearnedModel, *, reason: str = "") -> Version:
         """Judge a learned model by the gates and register it as a version. Raises GateRefused by the candidate gate."""
@@ -217,14 +220,14 @@ class Project:
         cancellation: Cancellation | None = None,
     ) -> Outcome:
         """The whole loop for a model of the project file: make, prove, gate, register."""
-        settings, source, test = self._declared(model)
-        settings = settings.with_budget(_effort(budget))
+        table = declared_dataset(self, model or self._only_model())
+        table = replace(table, settings=table.settings.with_budget(_effort(budget)))
         self._check_writable()  # else the whole budget would be spent before a missing key is found
         self.registry.clean_leftovers()
-        run_id = self.registry.start_run("loop", settings.told(), self.actor)
+        run_id = self.registry.start_run("loop", table.settings.told(), self.actor)
         status = "failed"
         try:
-            learned = self._learn(source, settings, progress, cancellation, test=test)
+            learned = self._learn(table, progress, cancellation)
             registration = self._register(learned, reason, run_id)
             status = "done"
         finally:
@@ -287,10 +290,13 @@ class Project:
 
     # -- use
 
-    def bundle(self, version: ModelVersion) -> Bundle:
-        """A version's bundle, verified against the project's keys; a lost folder is restored from the artifacts."""
+    def bundle(self, version: ModelVersion, *, provides: Collection[str] = ("tables",)) -> Bundle:
+        """A version's bundle, verified against the project's keys; a lost folder is restored from the artifacts.
+
+        provides: see `open_bundle`; the project has its tables.
+        """
         self.registry.restore_bundle(self.registry.with_bundle(version))
-        return open_bundle(version.bundle_path, trust=self.keys.trust())
+        return open_bundle(version.bundle_path, trust=self.keys.trust(), provides=provides)
 
     def pipeline_of(self, version: ModelVersion) -> FittedPipeline:
         """The fitted pipeline behind a version, for explanations."""
@@ -516,22 +522,15 @@ class Project:
             )
         self.keys.sign(b"the signing key is at hand")
 
-    def _learn(
-        self,
-        source: Any,
-        settings: LoopSettings,
-        progress: Progress | None,
-        cancellation: Cancellation | None,
-        *,
-        test: Any = None,
-    ) -> LearnedModel:
+    def _learn(self, table: Dataset, progress: Progress | None, cancellation: Cancellation | None) -> LearnedModel:
+        settings = table.settings
         drop = self.config.data[settings.dataset].drop if settings.dataset in self.config.data else ()
         rivals = [gate.no_worse_than.alias for gate in self.config.gate.values() if gate.no_worse_than is not None]
         candidate = self.loop.learn(
-            source, settings, test=test, drop=drop, progress=progress or NoProgress(),
+            table.source, settings, test=table.test, related=table.related, drop=drop, progress=progress or NoProgress(),
             cancellation=cancellation or Cancellation(), champions=("production", *rivals),
         )  # fmt: skip
-        return LearnedModel(candidate)
+        return LearnedModel(self, candidate)
 
     def _paired(self, version: ModelVersion, holder: ModelVersion) -> Mapping[str, Any] | None:
         """Both on the first one's test rows; remembered, because neither changes."""
@@ -544,39 +543,6 @@ class Project:
 
     def _register(self, model: LearnedModel, reason: str, run_id: str | None) -> Registration:
         return self.loop.register(model.candidate, self.gates(), actor=self.actor, reason=reason, run_id=run_id)
-
-    def _declared(self, model: str | None) -> tuple[LoopSettings, Any, Any]:
-        """Settings, source and test rows of a model of the project file."""
-        name = model or self._only_model()
-        if name not in self.config.model:
-            known = list(self.config.model)
-            raise ModelNotDeclared(
-                f'the project file declares no model "{name}"',
-                where=self.config.where("model"),
-                why=near_miss(name, known),
-                fix="declared: " + (", ".join(known) or "none"),
-            )
-        section = self.config.model[name]
-        dataset = section.data[0]
-        if dataset not in self.config.data:
-            raise ModelNotDeclared(
-                f'model "{name}" is made from "{dataset}", which the project file does not declare',
-                where=self.config.where(f"model.{name}.data"),
-                fix=f"add a section [data.{dataset}] with its source",
-            )
-        data = self.config.data[dataset]
-        settings = LoopSettings.from_config(name, section, data, self._places(name, dataset))
-        test = None if data.test is None else self.config.resolve(data.test)
-        return settings, self.config.resolve(data.source), test
-
-    def _places(self, model: str, dataset: str) -> dict[str, str]:
-        """The line on which each setting of a model stands; what stands nowhere has none."""
-        lines = {key: self.config.line(("model", model, key)) for key in ModelConfig.model_fields}
-        own = {"time": "time", "entity": "group", "personal": "personal", "public": "public",
-               "test": "data.test", "drop": "data.drop", "missing": "data.missing"}  # fmt: skip
-        for key, setting in own.items():
-            lines[setting] = lines.get(setting) or self.config.line(("data", dataset, key))
-        return {setting: line for setting, line in lines.items() if line}
 
     def _only_model(self) -> str:
         declared = list(self.config.model)

@@ -14,6 +14,7 @@ from flyball.data import Read, Table, read_source, to_parquet_bytes
 from flyball.data.csv import to_csv_bytes
 from flyball.pipeline.personal import notes_without_values
 from flyball.pipeline.read import load_table
+from flyball.project.batch import known_schema, with_features
 from flyball.registry import ModelVersion
 from flyball.serving.personal import without_value
 from flyball_runtime.errors import BadInput, FlyballError
@@ -55,10 +56,12 @@ def predict_file(project: Project, ref: str, source: Path, destination: Path) ->
     _check_destination(destination)
     version = project.registry.resolve(ref)
     bundle = project.bundle(version)
-    personal = project.registry.evidence(version)["data"]["personal"]
-    read = _read_for(source, bundle.inputs, personal)
+    evidence = project.registry.evidence(version)
+    personal = evidence["data"]["personal"]
+    read = _read_for(source, known_schema(evidence, bundle.inputs), personal)
     try:
-        outputs = bundle.score(read.table.columns)
+        wide = with_features(project, evidence, bundle.inputs, read.table, where=source.name)
+        outputs = bundle.score(wide.columns)
     except FlyballError as error:
         raise without_value(error, personal) from None
     table = _with_outputs(read.table, outputs, bundle.classes)
@@ -103,7 +106,8 @@ def explain_row(project: Project, ref: str, row: int, *, source: Path | None) ->
     lineage = project.registry.lineage(version)
     pipeline = project.pipeline_of(version)
     if source:
-        table = _read_for(source, pipeline.inputs, personal).table
+        table = _read_for(source, known_schema(evidence, pipeline.inputs), personal).table
+        table = with_features(project, evidence, pipeline.inputs, table, where=source.name)
     else:
         table = load_table(project.artifacts, lineage["dataset"]["artifact"])
     if not 0 <= row < table.rows:

@@ -20,7 +20,7 @@ def serve(project: Project, ref: str, *, host: str, port: int, on_ready: Callabl
     alias = ref.partition("@")[2]
     personal = frozenset(project.registry.evidence(version)["data"]["personal"])
     served = Served(
-        project.bundle(version), version.model, version.number,
+        project.bundle(version, provides=()), version.model, version.number,
         alias=alias if alias and not alias.isdigit() else None, personal=personal,
     )  # fmt: skip
     token = os.environ.get("FLYBALL_TOKEN") or None

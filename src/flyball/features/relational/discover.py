@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from numpy.typing import NDArray
@@ -31,41 +31,50 @@ def relate(
     keys: Mapping[str, str] | None = None,
     times: Mapping[str, str] | None = None,
     refers: Mapping[str, Mapping[str, str]] | None = None,
+    hidden: Mapping[str, Collection[str]] | None = None,
+    places: Mapping[str, str] | None = None,
 ) -> Relations:
     """Tables by name, the one whose rows are predicted first; what is not said is found by names and values.
 
-    keys, times: by table, the column; refers: by table, {column: table that it refers to}. A key is a column of unique
-    values whose name says so; a column refers to a table when it is called like its key, or like the table and "id", and
-    95 % of its values are keys there. Raises RelationInvalid.
+    keys, times: by table, the column; refers: by table, {column: table that it refers to}; hidden: by table, columns whose
+    values are told to nobody; places: where "TABLE.key", "TABLE.time" and "TABLE.refers" were written. A key is a column
+    of unique values whose name says so; a column refers to a table when it is called like its key, or like the table and
+    "id", and 95 % of its values are keys there. Raises RelationInvalid.
     """
     said_keys, said_times, said_refers = keys or {}, times or {}, refers or {}
+    unseen = {name: frozenset((hidden or {}).get(name, ())) for name in tables}
+    written = places or {}
     for said in (said_keys, said_times, said_refers):
         for name in said:
             _known(name, tables, "table")
-    found_keys = {name: _key(name, table, said_keys.get(name)) for name, table in tables.items()}
+    found_keys = {
+        name: _key(name, table, said_keys.get(name), unseen[name], written.get(f"{name}.key"))
+        for name, table in tables.items()
+    }
     related = []
     for place, (name, table) in enumerate(tables.items()):
-        refer = _references(name, table, tables, found_keys, said_refers.get(name))
+        refer = _references(name, table, tables, found_keys, said_refers.get(name), place=written.get(f"{name}.refers"))
         time = said_times.get(name)
         if time is not None:
-            _moment(name, table, time)
+            _moment(name, table, time, written.get(f"{name}.time"))
         elif place == 0 or refer:
             time = _earliest(table)
-        related.append(RelatedTable(name, table, found_keys[name], time, refer))
+        related.append(RelatedTable(name, table, found_keys[name], time, refer, unseen[name]))
     relations = Relations(tuple(related))
     return Relations(relations.tables, tuple(_notes(relations)))
 
 
-def _key(name: str, table: Table, said: str | None) -> str | None:
+def _key(name: str, table: Table, said: str | None, hidden: Collection[str], place: str | None) -> str | None:
     if said is not None:
-        _known(said, table.names, "column", of=name)
+        _known(said, table.names, "column", of=name, place=place)
         values = table[said]
         repeated = _first_repeated(values)
         if repeated is not None:
+            value = "its value" if said in hidden else f"its value {values.tolist()[repeated]!r}"
             raise RelationInvalid(
                 f'"{said}" does not name the rows of {name}',
-                where=f"row {repeated + 1:,} of {name}",
-                why=f"its value {values[repeated]!r} stands in an earlier row too",
+                where=place,
+                why=f"in row {repeated + 1:,} {value} stands that an earlier row has too",
                 fix="name a column whose values are unique as the key, or leave the key out",
             )
         return said
@@ -79,16 +88,27 @@ def _key(name: str, table: Table, said: str | None) -> str | None:
 
 
 def _references(
-    name: str, table: Table, tables: Mapping[str, Table], keys: Mapping[str, str | None], said: Mapping[str, str] | None
-) -> dict[str, str]:
+    name: str, table: Table, tables: Mapping[str, Table], keys: Mapping[str, str | None], said: Mapping[str, str] | None,
+    *, place: str | None,
+) -> dict[str, str]:  # fmt: skip
     if said is not None:
         for column, parent in said.items():
-            _known(column, table.names, "column", of=name)
-            _known(parent, tables, "table")
-            if keys[parent] is None:
+            _known(column, table.names, "column", of=name, place=place)
+            _known(parent, tables, "table", place=place)
+            key = keys[parent]
+            if key is None:
                 raise RelationInvalid(
                     f"{name}.{column} refers to {parent}, which has no key",
+                    where=place,
                     fix=f"name the column of {parent} whose values are unique as its key",
+                )
+            ours, theirs = table.schema[column].kind, tables[parent].schema[key].kind
+            if ours != theirs:
+                raise RelationInvalid(
+                    f"{name}.{column} cannot name rows of {parent}",
+                    where=place,
+                    why=f"it holds {ours}s, and the key {parent}.{key} holds {theirs}s",
+                    fix="write both columns alike in their files",
                 )
         return dict(said)
     found = {}
@@ -135,11 +155,12 @@ def _not_later(first: NDArray[Any], second: NDArray[Any]) -> bool:
     return bool((first[both] <= second[both]).mean() >= _NEVER_LATER) if both.any() else True
 
 
-def _moment(name: str, table: Table, column: str) -> None:
-    _known(column, table.names, "column", of=name)
+def _moment(name: str, table: Table, column: str, place: str | None) -> None:
+    _known(column, table.names, "column", of=name, place=place)
     if table.schema[column].kind != "time":
         raise RelationInvalid(
             f'"{column}" of {name} holds no times, so rows cannot be ordered by it',
+            where=place,
             why=f"it was read as {table.schema[column].kind}",
             fix="name a column of dates or times",
         )
@@ -163,10 +184,13 @@ def _linked(relations: Relations, table: RelatedTable) -> bool:
     return bool(table.refers) or any(table.name in one.refers.values() for one in relations.tables)
 
 
-def _known(name: str, among: Sequence[str] | Mapping[str, object], what: str, *, of: str = "") -> None:
+def _known(
+    name: str, among: Sequence[str] | Mapping[str, object], what: str, *, of: str = "", place: str | None = None
+) -> None:
     if name not in among:
         raise RelationInvalid(
             f"there is no {what} {name}{' in ' + of if of else ''}",
+            where=place,
             why=near_miss(name, list(among)),
             fix=f"name one of: {', '.join(list(among)[:20])}",
         )

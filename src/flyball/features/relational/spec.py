@@ -20,7 +20,8 @@ class RelatedTable:
     """A table, and how it hangs together with others.
 
     key: the column that names its rows, or None; time: the column that says since when a row is known, None for facts
-    that are known all along; refers: by column, the table whose key the column holds.
+    that are known all along; refers: by column, the table whose key the column holds; hidden: columns whose values no
+    feature may tell, though rows may be found by them.
     """
 
     name: str
@@ -28,11 +29,12 @@ class RelatedTable:
     key: str | None = None
     time: str | None = None
     refers: Mapping[str, str] = field(default_factory=dict)
+    hidden: frozenset[str] = frozenset()
 
     @property
     def values(self) -> tuple[str, ...]:
-        """The columns that hold values: neither its key, nor keys of other tables, nor its time."""
-        links = {self.key, self.time, *self.refers}
+        """The columns that hold values to tell: neither its key, nor keys of other tables, nor its time."""
+        links = {self.key, self.time, *self.refers, *self.hidden}
         return tuple(name for name in self.table.names if name not in links)
 
 
@@ -65,10 +67,7 @@ class Relations:
 
     def to_dict(self) -> dict[str, Any]:
         """The structure without the tables' rows, as JSON values."""
-        return {
-            one.name: {"key": one.key, "time": one.time, "refers": dict(one.refers)}
-            for one in self.tables
-        }  # fmt: skip
+        return {one.name: {"key": one.key, "time": one.time, "refers": dict(one.refers)} for one in self.tables}
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,16 +32,14 @@ class Synthesis:
 
 
 def synthesise(
-    relations: Relations, *, target: str | None = None, known: str | None = None, depth: int = 2,
-    hidden: Sequence[str] = (),
-) -> Synthesis:  # fmt: skip
+    relations: Relations, *, target: str | None = None, known: str | None = None, depth: int = 2
+) -> Synthesis:
     """Every feature that the tables give, less those that say nothing or what another says already.
 
     target: what earlier rows' came to is told only with `known`, the column that says when a row's target is known.
-    hidden: further columns of the first table to leave out, such as those that are known only afterwards. depth: keys to
-    follow, 1 or 2.
+    depth: keys to follow, 1 or 2.
     """
-    features = enumerate_features(relations, target=target, known=known, depth=depth, hidden=hidden)
+    features = enumerate_features(relations, target=target, known=known, depth=depth)
     table, kept, addresses = relations.base.table, [], set()
     for feature, (field, values) in zip(features, compute(relations, features), strict=True):
         address = values.tobytes() if values.dtype != object else repr(values.tolist()).encode()
@@ -60,13 +58,12 @@ def synthesise(
 
 
 def enumerate_features(
-    relations: Relations, *, target: str | None = None, known: str | None = None, depth: int = 2,
-    hidden: Sequence[str] = (),
-) -> list[RelatedFeature]:  # fmt: skip
+    relations: Relations, *, target: str | None = None, known: str | None = None, depth: int = 2
+) -> list[RelatedFeature]:
     """Look-ups along one or two keys; aggregates over rows that refer here, over what those refer to or are referred to
     by, and over rows that share a parent with this one; with `known`, also of what those came to.
     """
-    left_out = {name for name in (target, known, *hidden) if name is not None}
+    left_out = {name for name in (target, known) if name is not None}
     paths = list(_paths(relations, depth))
     outcomes = [] if target is None or known is None else _outcomes(relations, paths, target, known)
     return [
@@ -166,7 +163,7 @@ def _aggregates(relations: Relations, hops: tuple[Hop, ...], left_out: set[str])
             if window is None and relations.since(last.name) is not None and hops[0].way == "with":
                 yield RelatedFeature(f"hours since({where}){ending}", hops, "", "hours since")
             for column in last.refers:
-                if column not in {hop.column for hop in hops} and window is None:
+                if column not in {*last.hidden, *(hop.column for hop in hops)} and window is None:
                     yield RelatedFeature(f"distinct({where}.{column}){ending}", hops, column, "distinct")
         for column in last.values:
             if of_base and column in left_out:
