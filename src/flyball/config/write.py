@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import textwrap
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 __all__ = ["inline_toml", "write_project"]
 
@@ -33,12 +34,18 @@ def write_project(
     seed: int = 0,
     gate: Mapping[str, str | bool] | None = None,
     findings: Sequence[str] = (),
+    known: str | None = None,
+    key: str | None = None,
+    refers: Mapping[str, str] | None = None,
+    related: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """A `flyball.toml` with one dataset and one model, both called `name`, and a gate before `production`.
 
     `gate` maps a metric to its rule (default: beats the baseline); `findings` are lines that a look at the data gave,
-    kept as comments. What is None stands in the file as a comment that shows how to set it.
+    kept as comments. What is None stands in the file as a comment that shows how to set it. `related` holds further
+    tables by name, each with "source" and, where known, "key", "time" and "refers".
     """
+    others = related or {}
     found = [f"# {line}" for finding in findings for line in _wrap(finding)]
     parts = [
         "# What Flyball does with this folder. Change it, then type: flyball run",
@@ -61,10 +68,14 @@ def write_project(
             "{ COLUMN = [-1] }",
             "values that mean missing; [] when none does; found by itself otherwise",
         ),
+        *_setting("known", known, '"COLUMN"', "when the target became known, so that earlier rows may tell theirs"),
+        *_links(key, refers),
         "",
+        *(line for name, table in others.items() for line in _section(name, table)),
         *(["# A look at the data found:", *found, ""] if found else []),
         f"[model.{name}]",
-        f"data = {_toml(name)}",
+        f"data = {_toml([name, *others] if others else name)}"
+        + ("   # the first is predicted, the others tell of its rows" if others else ""),
         f"target = {_toml(target)}",
         *_setting("task", task, '"binary"', "binary, multiclass or regression; found by itself otherwise"),
         *_setting("metric", metric, '"roc_auc"', "what to be best at"),
@@ -83,6 +94,25 @@ def write_project(
         *[f"{_key(rule)} = {_toml(bound)}" for rule, bound in (gate or {"beats_baseline": True}).items()],
     ]
     return "\n".join(parts) + "\n"
+
+
+def _section(name: str, table: Mapping[str, Any]) -> list[str]:
+    """The section of a related table."""
+    return [
+        f"[data.{name}]",
+        f"source = {_toml(table['source'])}",
+        *_setting("time", table.get("time"), '"COLUMN"', "since when a row was known"),
+        *_links(table.get("key"), table.get("refers")),
+        "",
+    ]
+
+
+def _links(key: str | None, refers: Mapping[str, str] | None) -> list[str]:
+    lines = [] if key is None else _setting("key", key, "", "names the rows")
+    if refers:
+        pairs = ", ".join(f"{_key(column)} = {_toml(other)}" for column, other in refers.items())
+        lines.append(f"refers = {{ {pairs} }}   # of which table a column holds the key")
+    return lines
 
 
 def _setting(key: str, value: object, example: str, meaning: str) -> list[str]:

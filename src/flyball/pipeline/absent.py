@@ -5,12 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from flyball.data import Finding, Table, Target, disguised_missing, disguised_target, prepare_target
 from flyball.pipeline.settings import LoopSettings
 from flyball_runtime.errors import BadInput
-from flyball_runtime.schema import missing_mask
+from flyball_runtime.schema import MISSING_TIME, Kind, missing_mask
 
-__all__ = ["MissingUnfit", "declared_otherwise", "known_target", "missing_notes", "missing_values"]
+__all__ = [
+    "MissingUnfit",
+    "cells_without_value",
+    "declared_otherwise",
+    "known_target",
+    "missing_notes",
+    "missing_values",
+]
 
 
 class MissingUnfit(BadInput):
@@ -65,3 +75,10 @@ def missing_notes(settings: LoopSettings) -> list[str]:
         + ", declared in the project file"
         for name, values in settings.missing
     ]  # fmt: skip
+
+
+def cells_without_value(rows: int, kind: Kind) -> NDArray[Any]:
+    """A normalised column in which every cell is missing: (rows,)."""
+    fill: dict[str, Any] = {"number": np.nan, "time": MISSING_TIME, "text": None}
+    dtype: dict[str, Any] = {"number": np.float64, "time": np.int64, "text": object}
+    return np.full(rows, fill[kind], dtype=dtype[kind])

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from flyball.data import Contract, Table, check_contract, content_digest, infer_contract, read_source
 from flyball.evaluation import label_codes
+from flyball.pipeline.absent import cells_without_value
 from flyball.pipeline.settings import LoopSettings
 from flyball_runtime.errors import BadInput, near_miss
-from flyball_runtime.schema import MISSING_TIME, Field, missing_mask
+from flyball_runtime.schema import Field, missing_mask
 
 __all__ = ["Joined", "TestFileUnfit", "copies_of_training", "strange_to_training", "with_test"]
 
@@ -85,9 +86,7 @@ def _as(field: Field, given: Field, values: NDArray[Any]) -> NDArray[Any]:
     """The column in the training table's kind; only one without any value can differ."""
     if given.kind == field.kind:
         return values
-    fill: dict[str, Any] = {"number": np.nan, "time": MISSING_TIME, "text": None}
-    dtype: dict[str, Any] = {"number": np.float64, "time": np.int64, "text": object}
-    return np.full(len(values), fill[field.kind], dtype=dtype[field.kind])
+    return cells_without_value(len(values), field.kind)
 
 
 def strange_to_training(table: Table, train: Indices, test: Indices, settings: LoopSettings) -> list[str]:

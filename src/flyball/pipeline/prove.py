@@ -33,6 +33,7 @@ from flyball.explain import explain
 from flyball.features import stretches, with_windows
 from flyball.governance import environment
 from flyball.monitoring.watched import WATCHED_NAME
+from flyball.pipeline.absent import cells_without_value
 from flyball.pipeline.blobs import get_bytes, get_json, present, put_bytes, put_json
 from flyball.pipeline.comparing import paired_metrics, words
 from flyball.pipeline.conformal import conformal_evidence
@@ -50,7 +51,6 @@ from flyball.pipeline.watched import in_their_order, watched
 from flyball.store import ArtifactStore
 from flyball_runtime import golden
 from flyball_runtime.profile import Profile
-from flyball_runtime.schema import MISSING_TIME
 from flyball_runtime.score import Scorer, class_label
 
 __all__ = ["Proved", "prove"]
@@ -437,7 +437,7 @@ class _Prover:
             rows = stretches(windows, self._test, _GOLDEN_ROWS)
         table = self._test.take(rows).select(inputs.names)
         columns = {
-            field.name: _missing(table.rows, field.kind) if field.name in personal else table[field.name]
+            field.name: cells_without_value(table.rows, field.kind) if field.name in personal else table[field.name]
             for field in inputs
         }
         given = columns
@@ -467,12 +467,6 @@ def _telling_rows(score: NDArray[np.float64]) -> list[int]:
 def _at_threshold(probability: NDArray[np.float64], threshold: float) -> NDArray[np.intp]:
     """Class positions of a binary task at a threshold on the positive class: (rows, 2) -> (rows,)."""
     return (probability[:, 1] >= threshold).astype(np.intp)
-
-
-def _missing(rows: int, kind: str) -> NDArray[Any]:
-    fill: dict[str, Any] = {"number": np.nan, "time": MISSING_TIME, "text": None}
-    dtype: dict[str, Any] = {"number": np.float64, "time": np.int64, "text": object}
-    return np.full(rows, fill[kind], dtype=dtype[kind])
 
 
 def _numbered(names: NDArray[Any], kind: str) -> NDArray[Any]:

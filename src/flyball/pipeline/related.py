@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from flyball.core.canonical import digest_json
-from flyball.data import Note, Table, content_digest, read_source
+from flyball.data import Table, content_digest, read_source
 from flyball.features.relational import RelatedFeature, RelatedTable, RelationInvalid, Relations
+from flyball.pipeline.absent import cells_without_value
 from flyball.pipeline.personal import notes_without_values, seems_personal
 from flyball.pipeline.settings import LoopSettings
 from flyball_runtime.errors import near_miss
 from flyball_runtime.schema import MISSING_TIME, Schema
-from flyball_runtime.table import MissingColumn
+from flyball_runtime.table import MissingColumn, WrongType
 
 if TYPE_CHECKING:
     from flyball.config import ProjectConfig
@@ -172,28 +173,58 @@ def featurise(
 ) -> Table:
     """Rows to predict, with those of a document's features that `names` lists; `tables` are what is known, by name.
 
-    Raises MissingColumn for rows without a key or a time that the features follow.
+    Rows whose key the predicted table does not hold count as rows of it, so that what refers to them is found and they
+    see one another as of their times. Raises MissingColumn for rows without a key or a time that the features follow,
+    WrongType for one of another kind.
     """
     from flyball.features.relational import compute
 
     relations = _relations(document, tables)
     wanted = [RelatedFeature.from_dict(one) for one in document["features"] if one["name"] in names]
-    needed = {relations.base.time} if relations.base.time else set[str]()
-    for feature in wanted:
-        hop = feature.hops[0]
-        followed = {"to": hop.column, "with": hop.via, "from": relations.base.key}[hop.way]
-        needed |= {followed} if followed else set()
-    for name in sorted(needed - set(rows.names)):
-        raise MissingColumn(
-            f'the column "{name}" is missing',
-            where=where,
-            why=near_miss(name, rows.names) or "features of related tables are found by it",
-            fix="give the rows as they stand in the table that the model learned from",
-        )
+    _check_followed(relations.base, wanted, rows, where)
+    if relations.base.key is not None and relations.base.key in rows:
+        grown = _grown(relations.base.table, rows, relations.base.key)
+        relations = Relations((replace(relations.base, table=grown), *relations.tables[1:]))
     wide = rows
     for made, values in compute(relations, wanted, rows):
         wide = wide.with_column(made, values)
     return wide
+
+
+def _check_followed(base: RelatedTable, features: Sequence[RelatedFeature], rows: Table, where: str | None) -> None:
+    """Raises MissingColumn or WrongType unless the rows have the keys and the time by which the features are found."""
+    needed = {base.time} if base.time else set[str]()
+    for feature in features:
+        hop = feature.hops[0]
+        followed = {"to": hop.column, "with": hop.via, "from": base.key}[hop.way]
+        needed |= {followed} if followed else set()
+    for name in sorted(needed):
+        if name not in rows:
+            raise MissingColumn(
+                f'the column "{name}" is missing',
+                where=where,
+                why=near_miss(name, rows.names) or "features of related tables are found by it",
+                fix="give the rows as they stand in the table that the model learned from",
+            )
+        kind, given = base.table.schema[name].kind, rows.schema[name].kind
+        if kind != given:
+            raise WrongType(
+                f'the column "{name}" holds {given}s, and not {kind}s',
+                where=where,
+                why="features of related tables are found by it",
+                fix="write it as in the table that the model learned from",
+            )
+
+
+def _grown(history: Table, rows: Table, key: str) -> Table:
+    """The history with the rows that are not in it, by their key; what they do not tell is missing."""
+    known = set(history[key].tolist())
+    new = rows.take(np.array([value not in known for value in rows[key].tolist()], dtype=bool))
+    columns = {}
+    for said in history.schema:
+        given = said.name in new and new.schema[said.name].kind == said.kind
+        columns[said.name] = new[said.name] if given else cells_without_value(new.rows, said.kind)
+    return Table(history.schema, {name: np.concatenate([history[name], columns[name]]) for name in history.names})
 
 
 def _relations(document: Mapping[str, Any], tables: Mapping[str, Table]) -> Relations:
@@ -214,7 +245,10 @@ def _read(one: RelatedSource, places: Mapping[str, str]) -> tuple[Table, set[str
     check_columns("missing", [name for name, _ in one.missing], read.table, places.get(f"{one.name}.missing"))
     table = _without(read.table.drop(one.drop), dict(one.missing))
     personal = seems_personal(table, one.personal, one.public)
-    return table, set(personal), [Note(f"{one.name}: {note}") for note in notes_without_values(read.notes, personal)]
+    notes = [f"{one.name}: {note}" for note in notes_without_values(read.notes, personal)]
+    if personal:
+        notes.append(f"{one.name}: personal, so no feature tells of it: {', '.join(sorted(personal))}")
+    return table, set(personal), notes
 
 
 def _without(table: Table, missing: Mapping[str, Sequence[Any]]) -> Table:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -98,6 +99,8 @@ def init(
     public: Collection[str] = (),
     drop: Collection[str] = (),
     keep: Collection[str] = (),
+    related: Collection[str | os.PathLike[str]] = (),
+    known: str | None = None,
     places: Mapping[str, str] | None = None,
     store: str | None = None,
     directory: str | os.PathLike[str] = ".",
@@ -106,10 +109,11 @@ def init(
 ) -> Made:
     """Make a project from a table: read it, look at it, write flyball.toml and an empty store with its first key.
 
-    What is chosen (see the project file's reference) is written into the file; the rest is left to the look. `places`
-    tells how each choice was given ("--time"), for errors. `store`: the URL of an empty database to keep the project's
-    tables in, instead of a file in its folder. What fails leaves nothing behind. Raises NameInvalid, ProjectExists,
-    StoreNotEmpty, and what is wrong with the table, the target, the store or a choice.
+    What is chosen (see the project file's reference) is written into the file; the rest is left to the look. `related`
+    are tables beside it, named after their files: how they hang together is found, and written too. `places` tells how
+    each choice was given ("--time"), for errors. `store`: the URL of an empty database to keep the project's tables in,
+    instead of a file in its folder. What fails leaves nothing behind. Raises NameInvalid, ProjectExists, StoreNotEmpty,
+    and what is wrong with a table, the target, the store or a choice.
     """
     from flyball.pipeline import LoopSettings
 
@@ -125,10 +129,11 @@ def init(
     settings = LoopSettings(
         name=name, dataset=name, target=target, metric=metric, time=time, group=group, split=split, embargo=embargo,
         purge=purge, weight=weight, positive=positive, personal=tuple(personal), public=tuple(public), drop=tuple(drop),
-        keep=tuple(keep), test=None if test is None else Path(test).name, places=places or {},
+        keep=tuple(keep), test=None if test is None else Path(test).name, known=known, places=places or {},
     )  # fmt: skip
-    clock = clock or SystemClock()
-    facts, text = _look(settings, Path(source), None if test is None else Path(test), folder, progress, store=store)
+    clock, others = clock or SystemClock(), _named(name, related)
+    rows = None if test is None else Path(test)
+    facts, text = _look(settings, Path(source), rows, folder, progress, store=store, related=others)
     config = parse_project(text, path=(folder / PROJECT_FILE).absolute())
     made = _first_missing(folder, folder / STATE_FOLDER)
     try:
@@ -182,13 +187,31 @@ def _refuse_used(config: ProjectConfig, clock: Clock) -> None:
         )  # fmt: skip
 
 
-def _look(
-    settings: LoopSettings, source: Path, test: Path | None, folder: Path, progress: Progress, *, store: str | None
-) -> tuple[dict[str, Any], str]:
-    """Read and examine the table without keeping anything; the facts for people, and the project file."""
-    from flyball.pipeline import look_at
+def _named(name: str, related: Iterable[str | os.PathLike[str]]) -> dict[str, Path]:
+    """The related tables by the names that they get: those of their files. Raises NameInvalid."""
+    found: dict[str, Path] = {}
+    for one in related:
+        called = re.sub(r"[^A-Za-z0-9_-]+", "_", Path(one).name.partition(".")[0]).strip("_-")[:64]
+        if not called or called in {name, *found}:
+            raise NameInvalid(
+                f'the related table {Path(one).name} cannot be called "{called}"',
+                why="a table is named after its file, and this name is taken or empty",
+                fix="rename the file, or choose another NAME for the project",
+            )
+        found[called] = Path(one)
+    return found
 
-    seen = look_at(source, settings, progress=progress, test=test)
+
+def _look(
+    settings: LoopSettings, source: Path, test: Path | None, folder: Path, progress: Progress, *, store: str | None,
+    related: Mapping[str, Path],
+) -> tuple[dict[str, Any], str]:  # fmt: skip
+    """Read and examine the tables without keeping anything; the facts for people, and the project file."""
+    from flyball.pipeline import look_at
+    from flyball.pipeline.related import Related, RelatedSource
+
+    others = Related(tuple(RelatedSource(name, path) for name, path in related.items())) if related else None
+    seen = look_at(source, settings, progress=progress, test=test, related=others)
     examined = seen.examined
     plan = examined.plan
     facts: dict[str, Any] = {
@@ -214,6 +237,10 @@ def _look(
         "findings": [dict(finding) for finding in examined.findings],
         "notes": [*examined.notes, *_marked(examined.leaks), *_marked(examined.findings)],
     }
+    links = dict(seen.related["relations"]) if seen.related else {}
+    if seen.related:
+        facts["related"] = {"tables": links, "said": seen.related["notes"], "features": seen.related["features"]}
+    base = links.pop(settings.dataset, {})
     findings = [f"{item['column']} is left out: {item['why']}" for item in facts["left_out"]]
     findings += [*_marked(examined.leaks), *_marked(examined.findings)]
     text = write_project(
@@ -225,7 +252,7 @@ def _look(
         metric=settings.metric,
         positive=settings.positive,
         weight=settings.weight,
-        time=settings.time,
+        time=settings.time or base.get("time"),
         group=settings.group,
         split=None if settings.split == "auto" else settings.split,
         embargo=settings.embargo,
@@ -235,6 +262,10 @@ def _look(
         drop=settings.drop,
         keep=settings.keep,
         findings=[f"split by {plan.kind}: {plan.why}", *findings, *(one["text"] for one in facts["overrules"])],
+        known=settings.known,
+        key=base.get("key"),
+        refers=base.get("refers"),
+        related={name: {**said, "source": _seen_from(folder, related[name])} for name, said in links.items()},
     )
     return facts, text
 

@@ -14,7 +14,7 @@ from flyball.cli.options import AsJson
 __all__ = ["init"]
 
 _CHOICES = ("test", "time", "group", "split", "embargo", "purge", "positive", "weight", "metric", "drop", "keep",
-            "personal", "public")  # fmt: skip
+            "personal", "public", "known")  # fmt: skip
 _PLACES = {**{name: f"--{name}" for name in _CHOICES}, "data.test": "--test"}
 
 
@@ -52,6 +52,15 @@ def init(
             help="Keep the project's tables in this database, such as postgresql://user@host/name. Default: a file."
         ),
     ] = None,
+    related: Annotated[
+        list[Path] | None,
+        Parameter(
+            help="A table that tells of the rows, tied to them by keys. May be repeated.",
+            consume_multiple=False,
+            negative=(),
+        ),
+    ] = None,
+    known: Annotated[str | None, Parameter(help="The column that says when the target became known.")] = None,
     folder: Annotated[
         Path | None, Parameter(name="--dir", help="Where to make the project; made when missing. Default: this folder.")
     ] = None,
@@ -64,6 +73,7 @@ def init(
         flyball init sales --from sales.csv --target sold --time day --embargo 7d
         flyball init sales --from train.csv --test test.csv --target sold
         flyball init sales --from sales.csv --target sold --store postgresql://flyball@db.plant/sales
+        flyball init orders --from orders.csv --target freight --related lines.csv --related customers.csv
 
     Parameters
     ----------
@@ -84,19 +94,22 @@ def init(
             name, source=from_, target=target, test=test, time=time, group=group, split=split or "auto",
             embargo=int(embargo) if embargo and embargo.isascii() and embargo.isdigit() else embargo, purge=purge,
             positive=positive, weight=weight, metric=metric, drop=drop or (), keep=keep or (), personal=personal or (),
-            public=public or (), places=_PLACES, store=store, directory=folder or Path(), progress=progress,
+            public=public or (), related=related or (), known=known, places=_PLACES,
+            store=store, directory=folder or Path(), progress=progress,
         )  # fmt: skip
     finally:
         progress.close()
     made.project.close()
     data = made.to_dict()
+    said = data.get("related", {}).get("said", [])
     lines = [
         f"[bold]{name}[/]: {data['rows']:,} rows, {data['columns']} columns, a {data['task']} task ({data['task_why']})",
         f"split     by {data['split']['kind']}: {escape(data['split']['why'])}",
         *bullet_list("", data["split"]["details"]),
+        *bullet_list("related", said),
         *bullet_list("left out", [f"{item['column']}: {item['why']}" for item in data["left_out"]]),
         *bullet_list("overruled", [one["text"] for one in data["overrules"]]),
-        *bullet_list("noticed", data["notes"]),
+        *bullet_list("noticed", [note for note in data["notes"] if note not in said]),
         f"wrote     {escape(data['project_file'])}",
         f"next      {escape(f'cd {shlex.quote(str(folder))} && ') if folder else ''}flyball run",
     ]
