@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flyball.automl.pipeline import FittedPipeline, Member
     from flyball.automl.search import Learned, learn
     from flyball.automl.task import TargetUnfit, TaskChoice, encode_target, infer_task
+    from flyball.automl.worth import Worth, worth
 
 __all__ = [
     "AutoClassifier",
@@ -27,6 +28,7 @@ __all__ = [
     "Parity",
     "TargetUnfit",
     "TaskChoice",
+    "Worth",
     "bundle_files",
     "check_parity",
     "check_windows",
@@ -37,6 +39,7 @@ __all__ = [
     "infer_task",
     "learn",
     "random_gap",
+    "worth",
 ]
 
 _HOMES = {
@@ -49,13 +52,15 @@ _HOMES = {
     "pipeline": ("FittedPipeline", "Member"),
     "search": ("Learned", "learn"),
     "task": ("TargetUnfit", "TaskChoice", "encode_target", "infer_task"),
+    "worth": ("Worth", "worth"),
 }
 
 
 def __getattr__(name: str) -> Any:
     for home, names in _HOMES.items():
         if name in names:
-            value = getattr(import_module(f"flyball.automl.{home}"), name)
-            globals()[name] = value
-            return value
+            module = import_module(f"flyball.automl.{home}")
+            # all of them, because a module named as what it holds ("worth") has just taken that name here
+            globals().update({one: getattr(module, one) for one in names})
+            return globals()[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

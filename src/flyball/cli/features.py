@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from flyball.charts import percent
-from flyball.cli.answer import escape
+from flyball.cli.answer import bullet_list, escape
 
 __all__ = ["features_summary"]
 
@@ -23,6 +23,8 @@ def features_summary(data: Data) -> Group:
     past = [item for item in data["features"] if item["window"] is not None]
     parts: list[Any] = [f"{name} computes from {len(plain)} columns and {len(past)} window features"]
     parts.append(f"columns   {escape(', '.join(plain))}")
+    if data["related"] is not None:
+        parts.append(_related(data["related"]))
     if windows is None:
         return Group(*parts, "windows   none: it looks at single rows alone")
     parts += [f"{label:<10}{escape(text)}" for label, text in _told(windows)]
@@ -45,3 +47,30 @@ def _told(windows: Data) -> list[tuple[str, str]]:
     )
     why = "declared in the project file" if windows["declared"] else f"{windows['why']}; {windows['tried']} were tried"
     return [("past", f"{whose}, {order}"), ("why", why)]
+
+
+def _related(data: Data) -> Group:
+    """How the tables hang together, and every feature with what it bought, the most telling first."""
+    head = [f"related   {escape(data['text'] or 'what its features buy was not judged')}"]
+    head += bullet_list("", list(data["said"]))
+    shown = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("feature", "what it is", "buys", ""):
+        shown.add_column(title, justify="right" if title == "buys" else "left")
+    for one in data["features"]:
+        kept = "[green]kept[/]" if one["kept"] else f"[dim]left out: {escape(one['why'])}[/]"
+        shown.add_row(escape(one["name"]), escape(one["text"]), _percent(one["gain"]), kept)
+    return Group("\n".join(head), shown)
+
+
+def _percent(gain: Data | None) -> str:
+    """A gain as a share of the loss, with its interval.
+
+    >>> _percent({"value": 0.123, "low": 0.08, "high": 0.16})
+    '12 % [dim]\\\\[8, 16][/]'
+    """
+    if gain is None:
+        return "–"
+    value = f"{100 * gain['value']:.2g} %"
+    if gain["low"] is None or gain["high"] is None:
+        return value
+    return f"{value} [dim]\\[{100 * gain['low']:.2g}, {100 * gain['high']:.2g}][/]"

@@ -76,6 +76,8 @@ def run_summary(data: Data) -> Group:
     seen = [item for item in data.get("findings", ()) if item["action"] in ("mark", "as missing")]
     head += bullet_list("noticed", [f"{item['column'] or 'rows'}: {item['what']} ({item['why']})" for item in seen])
     head += bullet_list("overruled", [one["text"] for one in data.get("overrules", ())])
+    if bought := data.get("features"):
+        head.append(f"features  {escape(bought['text'])}  [dim]flyball features {escape(made)}[/]")
     if gap := data["random_gap"]:
         shown = f"{gap['metric']} {number(gap['random'])} instead of {number(gap['honest'])}"
         low, high = gap.get("low"), gap.get("high")

@@ -76,7 +76,7 @@ class Examined:
 
     `split` says more of the plan than its kind; `copies` are rows of a test file that repeat training rows; `overrules`
     tell where the project file goes another way than the look. `windows`: the window features among `used`, which `table`
-    holds too; `windows_found` how they were found.
+    holds too; `windows_found` how they were found. `bought`: what each feature of related tables buys.
     """
 
     table: Table
@@ -99,6 +99,7 @@ class Examined:
     overrules: tuple[Mapping[str, Any], ...]
     windows: WindowSpec | None = None
     windows_found: Mapping[str, Any] | None = None
+    bought: Mapping[str, Any] | None = None
 
 
 def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner) -> Examined:

@@ -21,6 +21,7 @@ from flyball.pipeline.exam import Exam
 from flyball.pipeline.examine import examine
 from flyball.pipeline.overrules import record_overrules
 from flyball.pipeline.prove import prove
+from flyball.pipeline.pruning import prune
 from flyball.pipeline.read import read_dataset
 from flyball.pipeline.related import Related
 from flyball.pipeline.settings import LoopSettings
@@ -107,8 +108,9 @@ class Loop:
         # what the past tells is found along the keys where there are other tables: windows are then made as declared only
         sought = replace(settings, windows=False) if dataset.related and settings.windows is True else settings
         examined = add_windows(dataset, examined, sought, runner=runner, progress=progress)
+        examined, left = prune(dataset, examined, settings, runner, cancellation)
         trained = train(
-            dataset, examined, settings, runner=runner, artifacts=self.artifacts, executor=self.executor,
+            dataset, examined, left, runner=runner, artifacts=self.artifacts, executor=self.executor,
             progress=progress, cancellation=cancellation,
         )  # fmt: skip
         code = {"git_commit": git_commit(self.folder), "flyball": __version__}

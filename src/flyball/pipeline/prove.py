@@ -166,6 +166,7 @@ class _Prover:
                 "train_rows": len(plan.train), "test_rows": len(plan.test), "folds": len(plan.folds),
                 **examined.split, **self._with_copies(),
             },
+            **({"features": dict(examined.bought)} if examined.bought else {}),
             "metrics": self._measured,
             "conformal": conformal_evidence(
                 pipeline, examined, self._outputs, self._truth, self._measured["sampling"]

@@ -25,7 +25,7 @@ from flyball.pipeline.steps import StepRunner
 from flyball.pipeline.trials import SearchMemory
 from flyball.store import ArtifactStore
 
-__all__ = ["Trained", "train"]
+__all__ = ["Trained", "learning_depends_on", "train"]
 
 _STEP = "train"
 
@@ -58,7 +58,7 @@ def train(
     """Learn from the training rows within the budget. Raises ExportRefused when the graph differs from the model."""
     check_costs(examined.task, settings)
     kept: list[tuple[FittedPipeline, bytes, NDArray[np.float64]]] = []
-    depends_on = _depends_on(dataset, examined, settings)
+    depends_on = {**learning_depends_on(dataset, examined, settings), **settings.key("costs")}
     trials = SearchMemory(runner.memory, artifacts, runner.code_version, depends_on)
 
     def work() -> dict[str, Any]:
@@ -151,7 +151,8 @@ def _left(examined: Examined, settings: LoopSettings) -> float:
     return max(min(1.0, settings.budget_seconds), settings.budget_seconds - spent)
 
 
-def _depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSettings) -> dict[str, Any]:
+def learning_depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSettings) -> dict[str, Any]:
+    """What a model that is learned from the training rows depends on, as JSON values."""
     plan = examined.plan
     return {
         "dataset": dataset.version,
@@ -161,7 +162,7 @@ def _depends_on(dataset: DatasetVersion, examined: Examined, settings: LoopSetti
         "windows": None if examined.windows is None else examined.windows.digest,
         "missing": {name: list(values) for name, values in examined.missing.items()},
         "split": {"kind": plan.kind, "by": plan.by, "rows": _plan_digest(plan)},
-        **settings.key("target", "seed", "weight", "positive", "budget_seconds", "trials", "costs"),
+        **settings.key("target", "seed", "weight", "positive", "budget_seconds", "trials"),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from flyball.config import inline_toml
+from flyball.project.related_features import related_features
 
 if TYPE_CHECKING:
     from flyball.project.project import Project
@@ -19,6 +20,7 @@ def features_of(project: Project, version: ModelVersion) -> dict[str, Any]:
 
     `windows` None: the version looks at single rows alone. Each entry of `features` has a name, the raw columns it is
     made of, and for window features the aggregate and what share of the quick models' gain was its own when it was found.
+    `related` tells of what is made from other tables (see `related_features`).
     """
     evidence, pipeline = project.registry.evidence(version), project.pipeline_of(version)
     told = evidence.get("windows")
@@ -45,7 +47,10 @@ def features_of(project: Project, version: ModelVersion) -> dict[str, Any]:
     if told is not None and spec is not None:
         found = {key: told[key] for key in ("declared", "tried", "gain", "z", "why") if key in told}
         summary = {"entity": spec.entity, "order": spec.order, **found}
-    return {"model": version.model, "version": version.number, "windows": summary, "features": features}
+    return {
+        "model": version.model, "version": version.number, "windows": summary, "features": features,
+        "related": related_features(evidence),
+    }  # fmt: skip
 
 
 def windows_section(data: Mapping[str, Any]) -> str:

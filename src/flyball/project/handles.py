@@ -200,6 +200,10 @@ class Version(_Scores):
         """Where it is weak (`slices`); with `by`, its quality at every level of that column (`by`)."""
         return self._project.slices(self.ref, by=by)
 
+    def features(self) -> dict[str, Any]:
+        """The features made from related tables (`features`), in words, with what each bought."""
+        return self._project.features(self.ref)
+
     def promote(self, alias: str, *, reason: str = "") -> Promotion:
         """Let `alias` point to this version, if its gate's rules are met. Raises GateRefused."""
         return self._project.promote(self.ref, alias, reason=reason)

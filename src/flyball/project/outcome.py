@@ -39,6 +39,7 @@ class Outcome:
             "registered": self.registered,
             "unchanged": self.registration.unchanged,
             "conformal": evidence.get("conformal"),
+            "features": evidence.get("features"),
             "left_out": evidence["data"]["left_out"],
             "bundle": str(version.bundle_path) if version else None,
             "content_hash": version.content_hash if version else None,

@@ -412,11 +412,11 @@ class Project:
 
         return slices_of(self, self.registry.with_bundle(self.registry.resolve(ref)), by=by)
 
-    def features(self, ref: str) -> dict[str, Any]:
-        """What a version computes from: its columns and window features."""
+    def features(self, ref: str | None = None) -> dict[str, Any]:
+        """What a version computes from: its columns, window features, and features of related tables with what each bought."""
         from flyball.project.features import features_of
 
-        return features_of(self, self.registry.resolve(ref))
+        return features_of(self, self.registry.resolve(ref or self._only_model()))
 
     def status(self) -> dict[str, Any]:
         """Models, aliases, the ledger's head and the prediction log's size."""

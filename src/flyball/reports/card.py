@@ -66,6 +66,12 @@ def _front_matter(known: Evidence) -> str:
 def _use(known: Evidence) -> str:
     inputs = ", ".join(_plain(name) for name in known.part("data").get("used") or ())
     text = "## Use\n\nScore rows of the same kind as the training rows, with `flyball_runtime.open_bundle`."
+    made = {str(one.get("name")) for one in known.part("features").get("features") or ()}
+    if made & set(known.part("data").get("used") or ()):
+        text = (
+            "## Use\n\nScore rows of the same kind as the training rows in batch, with `flyball predict` where the project's "
+            "tables are: some inputs are made from other tables."
+        )
     return text + (f" Inputs: {inputs}." if inputs else "")
 
 

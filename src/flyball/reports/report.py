@@ -7,6 +7,7 @@ from typing import Any
 
 from flyball.reports.data import data_and_split, findings
 from flyball.reports.evidence import Evidence
+from flyball.reports.features import made_features
 from flyball.reports.html import e
 from flyball.reports.judging import comparisons, decision, slices
 from flyball.reports.making import gates, lineage, reproduce, search
@@ -42,6 +43,7 @@ def model_report(
         ("comparison", "Against others", comparisons(known)),
         ("decision", "Deciding", decision(known)),
         ("data", "Data and split", data_and_split(known)),
+        ("features", "Features of other tables", made_features(known)),
         ("reasons", "Reasons", reasons(known)),
         ("findings", "Findings", findings(known)),
         ("gates", "Gates", gates(verdicts)),

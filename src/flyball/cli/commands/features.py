@@ -11,7 +11,7 @@ __all__ = ["features"]
 
 
 def features(
-    ref: str,
+    ref: str | None = None,
     *,
     export: Path | None = None,
     folder: ProjectFolder = None,
@@ -20,16 +20,18 @@ def features(
     """Show the columns and features that a version computes from, and why it looks at earlier rows where it does.
 
     Window features are found where rows belong to entities with an order, or stand in the order of time, and are kept when
-    they lower the loss on rows that their models have not seen.
+    they lower the loss on rows that their models have not seen. A feature of a related table buys what that loss rises by
+    when its values are shuffled, as a share of the loss without any; what buys nothing clear is left out, with the reason.
 
     For example:
         flyball features engines@1
+        flyball features
         flyball features engines@production --export windows.toml
 
     Parameters
     ----------
     ref
-        The version: NAME@ALIAS or NAME@VERSION.
+        The version: NAME, NAME@ALIAS or NAME@VERSION. Default: the newest of the project's only model.
     export
         Write the window features as a section of a project file, which declares them from then on.
     """

@@ -13,6 +13,10 @@ __all__ = ["FUNCTIONS", "Function", "Hop", "RelatedFeature", "RelatedTable", "Re
 Function = Literal["count", "mean", "sum", "std", "min", "max", "last", "distinct", "hours since"]
 FUNCTIONS: tuple[Function, ...] = get_args(Function)
 _DAY_S = 86_400.0
+_WORDS: Mapping[Function, str] = {
+    "count": "number of {}", "mean": "mean {}", "sum": "sum of {}", "std": "standard deviation of {}", "min": "smallest {}",
+    "max": "largest {}", "last": "latest {}", "distinct": "number of different {}", "hours since": "hours since the last of {}",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +116,12 @@ class RelatedFeature:
         """The feature in words."""
         if self.function is None:
             return f"{self.column} of {self.hops[-1].table}"
-        what = f"{self.function} of {self.column}" if self.column else self.function
         at = " → ".join(hop.table for hop in self.hops)
-        shared = f" with the same {self.hops[0].via}" if self.strict else ""
-        within = "" if self.window_s is None else f", within {self.window_s / _DAY_S:g} days"
-        known = ", known before" if self.strict else ", known by then"
-        return f"{what} over {at}{shared}{within}{known}"
+        rows = f"{at} with the same {self.hops[0].via}" if self.strict else f"its {at}"
+        within = "" if self.window_s is None else f" within {self.window_s / _DAY_S:g} days"
+        held = f", {self.lag_s / _DAY_S:g} days before" if self.lag_s else ""
+        known = f", known {'before' if self.strict else 'by then'}{held}"
+        return f"{_WORDS[self.function].format(self.column or 'rows')} in {rows}{within}{known}"
 
     def to_dict(self) -> dict[str, Any]:
         return {
