@@ -178,3 +178,70 @@ def test_what_does_not_hang_together_is_refused_with_its_line(
     refused = flyball("run", "--budget", "0s", folder=copy).error(2)
     assert (refused["code"], refused["what"]) == (code, what)
     assert where in refused["where"]
+
+
+RECENT = '\n[features.recent_freight]\nof = "orders.freight"\nby = "customer_id"\nfunction = "mean"\nwindow = "30d"\n'
+
+
+def with_feature(made: Any, to: Path, section: str) -> Path:
+    shutil.copytree(made[0], to)
+    with (to / "flyball.toml").open("a", encoding="utf-8") as file:
+        file.write(section)
+    return to
+
+
+def test_a_declared_feature_joins_the_found_ones_and_stays(made: Any, tmp_path: Path) -> None:
+    copy = with_feature(made, tmp_path / "shop", RECENT)
+    run = flyball("run", "--budget", "1s", folder=copy).answer()
+    told = next(one for one in run["features"]["features"] if one["name"] == "recent_freight")
+    assert (told["kept"], told["why"]) == (True, "kept on request")
+    listed = flyball("features", folder=copy).answer()["features"]
+    mine = next(one for one in listed if one["declared"])
+    assert mine["text"] == "mean freight in orders with the same customer_id within 30 days, known before"
+    flyball("predict", "orders@2", copy / "orders.csv", tmp_path / "scores.csv", folder=copy).answer()
+
+
+def test_a_feature_that_looks_into_the_future_is_refused_with_the_row(made: Any, tmp_path: Path) -> None:
+    copy = with_feature(made, tmp_path / "shop", RECENT.replace('window = "30d"', 'lag = "-7d"'))
+    refused = flyball("run", "--budget", "0s", folder=copy).error(2)
+    assert (refused["code"], refused["what"]) == (
+        "FB-FEATURE-002", 'the feature "recent_freight" looks into the future',
+    )  # fmt: skip
+    assert refused["where"].startswith("row ")
+    assert "it would see row " in refused["why"]
+    assert refused["facts"]["written"].startswith("flyball.toml:")
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "code", "said"),
+    [
+        ('of = "orders.freight"', 'of = "order.freight"', "FB-CONFIG-004", "no model learns from several tables"),
+        ('of = "orders.freight"', 'of = "orders.frieght"', "FB-FEATURE-001", "orders has no column frieght"),
+        ('of = "orders.freight"', 'of = "customers.email"', "FB-FEATURE-001", "customers.email is personal"),
+        ('function = "mean"', 'function = "median"', "FB-CONFIG-004", "'median' does not fit"),
+        ('by = "customer_id"', 'along = ["lines.product_id"]', "FB-FEATURE-001", "does not begin or end at orders"),
+        ('by = "customer_id"', 'by = "customer_id"\nalong = ["x"]', "FB-CONFIG-004", "not both"),
+        ('function = "mean"', 'function = "mean"\nas_of = "freight"', "FB-FEATURE-001", "no column of times freight"),
+    ],
+)
+def test_a_feature_that_cannot_be_made_is_refused_with_its_line(
+    made: Any, tmp_path: Path, before: str, after: str, code: str, said: str
+) -> None:
+    copy = with_feature(made, tmp_path / "shop", RECENT.replace(before, after))
+    refused = flyball("run", "--budget", "0s", folder=copy).error(2)
+    assert refused["code"] == code
+    assert said in f"{refused['what']} {refused['why']}"
+    assert "flyball.toml:" in refused["where"]
+
+
+def test_what_a_feature_buys_is_told_and_the_others_are_left_out_with_reasons(made: Any) -> None:
+    folder, _, run = made
+    listed = flyball("features", "orders@1", folder=folder).answer()
+    kept = [one for one in listed["features"] if one["kept"]]
+    assert any(one["column"] == "weight" and one["gain"]["low"] > 0 for one in kept)
+    assert all(one["why"] for one in listed["features"])
+    assert len(kept) < len(listed["features"])
+    assert listed["bought"]["low"] > 0
+    page = Path(run["report"]).read_text(encoding="utf-8")
+    assert "Features of other tables" in page
+    assert "sum of weight in its lines → products, known by then" in page

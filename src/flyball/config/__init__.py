@@ -79,6 +79,7 @@ _HOMES = {
     ),
     "model": (
         "DataConfig",
+        "FeatureConfig",
         "GateConfig",
         "MetricRule",
         "ModelConfig",

@@ -16,6 +16,7 @@ from flyball.config.model import (
     KNOWN_METRICS,
     CostsConfig,
     DataConfig,
+    FeatureConfig,
     GateConfig,
     ModelConfig,
     MonitorConfig,
@@ -153,6 +154,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "model": ModelConfig,
     "gate": GateConfig,
     "monitor": MonitorConfig,
+    "features": FeatureConfig,
 }
 _INNER: dict[str, type[BaseModel]] = {"costs": CostsConfig, "no_worse_than": NoWorseConfig}
 
@@ -249,6 +251,16 @@ def _cross_checks(config: ProjectConfig, metrics: Collection[str]) -> list[_Comp
         for name, data in config.data.items()
         for column, other in data.refers.items()
         if other not in config.data
+    ]
+    several = [model.data for model in config.model.values() if len(model.data) > 1]
+    complaints += [
+        _Complaint(
+            ("features", name, "of"),
+            f'no model learns from several tables of which "{feature.of.partition(".")[0]}" is one',
+            fix=near_miss(feature.of.partition(".")[0], config.data) or "name a table under data of the model",
+        )
+        for name, feature in config.features.items()
+        if not any(feature.of.partition(".")[0] in data for data in several)
     ]
     for name, model in config.model.items():
         complaints += [

@@ -29,6 +29,7 @@ __all__ = [
     "KNOWN_METRICS",
     "CostsConfig",
     "DataConfig",
+    "FeatureConfig",
     "GateConfig",
     "MetricRule",
     "ModelConfig",
@@ -165,6 +166,34 @@ class DataConfig(_Section):
             raise ValueError(
                 f'known: "{self.known}" is the time of the row too; what is known then needs no prediction'
             )
+        return self
+
+
+def _lag(value: Any) -> Any:
+    """A length of time that may be negative: a feature with such a lag is refused with the row that it shows in."""
+    return -_duration(value[1:]) if isinstance(value, str) and value.startswith("-") else _duration(value)
+
+
+class FeatureConfig(_Section):
+    """`[features.NAME]`: a column made from related tables, beside those that are found. `window` and `lag` are in seconds.
+
+    `of` is "TABLE.COLUMN" or "TABLE"; `by` the column whose value the rows share, or `along` the references on the way.
+    """
+
+    of: Text
+    by: Text | None = None
+    along: NamesOrOne = ()
+    function: Literal["count", "mean", "sum", "std", "min", "max", "last", "distinct", "hours since"] | None = None
+    window: Annotated[Duration, Field(gt=0)] | None = None
+    lag: Annotated[float, BeforeValidator(_lag)] = 0.0
+    as_of: Text | None = None
+
+    @model_validator(mode="after")
+    def _agrees_with_itself(self) -> FeatureConfig:
+        if self.by is not None and self.along:
+            raise ValueError("by: a way goes by a shared value or along references, not both")
+        if self.by is not None and self.function is None:
+            raise ValueError('function: many rows share a value; say what is taken of them, such as "mean"')
         return self
 
 
@@ -407,6 +436,7 @@ class ProjectConfig(_Section):
     model: dict[str, ModelConfig] = {}
     gate: dict[str, GateConfig] = {}
     monitor: dict[str, MonitorConfig] = {}
+    features: dict[str, FeatureConfig] = {}
     retention: RetentionConfig = RetentionConfig()
 
     _path: Path = PrivateAttr(default=Path("flyball.toml"))

@@ -19,9 +19,19 @@ from flyball_runtime.schema import MISSING_TIME, Schema
 from flyball_runtime.table import MissingColumn, WrongType
 
 if TYPE_CHECKING:
-    from flyball.config import ProjectConfig
+    from flyball.config import FeatureConfig, ProjectConfig
 
-__all__ = ["TABLES", "Related", "RelatedSource", "Widened", "featurise", "related_of", "stored_schema", "widen"]
+__all__ = [
+    "TABLES",
+    "Related",
+    "RelatedSource",
+    "Widened",
+    "arguments_of",
+    "featurise",
+    "related_of",
+    "stored_schema",
+    "widen",
+]
 
 TABLES = "tables"  # what a bundle requires whose model needs made features
 
@@ -53,18 +63,21 @@ class RelatedSource:
 class Related:
     """The tables beside the predicted one; `key` and `refers` are said of that one itself.
 
-    `places` tells where "TABLE.SETTING" was written, such as "flyball.toml:17".
+    `declared` are features that people specify, by name, with the arguments of `declare`. `places` tells where
+    "TABLE.SETTING" and "features.NAME" were written, such as "flyball.toml:17".
     """
 
     tables: tuple[RelatedSource, ...]
     key: str | None = None
     refers: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, str] = field(default_factory=dict)
+    declared: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def said(self) -> dict[str, Any]:
         """Everything but the sources, as JSON values."""
         return {
             "key": self.key, "refers": dict(self.refers),
+            "declared": {name: {**said, "along": list(said["along"])} for name, said in self.declared.items()},
             "tables": [one.said() for one in self.tables],
         }  # fmt: skip
 
@@ -107,7 +120,19 @@ def related_of(config: ProjectConfig, model: str) -> Related | None:
         for key in ("key", "time", "refers", "known", "drop", "personal", "missing", "source")
         if (line := config.line(("data", name, key)))
     }
-    return Related(sources, data[base].key, refers(base), lines)
+    declared = {name: feature for name, feature in config.features.items() if feature.of.partition(".")[0] in inside}
+    lines |= {f"features.{name}": config.where(("features", name)) for name in declared}
+    return Related(
+        sources, data[base].key, refers(base), lines, {name: arguments_of(one) for name, one in declared.items()}
+    )
+
+
+def arguments_of(feature: FeatureConfig) -> dict[str, Any]:
+    """What `declare` takes, from a section of the project file."""
+    return {
+        "of": feature.of, "by": feature.by, "along": feature.along, "function": feature.function,
+        "window_s": feature.window, "lag_s": feature.lag, "as_of": feature.as_of or "",
+    }  # fmt: skip
 
 
 def widen(table: Table, settings: LoopSettings, related: Related, version: str) -> Widened:
@@ -116,11 +141,12 @@ def widen(table: Table, settings: LoopSettings, related: Related, version: str) 
     What is personal in any table gives no feature, and neither does what is dropped or known only afterwards. Raises
     what `read_source` and `relate` raise.
     """
-    from flyball.features.relational import relate, synthesise
+    from flyball.features.relational import compute, relate, synthesise
 
     base = settings.dataset
     tables = {base: _without(table, dict(settings.missing))}
-    hidden = {base: {settings.target, *settings.drop, *seems_personal(table, settings.personal, settings.public)}}
+    personal = seems_personal(table, settings.personal, settings.public)
+    hidden = {base: {settings.target, *settings.drop, *personal}}
     notes: list[str] = []
     for one in related.tables:
         tables[one.name], hidden[one.name], said = _read(one, related.places)
@@ -136,15 +162,22 @@ def widen(table: Table, settings: LoopSettings, related: Related, version: str) 
         hidden=hidden,
         places=related.places,
     )
-    known = None if settings.target in hidden[base] - {settings.target} else settings.known
+    target, known = (None, None) if settings.target in personal else (settings.target, settings.known)
+    declared = _declared(relations, related, target, known)
     made = synthesise(relations, target=settings.target, known=known)
-    names = [feature.name for feature in made.features]
+    found = [feature for feature in made.features if feature.name not in related.declared]
     wide = table
-    for name in names:
-        wide = wide.with_column(made.table.schema[name], made.table[name])
-    shown = _shown(relations, settings)
+    for field_, values in compute(relations, declared):
+        wide = wide.with_column(field_, values)
+    for feature in found:
+        wide = wide.with_column(made.table.schema[feature.name], made.table[feature.name])
+    shown = _shown(relations, settings, declared)
     digests = {name: content_digest(one) for name, one in shown.items() if name != base}
-    features = [{**feature.to_dict(), "text": feature.text} for feature in made.features]
+    features = [
+        *({**feature.to_dict(), "text": feature.text, "declared": True} for feature in declared),
+        *({**feature.to_dict(), "text": feature.text, "declared": False} for feature in found),
+    ]
+    said = [f"{len(declared):,} features declared: {', '.join(related.declared)}"] if declared else []
     document = {
         "base": base,
         "relations": relations.to_dict(),
@@ -156,11 +189,29 @@ def widen(table: Table, settings: LoopSettings, related: Related, version: str) 
             for name, one in shown.items()
         },
         "features": features,
-        "notes": list(made.notes),
+        "notes": [*made.notes, *said],
     }  # fmt: skip
     called = digest_json({"v": 1, "table": version, "related": digests, "relations": document["relations"],
                           "features": features})  # fmt: skip
-    return Widened(wide, called, document, shown, (*notes, *made.notes))
+    return Widened(wide, called, document, shown, (*notes, *made.notes, *said))
+
+
+def _declared(relations: Relations, related: Related, target: str | None, known: str | None) -> list[RelatedFeature]:
+    """The features that people specify. Raises RelationInvalid, and LooksAhead for one that sees its row's future."""
+    from flyball.features.relational import declare, refuse_ahead
+
+    made = []
+    for name, said in related.declared.items():
+        place = related.places.get(f"features.{name}")
+        if name in relations.base.table:
+            raise RelationInvalid(
+                f'the feature "{name}" is called like a column of {relations.base.name}', where=place,
+                why="both would stand in one table", fix="give the feature another name",
+            )  # fmt: skip
+        made.append(declare(relations, name, **said, target=target, known=known, place=place))
+    written = {name: place for name in related.declared if (place := related.places.get(f"features.{name}"))}
+    refuse_ahead(relations, made, places=written)
+    return made
 
 
 def featurise(
@@ -263,14 +314,19 @@ def _without(table: Table, missing: Mapping[str, Sequence[Any]]) -> Table:
     return table
 
 
-def _shown(relations: Relations, settings: LoopSettings) -> dict[str, Table]:
+def _shown(relations: Relations, settings: LoopSettings, declared: Sequence[RelatedFeature]) -> dict[str, Table]:
     """What is kept of every table: keys, references, times, and the columns whose values may be told.
 
-    Of the predicted one the target too, where earlier rows tell what they came to.
+    Of the predicted one the target too, where earlier rows tell what they came to, and whatever declared features follow.
     """
     kept = {}
     for one in relations.tables:
         names = {one.key, one.time, *one.refers, *one.values}
+        for feature in declared:
+            names |= {hop.column for hop in feature.hops if hop.way != "to" and hop.table == one.name}
+            names |= {feature.hops[0].via} if one is relations.base else set()
+            names |= {feature.since} if feature.hops[0].table == one.name else set()
+            names |= {feature.column} if feature.hops[-1].table == one.name else set()
         if one is relations.base and settings.known is not None:
             names |= {settings.target, settings.known}
         kept[one.name] = one.table.select([name for name in one.table.names if name in names])

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flyball.config import ConfigInvalid, ModelConfig, ProjectConfig
+from pydantic import ValidationError
+
+from flyball.config import ConfigInvalid, FeatureConfig, ModelConfig, ProjectConfig
 from flyball.pipeline import LoopSettings
-from flyball.pipeline.related import Related, RelatedSource, related_of
+from flyball.pipeline.related import Related, RelatedSource, arguments_of, related_of
 from flyball.project.handles import Dataset
 from flyball_runtime.errors import BadInput, near_miss
 
@@ -62,13 +64,19 @@ def _places(config: ProjectConfig, model: str, dataset: str) -> dict[str, str]:
 
 
 def beside(
-    project: Project, base: str, related: Mapping[str, Any] | None, key: str | None, refers: Mapping[str, str] | None
+    project: Project,
+    base: str,
+    related: Mapping[str, Any] | None,
+    *,
+    key: str | None,
+    refers: Mapping[str, str] | None,
+    features: Mapping[str, Mapping[str, Any]] | None,
 ) -> Related | None:
     """The related tables of a call: by name a table or path, or {"source": …, "key": …} as in the project file."""
     if not related:
-        if key is not None or refers:
+        if key is not None or refers or features:
             raise ConfigInvalid(
-                "key and refers tie the table to related ones, and none is given", where="the argument related",
+                "key, refers and features are about related tables, and none is given", where="the argument related",
                 fix='give the others by name: related={"customers": "customers.csv"}',
             )  # fmt: skip
         return None
@@ -83,7 +91,20 @@ def beside(
                     where="the argument related",
                     fix=near_miss(other, known) or f"give it too: related={{{other!r}: …}}",
                 )
-    return Related(sources, key, said[base])
+    declared = {name: arguments_of(_feature(name, given)) for name, given in (features or {}).items()}
+    return Related(sources, key, said[base], {}, declared)
+
+
+def _feature(name: str, given: Mapping[str, Any]) -> FeatureConfig:
+    try:
+        return FeatureConfig.model_validate(dict(given))
+    except ValidationError as error:
+        found = error.errors()[0]
+        raise ConfigInvalid(
+            f'the feature "{name}" is not specified well', where="the argument features",
+            why=f"{'.'.join(map(str, found['loc']))}: {found['msg']}".removeprefix(": "),
+            fix='write it as in the project file: {"of": "orders.freight", "by": "customer_id", "function": "mean"}',
+        ) from error  # fmt: skip
 
 
 def _source(project: Project, name: str, given: Any) -> RelatedSource:

@@ -139,6 +139,7 @@ class Project:
         key: str | None = None,
         refers: Mapping[str, str] | None = None,
         known: str | None = None,
+        features: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Dataset:
         """A table to learn from: a path, or a pandas, Polars or Arrow table. Nothing is read yet.
 
@@ -148,8 +149,9 @@ class Project:
         values that mean missing, by column; the other columns are searched for such values. `related`: other tables by
         name, each a path, a table or {"source": …, "key": …, "time": …, "refers": {…}}, whose columns become features of
         this one's rows as of their time; `key`, `refers`: the column that names this one's rows, and of which table a
-        column holds the key; `known`: the column that says when the target became known. A relative path starts from
-        the project's folder. Raises ConfigInvalid for settings that exclude one another.
+        column holds the key; `known`: the column that says when the target became known;
+        `features`: further ones by name, as under [features.NAME] of the project file. A relative path starts from the
+        project's folder. Raises ConfigInvalid for settings that exclude one another.
         """
         if target is None:
             raise TargetMissing("which column is to be predicted?", fix='project.dataset(table, target="COLUMN")')
@@ -165,7 +167,7 @@ class Project:
             public=tuple(public), drop=(*drop, *protected), keep=tuple(keep),
             missing=tuple((name, tuple(values)) for name, values in (missing or {}).items()), known=known,
         )  # fmt: skip
-        others = beside(self, given, related, key, refers)
+        others = beside(self, given, related, key=key, refers=refers, features=features)
         return Dataset(self._located(source), settings, self._located(test), others)
 
     def learn(

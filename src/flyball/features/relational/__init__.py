@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from flyball.features.relational.ahead import LooksAhead, refuse_ahead
+from flyball.features.relational.declare import declare
 from flyball.features.relational.discover import RelationInvalid, relate
 from flyball.features.relational.evaluate import compute
 from flyball.features.relational.spec import FUNCTIONS, Hop, RelatedFeature, RelatedTable, Relations
@@ -18,6 +19,7 @@ __all__ = [
     "Relations",
     "Synthesis",
     "compute",
+    "declare",
     "enumerate_features",
     "refuse_ahead",
     "relate",

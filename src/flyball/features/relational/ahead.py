@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from flyball.data import Table
@@ -19,10 +19,16 @@ class LooksAhead(BadInput):
     code = "FB-FEATURE-002"
 
 
-def refuse_ahead(relations: Relations, features: Iterable[RelatedFeature], rows: Table | None = None) -> None:
+def refuse_ahead(
+    relations: Relations,
+    features: Iterable[RelatedFeature],
+    rows: Table | None = None,
+    places: Mapping[str, str] | None = None,
+) -> None:
     """Raises LooksAhead for the first feature whose negative lag lets a row see its future, naming the row.
 
-    A negative lag is refused also where no row of these tables shows it: the next ones might.
+    A negative lag is refused also where no row of these tables shows it: the next ones might. places: where features were
+    written, by name.
     """
     ahead = [feature for feature in features if feature.lag_s < 0]
     if not ahead:
@@ -39,6 +45,7 @@ def refuse_ahead(relations: Relations, features: Iterable[RelatedFeature], rows:
         why = f"at {_said(moment)} it would see row {other + 1:,} of {table}, which is of {_said(later)}"
     raise LooksAhead(
         f'the feature "{first.name}" looks into the future', where=where, why=why,
+        facts={"written": (places or {}).get(first.name, "")},
         fix="give it a lag of 0 or more: what is aggregated must be known when the row is predicted",
     )  # fmt: skip
 
