@@ -100,7 +100,7 @@ def capture() -> dict[str, str]:
         folder.mkdir()
         try:
             os.chdir(folder)
-            found = {**_from_files(folder), **_from_project(folder), **_from_python(folder)}
+            found = {**_from_files(folder), **_from_project(folder), **_from_python(folder), **_from_tables(folder)}
         finally:
             os.chdir(before)
     return {code: found[code].replace(str(folder), SHOWN_FOLDER) for code in sorted(found)}
@@ -150,6 +150,32 @@ def _from_project(folder: Path) -> dict[str, str]:
     project.write_text(text.replace('name = "machines"', f'name = "machines"\n{store}', 1), encoding="utf-8")
     found["FB-STORE-004"] = printed("status")
     project.write_text(text, encoding="utf-8")
+    return found
+
+
+def _from_tables(folder: Path) -> dict[str, str]:
+    """Errors of projects that learn from several tables: orders with their lines."""
+    days = [f"2026-{1 + row // 28:02}-{1 + row % 28:02}" for row in range(60)]
+    lines = [f"{row},{1000 + row // 2},{1 + row * 7 % 9}" for row in range(120)]
+    orders = [f"{1000 + row},C{row * 7 % 5},{day},{row * 37 % 101}.5" for row, day in enumerate(days)]
+    for name, header, rows in (
+        ("orders", "order_id,customer_id,order_date,freight", orders), ("lines", "line_id,order_id,quantity", lines),
+    ):  # fmt: skip
+        (folder / f"{name}.csv").write_text("\n".join([header, *rows, ""]), encoding="utf-8")
+    words = ("--from", "orders.csv", "--target", "freight", "--related", "lines.csv", "--dir", "shop")
+    quiet = io.StringIO()
+    with contextlib.redirect_stdout(quiet), contextlib.redirect_stderr(quiet):
+        assert main(["init", "orders", *words]) == 0
+    project = folder / "shop" / "flyball.toml"
+    text = project.read_text(encoding="utf-8")
+    ahead = '[features.coming]\nof = "orders.order_id"\nby = "customer_id"\nfunction = "distinct"\nlag = "-7d"\n'
+    changed = {
+        "FB-FEATURE-001": text.replace('key = "line_id"', 'key = "order_id"'), "FB-FEATURE-002": f"{text}\n{ahead}",
+    }  # fmt: skip
+    found = {}
+    for code, content in changed.items():
+        project.write_text(content, encoding="utf-8")
+        found[code] = printed("run", "--budget", "0s", "--dir", "shop")
     return found
 
 

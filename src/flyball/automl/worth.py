@@ -23,7 +23,8 @@ from flyball_runtime.schema import Field
 
 __all__ = ["Worth", "worth"]
 
-_SETTINGS = BoostingSettings("worth", learning_rate=0.1, iterations=80)
+# every tree sees every column: of a few, a share of them would be worse, and idle ones would seem to help
+_SETTINGS = BoostingSettings("worth", learning_rate=0.1, iterations=80, features=1.0)
 _MOST_FIT_ROWS = 20_000
 _MOST_JUDGED_ROWS = 4_000
 _FEWEST_ROWS = 40

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flyball.config.budget import Budget, BudgetInvalid
-    from flyball.config.choices import check_choices
+    from flyball.config.choices import check_choices, check_feature
     from flyball.config.duration import DurationInvalid, parse_duration
     from flyball.config.effort import Effort, parse_effort
     from flyball.config.load import (
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     )
     from flyball.config.model import (
         DataConfig,
+        FeatureConfig,
         GateConfig,
         MetricRule,
         ModelConfig,
@@ -44,6 +45,7 @@ __all__ = [
     "DataConfig",
     "DurationInvalid",
     "Effort",
+    "FeatureConfig",
     "GateConfig",
     "MetricRule",
     "ModelConfig",
@@ -53,6 +55,7 @@ __all__ = [
     "RetentionConfig",
     "check_choices",
     "inline_toml",
+    "check_feature",
     "load_project",
     "parse_duration",
     "parse_effort",
@@ -65,7 +68,7 @@ STATE_FOLDER = ".flyball"
 
 _HOMES = {
     "budget": ("Budget", "BudgetInvalid"),
-    "choices": ("check_choices",),
+    "choices": ("check_choices", "check_feature"),
     "duration": ("DurationInvalid", "parse_duration"),
     "effort": ("Effort", "parse_effort"),
     "load": (

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
+from typing import Any
 
 from pydantic import ValidationError
 
 from flyball.config.load import ConfigInvalid
-from flyball.config.model import DataConfig, ModelConfig
+from flyball.config.model import DataConfig, FeatureConfig, ModelConfig
 
-__all__ = ["check_choices"]
+__all__ = ["check_choices", "check_feature"]
 
 
 def check_choices(
@@ -48,3 +49,20 @@ def check_choices(
         text = said[named.end() :] if named else said
         where = (places or {}).get(key) or (f"the argument {key}" if key else None)
         raise ConfigInvalid(text[:1].lower() + text[1:], where=where, fix="correct the value") from error
+
+
+def check_feature(name: str, given: Mapping[str, Any]) -> FeatureConfig:
+    """A feature that is declared by arguments. Raises ConfigInvalid.
+
+    >>> check_feature("recent", {"of": "orders.freight", "by": "customer_id", "function": "mean", "window": "30d"}).window
+    2592000.0
+    """
+    try:
+        return FeatureConfig.model_validate(dict(given))
+    except ValidationError as error:
+        found = error.errors()[0]
+        raise ConfigInvalid(
+            f'the feature "{name}" is not specified well', where="the argument features",
+            why=f"{'.'.join(map(str, found['loc']))}: {found['msg']}".removeprefix(": "),
+            fix='write it as in the project file: {"of": "orders.freight", "by": "customer_id", "function": "mean"}',
+        ) from error  # fmt: skip

@@ -68,7 +68,11 @@ def write_project(
             "{ COLUMN = [-1] }",
             "values that mean missing; [] when none does; found by itself otherwise",
         ),
-        *_setting("known", known, '"COLUMN"', "when the target became known, so that earlier rows may tell theirs"),
+        *(
+            _setting("known", known, '"COLUMN"', "when the target became known, so that earlier rows may tell theirs")
+            if known or others
+            else []
+        ),
         *_links(key, refers),
         "",
         *(line for name, table in others.items() for line in _section(name, table)),

@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pydantic import ValidationError
-
-from flyball.config import ConfigInvalid, FeatureConfig, ModelConfig, ProjectConfig
+from flyball.config import ConfigInvalid, ModelConfig, ProjectConfig, check_feature
 from flyball.pipeline import LoopSettings
 from flyball.pipeline.related import Related, RelatedSource, arguments_of, related_of
 from flyball.project.handles import Dataset
@@ -91,20 +89,8 @@ def beside(
                     where="the argument related",
                     fix=near_miss(other, known) or f"give it too: related={{{other!r}: …}}",
                 )
-    declared = {name: arguments_of(_feature(name, given)) for name, given in (features or {}).items()}
+    declared = {name: arguments_of(check_feature(name, given)) for name, given in (features or {}).items()}
     return Related(sources, key, said[base], {}, declared)
-
-
-def _feature(name: str, given: Mapping[str, Any]) -> FeatureConfig:
-    try:
-        return FeatureConfig.model_validate(dict(given))
-    except ValidationError as error:
-        found = error.errors()[0]
-        raise ConfigInvalid(
-            f'the feature "{name}" is not specified well', where="the argument features",
-            why=f"{'.'.join(map(str, found['loc']))}: {found['msg']}".removeprefix(": "),
-            fix='write it as in the project file: {"of": "orders.freight", "by": "customer_id", "function": "mean"}',
-        ) from error  # fmt: skip
 
 
 def _source(project: Project, name: str, given: Any) -> RelatedSource:

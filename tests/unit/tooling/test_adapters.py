@@ -17,7 +17,7 @@ OWNERS = {
     "cryptography": ("flyball/ledger", "flyball_runtime"),
     "cyclonedx": ("flyball/governance",),
     "cyclopts": ("flyball/cli",),
-    "duckdb": ("flyball/data",),
+    "duckdb": ("flyball/data", "flyball/features/relational"),
     "fastapi": ("flyball/api",),
     "lightgbm": ("flyball/automl", "flyball/data/look"),
     "onnx": ("flyball/graph",),

@@ -70,7 +70,7 @@ def _key(name: str, table: Table, said: str | None, hidden: Collection[str], pla
         values = table[said]
         repeated = _first_repeated(values)
         if repeated is not None:
-            value = "its value" if said in hidden else f"its value {values.tolist()[repeated]!r}"
+            value = "its value" if said in hidden else f"its value {_shown(values[repeated])}"
             raise RelationInvalid(
                 f'"{said}" does not name the rows of {name}',
                 where=place,
@@ -221,3 +221,7 @@ def _singular(name: str) -> str:
     if bare.endswith("ies"):
         return bare[:-3] + "y"
     return bare[:-1] if bare.endswith("s") and not bare.endswith("ss") else bare
+
+
+def _shown(value: object) -> str:
+    return f"{value:.15g}" if isinstance(value, float) else f'"{value}"'

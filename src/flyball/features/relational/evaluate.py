@@ -81,8 +81,8 @@ class Engine:
         for place, one in enumerate(relations.tables):
             self._load(f"t{place}", one.table, one.table.names)
         base = relations.base
-        needed = [name for name in self._rows.names if name in {base.key, base.time, *base.refers}]
-        self._load("b", self._rows, base.table.names, present=needed)
+        present = [name for name in self._rows.names if name in base.table]
+        self._load("b", self._rows, base.table.names, present=present)
 
     def columns(self, features: Sequence[RelatedFeature]) -> list[NDArray[Any]]:
         """Columns of features that share hops, window and lag: each (rows,)."""
