@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 
 from benchmarks._peers import peer_python
 from benchmarks._tables import data_folder, write_parquet
-from flyball.automl import export_graph, infer_task, learn
+from flyball.automl import export_graph, infer_task, learn, worth
 from flyball.data import Table, read_source
 from flyball.evaluation import compare, plan_split
 from flyball.features.relational import (
@@ -90,8 +90,8 @@ CASES = (
 )  # fmt: skip
 
 
-def worth(case: Case) -> dict[str, Any]:
-    """Flat against related at each origin, and both pooled."""
+def gain(case: Case) -> dict[str, Any]:
+    """Flat against related, with all features and with those that pay, at each origin; all pooled."""
     tables = load(case)
     base = tables[case.base]
     order = np.argsort(base[case.time], kind="stable")
@@ -105,7 +105,8 @@ def worth(case: Case) -> dict[str, Any]:
     seconds = time.perf_counter() - began
     gone = (case.target, *case.hidden)
     sides = {"flat": base.drop(gone), "related": made.table.drop(gone)}
-    answers: dict[str, list[dict[str, NDArray[Any]]]] = {name: [] for name in sides}
+    answers: dict[str, list[dict[str, NDArray[Any]]]] = {name: [] for name in (*sides, "kept")}
+    kept: list[int] = []
     truths, classes, task = [], None, infer_task(base[case.target], base.schema[case.target]).task
     for origin in ORIGINS:
         rows = round(base.rows * origin)
@@ -114,7 +115,13 @@ def worth(case: Case) -> dict[str, Any]:
         place = np.full(rows, -1, dtype=np.intp)
         place[plan.train] = np.arange(len(plan.train))
         folds = [(place[fit], place[validate]) for fit, validate in plan.folds]
-        for name, table in sides.items():
+        bought = worth(
+            sides["related"].take(plan.train), truth[plan.train], [one.name for one in made.features], task=task,
+            metric=case.metric, folds=folds, seed=0, field=base.schema[case.target], units=plan.units_of(plan.train),
+        )  # fmt: skip
+        gone_now = [one.name for one in made.features if one.name not in bought.kept]
+        kept.append(len(bought.kept))
+        for name, table in {**sides, "kept": sides["related"].drop(gone_now)}.items():
             learned = learn(
                 table.take(plan.train), truth[plan.train], field=base.schema[case.target], task=task, folds=folds,
                 metric=case.metric, budget_seconds=BUDGET_S, seed=0, units=plan.units_of(plan.train),
@@ -130,17 +137,25 @@ def worth(case: Case) -> dict[str, Any]:
         }
         for name, parts in answers.items()
     }
-    found = compare(
-        task, np.concatenate(truths), pooled["related"], pooled["flat"], classes=classes,
-        positive=None if classes is None else classes[-1],
-    )[case.metric]  # fmt: skip
-    gap = found.difference
-    print(
-        f"{case.name:<42} {case.metric} {found.theirs:.4f} flat, {found.ours:.4f} with {len(made.features)} features "
-        f"({seconds:.2f} s): difference {gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}], {found.outcome}",
-        flush=True,
-    )
-    return {"case": case.name, "features": len(made.features), "synthesis_s": seconds, **found.to_dict()}
+    judged = {
+        name: compare(
+            task, np.concatenate(truths), pooled[name], pooled["flat"], classes=classes,
+            positive=None if classes is None else classes[-1],
+        )[case.metric]
+        for name in ("related", "kept")
+    }  # fmt: skip
+    counts = {"related": f"all {len(made.features)}", "kept": f"the {', '.join(map(str, kept))} that pay"}
+    for name, found in judged.items():
+        gap = found.difference
+        print(
+            f"{case.name:<42} {case.metric} {found.theirs:.4f} flat, {found.ours:.4f} with {counts[name]} "
+            f"({seconds:.2f} s): difference {gap.value:+.4f} [{gap.low:+.4f}, {gap.high:+.4f}], {found.outcome}",
+            flush=True,
+        )
+    return {
+        "case": case.name, "features": len(made.features), "kept": kept, "synthesis_s": seconds,
+        **{name: found.to_dict() for name, found in judged.items()},
+    }  # fmt: skip
 
 
 def load(case: Case) -> dict[str, Table]:
@@ -236,7 +251,7 @@ def main() -> dict[str, Any]:
     """Worth on every database, speed, and the refusal."""
     named = refusal()
     fast = speed()
-    cases = [worth(case) for case in CASES]
+    cases = [gain(case) for case in CASES]
     # A database on which it does not pay is printed as such, and is no failure.
     met = named and fast["ratio"] >= 100 and fast["worst"] <= 1e-9
     return {"worth": cases, "speed": fast, "refused": named, "met": met}
