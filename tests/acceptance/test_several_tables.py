@@ -195,7 +195,7 @@ def test_a_declared_feature_joins_the_found_ones_and_stays(made: Any, tmp_path: 
     run = flyball("run", "--budget", "1s", folder=copy).answer()
     told = next(one for one in run["features"]["features"] if one["name"] == "recent_freight")
     assert (told["kept"], told["why"]) == (True, "kept on request")
-    listed = flyball("features", folder=copy).answer()["features"]
+    listed = flyball("features", folder=copy).answer()["related"]["features"]
     mine = next(one for one in listed if one["declared"])
     assert mine["text"] == "mean freight in orders with the same customer_id within 30 days, known before"
     flyball("predict", "orders@2", copy / "orders.csv", tmp_path / "scores.csv", folder=copy).answer()
@@ -236,7 +236,7 @@ def test_a_feature_that_cannot_be_made_is_refused_with_its_line(
 
 def test_what_a_feature_buys_is_told_and_the_others_are_left_out_with_reasons(made: Any) -> None:
     folder, _, run = made
-    listed = flyball("features", "orders@1", folder=folder).answer()
+    listed = flyball("features", "orders@1", folder=folder).answer()["related"]
     kept = [one for one in listed["features"] if one["kept"]]
     assert any(one["column"] == "weight" and one["gain"]["low"] > 0 for one in kept)
     assert all(one["why"] for one in listed["features"])

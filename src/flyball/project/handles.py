@@ -201,7 +201,7 @@ class Version(_Scores):
         return self._project.slices(self.ref, by=by)
 
     def features(self) -> dict[str, Any]:
-        """The features made from related tables (`features`), in words, with what each bought."""
+        """What it computes from: columns, window features, and under `related` the features made from other tables."""
         return self._project.features(self.ref)
 
     def promote(self, alias: str, *, reason: str = "") -> Promotion:
