@@ -14,7 +14,7 @@ BUDGET = 'budget = "60s"\n'
 MISTAKES: dict[str, tuple[str, str, str, str]] = {
     # what is wrong: (line to find, what replaces it, code, a part of the error)
     "a misspelt key": (BUDGET, 'bugdet = "60s"\n', "FB-CONFIG-003", 'did you mean "budget"?'),
-    "a misspelt section": ("[gate.production]", "[gates.production]", "FB-CONFIG-003", 'did you mean "gate"?'),
+    "a misspelt section": ("[gate.production]", "[gates.production]", "FB-CONFIG-003", 'did you mean "gate"'),
     "a misspelt metric in a gate": ("beats_baseline = true", 'rocauc = ">= 0.6"', "FB-CONFIG-003", "roc_auc"),
     "a rule that is none": ("beats_baseline = true", 'roc_auc = "=> 0.6"', "FB-CONFIG-004", "'=> 0.6'"),
     "a text where a list belongs": (BUDGET, BUDGET + "drop = 3\n", "FB-CONFIG-004", "drop"),
