@@ -66,14 +66,14 @@ def test_a_table_in_any_order_and_its_rows_as_they_come_are_answered_alike(
     table, answers = scored
     bundle = open_bundle(made["bundle"])
     assert bundle.manifest["requires"] == ["state"]
-    assert bundle.check_golden() <= 1e-12  # ONNX Runtime may add in another order for other numbers of rows
+    assert bundle.check_golden() <= 1e-12  # a product of matrices rounds by how many rows come together
     came = np.argsort(table["cycle"].to_numpy(), kind="stable")
     state, streamed = None, []
     for begin in range(0, len(came), 113):
         session = bundle.session(state)
         streamed.append(session.push(table[came[begin : begin + 113]])["prediction"])
         state = session.state()
-    np.testing.assert_allclose(np.concatenate(streamed), answers[came], rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(np.concatenate(streamed), answers[came], rtol=1e-12)
 
 
 def test_rows_refused_by_a_session_leave_its_past_as_it_was(made: dict[str, Any]) -> None:

@@ -82,6 +82,7 @@ def _told(run: Any) -> dict[str, Any]:
         (one.dataset.name, one.dataset.digest, [tag.value for tag in one.tags]) for one in run.inputs.dataset_inputs
     ]
     models = [client.get_logged_model(output.model_id) for output in run.outputs.model_outputs]
+    models.sort(key=lambda one: one.name)  # neither server promises an order: the ids are random
     histories = {key: client.get_metric_history(run.info.run_id, key) for key in metrics}
     return {
         "status": run.info.status,

@@ -59,7 +59,10 @@ def report(pair: Pair, most: int, *, whole: bool) -> int:
     other = [step for step in pair.steps if not step.same]
     found = [step for step in other if differences.allowed(step.name) is None]
     for step in found[:most]:
-        print(f"\nDIFFERS  {step.name}\n  theirs  {step.theirs[:1500]}\n  ours    {step.ours[:1500]}")
+        pairs = enumerate(zip(step.theirs, step.ours, strict=False))
+        same = next((place for place, (one, other) in pairs if one != other), 0)
+        shown = slice(max(0, same - 300), same + 700)
+        print(f"\nDIFFERS  {step.name}\n  theirs  …{step.theirs[shown]}\n  ours    …{step.ours[shown]}")
     unused = [
         pattern for pattern in differences.DIFFERENCES
         if whole and not any(differences.re.fullmatch(pattern, step.name, differences.re.DOTALL) for step in other)

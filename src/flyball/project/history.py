@@ -19,7 +19,7 @@ __all__ = ["MomentInvalid", "served_at"]
 class MomentInvalid(BadInput):
     """A moment is not written as a date and a time with its time zone, or a reference names no alias."""
 
-    code = "FB-PROJECT-012"
+    code = "FB-PROJECT-013"
 
 
 def served_at(project: Project, ref: str, at: str | datetime | None = None) -> dict[str, Any]:

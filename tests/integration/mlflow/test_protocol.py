@@ -7,7 +7,6 @@ import base64
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,6 +16,7 @@ from flyball.mlflow import MlflowApp, Service
 from flyball.project import Project
 from flyball.registry import VersionExternal
 from flyball.server import open_for_server
+from support.stores import Store
 
 GATES = """
 [project]
@@ -44,9 +44,9 @@ class Asked:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Iterator[Project]:
-    (tmp_path / "flyball.toml").write_text(GATES)
-    opened, made = open_for_server(tmp_path)
+def project(store: Store) -> Iterator[Project]:
+    (store.folder / "flyball.toml").write_text(GATES)
+    opened, made = open_for_server(store.folder, store=store.url)
     assert not made
     yield opened
     opened.close()

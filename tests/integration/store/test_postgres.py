@@ -220,10 +220,16 @@ with Database.open(sys.argv[1], SystemClock(), folder=Path(sys.argv[2])) as data
 """
 
 
+# What the first revision made.
+SPINE = ("steps", "ledger_entries", "ledger_payloads", "ledger_checkpoints", "ledger_head", "signing_keys", "dataset_versions",
+         "models", "model_versions", "aliases", "alias_history", "runs")  # fmt: skip
+
+
 def older(url: str, postgres: PostgresServer) -> None:
     """Take a store back to its first revision, with a row in it."""
-    later = ["predictions", "outcomes", "windows", "alerts", "leases"]
-    postgres.sql(url, f"DROP TABLE {', '.join(later)} CASCADE")
+    first = {"alembic_version", *SPINE}
+    found = postgres.sql(url, "SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+    postgres.sql(url, f"DROP TABLE {', '.join(name for (name,) in found if name not in first)} CASCADE")
     postgres.sql(url, f"UPDATE alembic_version SET version_num = '{known_revisions()[0]}'")
     postgres.sql(url, "INSERT INTO steps VALUES ('k', 'n', '{}', 'now')")
 

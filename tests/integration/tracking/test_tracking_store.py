@@ -7,7 +7,6 @@ import math
 import threading
 from collections.abc import Iterator
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -25,11 +24,12 @@ from flyball.tracking import (
     TrackingInvalid,
     TrackingUnknown,
 )
+from support.stores import Store
 
 
 @pytest.fixture
-def registry(tmp_path: Path) -> Iterator[Registry]:
-    opened = open_registry(tmp_path)
+def registry(store: Store) -> Iterator[Registry]:
+    opened = open_registry(store.folder, store=store.url)
     yield opened
     opened.database.close()
 
@@ -199,9 +199,9 @@ def test_what_is_not_there_is_said_to_be_unknown(tracking: Tracking) -> None:
             ask()
 
 
-def test_another_process_sees_what_was_written(tracking: Tracking, registry: Registry, tmp_path: Path) -> None:
+def test_another_process_sees_what_was_written(tracking: Tracking, registry: Registry, store: Store) -> None:
     run = tracking.runs.create(0).id
-    with Database.open("sqlite:///flyball.db", SteppingClock(), folder=tmp_path) as database:
+    with Database.open(store.url, SteppingClock(), folder=store.folder) as database:
         again = Tracking(database, registry.artifacts, registry.ledger)
         assert again.runs.get(run).id == run
         assert again.experiments.get(0).name == "Default"

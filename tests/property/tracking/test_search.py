@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from flyball.testing.registries import open_registry
 from flyball.tracking import Metric, Run, Tracking
 from flyball.tracking.query import All, Compare, Either, Negated, Node, parse
+from support.postgres import PostgresServer
 
 KEYS = ("m1", "m 2")
 PARAMS = ("p1", "p-2")
@@ -23,10 +24,14 @@ TEXTS = ("a", "A", "ab", "b%", "_", "[x]", "*", "")
 VALUES = (0.0, 0.5, 1.0, -1.0, math.nan, math.inf)
 
 
-@pytest.fixture(scope="module")
-def tracking() -> Iterator[Tracking]:
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def tracking(request: pytest.FixtureRequest) -> Iterator[Tracking]:
     with tempfile.TemporaryDirectory() as folder:
-        registry = open_registry(Path(folder))
+        url = "sqlite:///flyball.db"
+        if request.param == "postgresql":
+            server: PostgresServer = request.getfixturevalue("postgres")
+            url = server.database()
+        registry = open_registry(Path(folder), store=url)
         made = Tracking(registry.database, registry.artifacts, registry.ledger)
         for number in range(40):
             run = made.runs.create(0, name=f"run {number:02}", started=number % 7)
@@ -75,7 +80,7 @@ def queries() -> st.SearchStrategy[str]:
     )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=queries())
 def test_a_search_finds_exactly_the_runs_that_meet_the_query(tracking: Tracking, query: str) -> None:
     every = tracking.runs.search(limit=1000).items
@@ -83,7 +88,7 @@ def test_a_search_finds_exactly_the_runs_that_meet_the_query(tracking: Tracking,
     assert {run.name for run in tracking.runs.search(query, limit=1000).items} == wanted
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     order=st.lists(
         st.sampled_from(["metrics.m1", "params.p1 DESC", "end_time DESC", "tags.t", "start_time"]),
