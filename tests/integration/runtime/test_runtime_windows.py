@@ -54,7 +54,7 @@ def test_the_graph_gets_what_the_past_says(make_files: Make, resealed: Any, marg
     np.testing.assert_allclose(found[:, -1], expected, rtol=1e-9)
     mixed = np.random.default_rng(1).permutation(12)
     shuffled = bundle.score({name: values[mixed] for name, values in columns.items()}, margin=True)["margin"]
-    np.testing.assert_array_equal(shuffled, found[mixed])
+    np.testing.assert_allclose(shuffled, found[mixed], rtol=1e-12)
 
 
 def test_golden_stretches_are_answered_as_a_table_and_as_a_stream(make_files: Make, resealed: Any) -> None:
@@ -63,7 +63,7 @@ def test_golden_stretches_are_answered_as_a_table_and_as_a_stream(make_files: Ma
     files["golden.npz"] = golden.pack(columns, bundle.score(columns, margin=True), bundle.inputs)
     manifest = {key: value for key, value in json.loads(files["manifest.json"]).items() if key != "files"}
     again = open_files(resealed(files, manifest))
-    assert again.check_golden() == 0.0
+    assert again.check_golden() <= 1e-12
 
 
 def test_refused_rows_leave_the_past_as_it_was(make_files: Make, resealed: Any) -> None:
