@@ -17,6 +17,7 @@ from flyball.pipeline.examine import Examined
 from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion
 from flyball.pipeline.settings import LoopSettings
+from flyball.pipeline.splitting import ROW_ORDER
 from flyball.pipeline.steps import StepRunner
 from flyball_runtime.windows import WindowsInvalid, WindowSpec
 
@@ -33,7 +34,7 @@ def add_windows(
 ) -> Examined:
     """The examined rows with window features among their columns, where some are declared or worth having.
 
-    Found ones need a table whose rows belong to entities that a column orders, or stand in the order of time; they must
+    Found ones need a table whose rows belong to entities that a column orders, or that has a column of time; they must
     lower the loss on rows of the training part that their models have not seen. Raises WindowsInvalid.
     """
     if settings.windows is False:
@@ -41,7 +42,9 @@ def add_windows(
     if isinstance(settings.windows, Mapping):
         return _joined(dataset, examined, _declared(examined, settings, settings.windows), None)
     entity, order = _structure(examined, settings)
-    if (entity is None and examined.plan.kind != "time") or settings.budget_seconds < _LEAST_BUDGET:
+    if entity is None and (examined.plan.kind != "time" or examined.plan.by == ROW_ORDER):
+        return examined  # rows of one stream without a time: nothing tells a new row's place among them
+    if settings.budget_seconds < _LEAST_BUDGET:
         return examined
     if len(examined.plan.train) < _LEAST_ROWS or (entity is not None and order is None):
         return examined
