@@ -278,6 +278,7 @@ class RetentionConfig(_Section):
     """`[retention]`: what `flyball clean` may remove once it is older than this, in seconds. None: it stays."""
 
     predictions: Age | None = None
+    deleted_runs: Duration | None = None
     steps: Age | None = None
     artifacts: Age | None = None
     reports: Age | None = None

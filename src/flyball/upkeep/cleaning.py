@@ -20,6 +20,7 @@ from flyball.predictions.removal import Removed, count_before, models_before, re
 from flyball.registry import Registry
 from flyball.store import ArtifactMissing, Database, FileArtifacts, StepCache
 from flyball.store.contents import named_digests
+from flyball.tracking.removal import count_removable, remove_deleted
 from flyball.upkeep.references import reachable
 from flyball.upkeep.staging import upkeep_lock
 
@@ -85,6 +86,7 @@ def clean(
         if not dry_run:
             held.enter_context(upkeep_lock(registry.database.beside("upkeep.lock"), shared=False))
         work.predictions()
+        work.deleted_runs()
         work.steps()
         work.artifacts()
         work.reports()
@@ -144,6 +146,39 @@ class _Work:
                     self.done.entries.append(removed.entry or 0)
                     self.progress.update("predictions", part.count / max(1, counted.count), f"{part.count:,} removed")
             self.emptied |= part.count > 0
+
+    def deleted_runs(self) -> None:
+        """Runs that were deleted long enough ago, with their files; what another run or a version shares stays."""
+        limit = self.before("deleted_runs")
+        if limit is None:
+            return
+        with self.part("deleted_runs") as part:
+            total, held = count_removable(self.database, limit)
+            if held:
+                self.done.notes.append(
+                    f"{held:,} deleted runs stay: they are held, or a registered version came from them"
+                )
+            if self.done.dry_run:
+                part.count = total
+                return
+            why = f"deleted longer ago than retention.deleted_runs keeps them ({self.config.where('retention.deleted_runs')})"
+            digests: set[str] = set()
+            while removed := remove_deleted(self.database, self.registry.ledger, limit, actor=self.actor, why=why):
+                part.count, digests = part.count + removed.count, digests | removed.digests
+                self.done.entries.append(removed.entry)
+                self.progress.update("deleted_runs", part.count / max(1, total), f"{part.count:,} removed")
+            self.emptied |= part.count > 0
+            self._give_back(sorted(digests), part)
+
+    def _give_back(self, digests: Sequence[str], part: Part) -> None:
+        """Remove blobs of removed runs at once, unless something else names them."""
+        store = self.registry.artifacts
+        if not digests or not isinstance(store, FileArtifacts):
+            return
+        removed = Part()
+        for start in range(0, len(digests), _BATCH):
+            self._discard(store, digests[start : start + _BATCH], self.clock.now() + timedelta(seconds=1), removed)
+        part.bytes += removed.bytes
 
     def _take(self, part: Part, removed: Removed) -> None:
         part.count += removed.count
