@@ -9,7 +9,7 @@ import pytest
 
 from support.loop_trials import answer, assert_whole, flyball, killed_after, make_table
 
-RUN = ("run", "--budget", "1s")
+RUN = ("run", "--budget", "3 trials")  # work and not time, so that every run passes the same failpoints
 PROMOTE = ("promote", "plant@1", "production", "--reason", "crash trial")
 
 
@@ -74,7 +74,8 @@ def test_a_kill_at_any_failpoint_of_a_promotion_is_survived(registered: Path, tm
 def test_a_run_killed_after_a_step_reuses_that_step(fresh: Path, tmp_path: Path) -> None:
     folder = tmp_path / "plant"
     shutil.copytree(fresh, folder)
-    assert flyball(*RUN, folder=folder, FLYBALL_FAILPOINT="store.step:after-commit#3").returncode == -9
+    sixth = "store.step:after-commit#6"  # read, look, three candidates, then the step itself
+    assert flyball(*RUN, folder=folder, FLYBALL_FAILPOINT=sixth).returncode == -9
     assert answer(flyball(*RUN, folder=folder))["reused"] == ["read", "look", "train"]
 
 

@@ -209,6 +209,7 @@ def test_an_unforeseen_failure_is_a_coded_500_without_its_details(ask, served, l
         inputs = served["load"].schema
         classes = None
         manifest = served["load"].bundle.manifest
+        windowed = None
 
         def score(self, columns):
             raise ZeroDivisionError("secret detail")

@@ -227,4 +227,4 @@ def test_one_command_runs_every_guard_and_continuous_integration_runs_that(repos
     assert "docs" in suite
     ci = repository / ".ci" / "run"
     assert os.access(ci, os.X_OK)
-    assert ci.read_text(encoding="utf-8").splitlines()[-1] == "make test"
+    assert ci.read_text(encoding="utf-8").splitlines()[-2:] == ["make test", "make conformance"]

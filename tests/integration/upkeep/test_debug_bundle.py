@@ -100,7 +100,7 @@ def test_it_tells_what_a_report_needs(machines: Path, tmp_path: Path) -> None:
     assert [run["status"] for run in store["runs"]] == ["done"]  # type: ignore[attr-defined]
     assert store["versions"][0]["task"] == "binary"  # type: ignore[index]
     project_file = part(path, "project_file")
-    assert project_file["model"]["model-1"]["budget_ms"] == 60_000  # type: ignore[index]
+    assert project_file["model"]["model-1"]["budget"] == "60 s"  # type: ignore[index]
     assert project_file["data"]["data-1"]["kind"] == "csv"  # type: ignore[index]
     states = {check["name"]: check["state"] for check in part(path, "doctor")["checks"]}  # type: ignore[attr-defined]
     assert states["store integrity"] == "ok"

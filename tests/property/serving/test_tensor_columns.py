@@ -19,7 +19,7 @@ from flyball_runtime.errors import BadInput
 from flyball_runtime.schema import MISSING_TIME, Field, Schema
 
 SCHEMA = Schema((Field("x", "number"), Field("t", "time"), Field("s", "text")))
-SERVED = Served(SimpleNamespace(inputs=SCHEMA, classes=None, manifest={}), "m", 1)  # type: ignore[arg-type]
+SERVED = Served(SimpleNamespace(inputs=SCHEMA, classes=None, manifest={}, windowed=None), "m", 1)  # type: ignore[arg-type]
 RANGES = {
     name: np.iinfo(name.lower()) for name in ("INT8", "INT16", "INT32", "INT64", "UINT8", "UINT16", "UINT32", "UINT64")
 }
