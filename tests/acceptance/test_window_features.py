@@ -52,6 +52,7 @@ def scored(made: dict[str, Any]) -> tuple[pl.DataFrame, np.ndarray]:
 
 def test_the_past_is_found_and_pays_on_machines_never_seen(made: dict[str, Any]) -> None:
     assert made["split"]["kind"] == "group"
+    assert any("`flyball serve` does not" in note for note in made["notes"])
     assert made["metrics"]["test"]["r2"]["value"] > 0.8  # a row alone knows an eighth of the variance
     told = flyball("features", "wear@1", folder=made["folder"] / "plant").answer()
     assert (told["windows"]["entity"], told["windows"]["order"]) == ("unit", "cycle")

@@ -189,13 +189,24 @@ class _Prover:
             "latency": self._latency(),
             "size_bytes": len(self._trained.graph),
             "budget": self._budget(),
-            "notes": [*self._trained.notes, *self._unmeasured()],
+            "notes": [*self._trained.notes, *self._needs_past(), *self._unmeasured()],
             "environment": environment(),
             "code": dict(code),
             "artifacts": {**self._trained.digests, "rows": rows},
             "seed": self._settings.seed,
             "created": rfc3339(now),
         }  # fmt: skip
+
+    def _needs_past(self) -> list[str]:
+        """What a model with window features is for, said before somebody tries to serve it."""
+        windows = self._pipeline.windows
+        if windows is None:
+            return []
+        made = "1 feature is" if len(windows.names) == 1 else f"{len(windows.names)} features are"
+        return [
+            f"{made} made from the rows before each row: `flyball predict` and sessions answer, `flyball serve` does not; "
+            f"windows = false under [model.{self._settings.name}] makes a model without them"
+        ]
 
     def _windows(self) -> dict[str, Any] | None:
         """The window features that the model uses, and how they were found; None for a model without them."""
