@@ -67,7 +67,7 @@ class BundleDocument(BaseModel):
 
 
 class VersionDocument(BaseModel):
-    """One version of a model; `evidence` is the evidence document, `created` RFC 3339."""
+    """One version of a model; `evidence` is the evidence document, `created` RFC 3339; no bundle: another tool made it."""
 
     number: int
     created: str
@@ -75,7 +75,7 @@ class VersionDocument(BaseModel):
     reason: str
     evidence: dict[str, Any]
     gates: list[GateDocument]
-    bundle: BundleDocument
+    bundle: BundleDocument | None
 
 
 class SlicesDocument(BaseModel):
@@ -172,12 +172,13 @@ class ServedDocument(BaseModel):
 
 
 class ModelDocument(BaseModel):
-    """A model with its versions (newest first), aliases and history (newest first)."""
+    """A model with its versions (newest first), aliases and history (newest first); of a model that other tools made
+    alone the task is "external", and neither target nor metric is known."""
 
     name: str
     task: str
-    target: str
-    metric: str
+    target: str | None
+    metric: str | None
     versions: list[VersionDocument]
     aliases: list[AliasDocument]
     history: list[Entry]
@@ -275,13 +276,15 @@ class ModelStatus(BaseModel):
 
 
 class StatusDocument(BaseModel):
-    """The project in short, as `flyball status --json` prints it; `alerts` are the open ones."""
+    """The project in short, as `flyball status --json` prints it; `alerts` are the open ones, `runs` those that
+    clients tracked here and did not delete."""
 
     project: str
     path: str
     models: list[ModelStatus]
     ledger: dict[str, Any]
     alerts: list[AlertDocument]
+    runs: int
     predictions: int
     outcomes: int
 

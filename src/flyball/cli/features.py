@@ -10,6 +10,7 @@ from rich.table import Table
 
 from flyball.charts import percent
 from flyball.cli.answer import bullet_list, escape
+from flyball.cli.summary import counted
 
 __all__ = ["features_summary"]
 
@@ -21,7 +22,8 @@ def features_summary(data: Data) -> Group:
     name, windows = f"[bold]{escape(data['model'])}@{data['version']}[/]", data["windows"]
     plain = [item["name"] for item in data["features"] if item["window"] is None]
     past = [item for item in data["features"] if item["window"] is not None]
-    parts: list[Any] = [f"{name} computes from {len(plain)} columns and {len(past)} window features"]
+    of_the_past = f" and {counted(len(past), 'window feature')}" if past else ""
+    parts: list[Any] = [f"{name} computes from {counted(len(plain), 'column')}{of_the_past}"]
     parts.append(f"columns   {escape(', '.join(plain))}")
     if data["related"] is not None:
         parts.append(_related(data["related"]))

@@ -154,12 +154,15 @@ def status_summary(data: Data) -> Group:
         table.add_row(
             escape(model["name"]), str(model["versions"]), escape(model["created"] or "–"), quality, escape(aliases)
         )
-    parts.append(table if data["models"] else "no model yet: flyball run")
+    none = "no model yet: flyball run" if not data["runs"] else "no model is registered yet"
+    parts.append(table if data["models"] else none)
     ledger = data["ledger"]
     parts.append(
         f"ledger    {ledger['entries']:,} entries, head {ledger['head'][:16]}…; flyball audit verify checks them"
     )
     parts.append(f"log       {data['predictions']:,} predictions, {data['outcomes']:,} with their outcome")
+    if data["runs"]:
+        parts.append(f"tracked   {counted(data['runs'], 'run')}")
     for alert in data["alerts"]:
         named = ", ".join(column["column"] for column in [*alert["columns"], *alert["scores"]])
         about = f"{escape(alert['model'])}@{alert['version']}, {alert['severity']}, {alert['state']}"

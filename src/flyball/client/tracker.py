@@ -69,6 +69,10 @@ class Tracker:
         self._thread.start()
         atexit.register(self.finish)
 
+    def __repr__(self) -> str:
+        trouble = f", {self.trouble}" if self.trouble else ""
+        return f"<run {self.id}{trouble}>"
+
     def log(self, metrics: Mapping[str, float], *, step: int = 0) -> None:
         """Values of metrics at a step, now."""
         with self._careful():

@@ -38,16 +38,18 @@ class ProjectDocuments:
         return status_document(self._project)
 
     def models(self) -> list[dict[str, Any]]:
-        """Every model with its versions; models that other tools made alone have a place of their own."""
-        names = [model.name for model in self._project.registry.models()]
-        return [self.model(name) for name in names if self._made_here(name)]
+        """Every model with its versions."""
+        return [self.model(model.name) for model in self._project.registry.models()]
 
     def model(self, name: str) -> dict[str, Any]:
-        """One model: versions (newest first), aliases, history. Raises a coded error with near misses."""
+        """One model: versions (newest first), aliases, history. Raises a coded error with near misses.
+
+        Where some versions have a bundle it is those; where other tools made all of them, all.
+        """
         registry = self._project.registry
         registry.resolve(name)  # raises with near misses
-        versions = self._made_here(name)
-        newest = registry.with_bundle(versions[0] if versions else registry.resolve(name))
+        versions = self._versions(name)
+        newest = versions[0] if versions else registry.resolve(name)
         evidence = registry.evidence(newest)
         return {
             "name": name,
@@ -63,8 +65,7 @@ class ProjectDocuments:
 
     def version(self, name: str, number: int) -> dict[str, Any]:
         """One version of a model."""
-        registry = self._project.registry
-        return self._version(registry.with_bundle(registry.resolve(f"{name}@{number}")))
+        return self._version(self._project.registry.resolve(f"{name}@{number}"))
 
     def report(self, name: str, number: int) -> str:
         """The version's report as an HTML page."""
@@ -127,10 +128,10 @@ class ProjectDocuments:
         since = next(item.since for item in self._project.registry.aliases(name) if item.alias == alias)
         return {**gate, "alias": alias, "number": number, "since": since}
 
-    def _made_here(self, name: str) -> list[ModelVersion]:
-        """The versions of a model that have a bundle, newest first."""
-        versions = [version for version in self._project.registry.versions(name) if not version.external]
-        return sorted(versions, key=lambda version: -version.number)
+    def _versions(self, name: str) -> list[ModelVersion]:
+        """The versions of a model that have a bundle, or all when none has; newest first."""
+        every = sorted(self._project.registry.versions(name), key=lambda version: -version.number)
+        return [version for version in every if not version.external] or every
 
     def _version(self, version: ModelVersion) -> dict[str, Any]:
         evidence = self._project.registry.evidence(version)
@@ -141,7 +142,7 @@ class ProjectDocuments:
             "reason": version.reason,
             "evidence": evidence,
             "gates": self._project.verdicts(version),
-            "bundle": self._bundle(version),
+            "bundle": None if version.external else self._bundle(version),
         }
 
     def _bundle(self, version: ModelVersion) -> dict[str, Any]:
@@ -217,6 +218,7 @@ def status_document(project: Project) -> dict[str, Any]:
         "models": models,
         "ledger": {"entries": checkpoint["size"], "head": checkpoint["root"], "time": checkpoint["time"]},
         "alerts": [alert.to_dict() for alert in project.alerts()],
+        "runs": project.tracking.runs.count(),
         "predictions": counted["predictions"],
         "outcomes": counted["outcomes"],
     }

@@ -168,6 +168,12 @@ class Runs:
         with self._database.read() as connection:
             return self._whole(connection, [self._row(connection, run_id)])[0]
 
+    def count(self) -> int:
+        """How many runs there are, the deleted ones left out."""
+        query = select(func.count()).select_from(runs).where(runs.c.stage == ACTIVE)
+        with self._database.read() as connection:
+            return int(connection.execute(query).scalar_one())
+
     def search(
         self,
         where: str | None = None,

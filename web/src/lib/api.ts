@@ -1,4 +1,4 @@
-import type { Alert, Audit, Comparison, Model, Project, Status, Watch } from "./types.ts";
+import type { Alert, Audit, Comparison, ExternalModel, Model, Project, Status, Watch } from "./types.ts";
 
 const TIMEOUT_MS = 10_000;
 const WATCHED = "30d";
@@ -54,7 +54,7 @@ function asRecord(value: unknown): Record<string, unknown> {
 }
 
 export const getProject = () => get("project") as Promise<Project>;
-export const getModel = (name: string) => get(`models/${encodeURIComponent(name)}`) as Promise<Model>;
+export const getModel = (name: string) => get(`models/${encodeURIComponent(name)}`) as Promise<Model | ExternalModel>;
 export const getStatus = () => get("status") as Promise<Status>;
 export const getWatch = (name: string) =>
   get(`models/${encodeURIComponent(name)}/watch?since=${WATCHED}&limit=${MOST_WINDOWS}`) as Promise<Watch>;

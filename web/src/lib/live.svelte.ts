@@ -1,6 +1,6 @@
 import { getAlerts, getModel, getProject, getStatus, getWatch, Problem } from "./api.ts";
 import { parseRoute, type Route } from "./route.ts";
-import type { Alert, Model, Project, Status, Watch } from "./types.ts";
+import type { Alert, ExternalModel, Model, Project, Status, Watch } from "./types.ts";
 
 const REFRESH_MS = 15_000;
 const TICK_MS = 1_000;
@@ -11,6 +11,7 @@ export type Phase = "loading" | "empty" | "error" | "ready" | "stale";
 export type View =
   | { kind: "models"; status: Status }
   | { kind: "version"; model: Model; alerts: Alert[] }
+  | { kind: "external"; model: ExternalModel }
   | { kind: "watch"; watch: Watch; resolved: Alert[] };
 
 interface Known {
@@ -100,5 +101,9 @@ async function look(name: string | null, page: Route["page"]): Promise<View> {
     return { kind: "watch", watch, resolved: alerts.filter((alert) => alert.state === "resolved") };
   }
   const [model, alerts] = await Promise.all([getModel(name), getAlerts(name)]);
-  return { kind: "version", model, alerts };
+  return isExternal(model) ? { kind: "external", model } : { kind: "version", model, alerts };
+}
+
+function isExternal(model: Model | ExternalModel): model is ExternalModel {
+  return model.task === "external";
 }

@@ -77,6 +77,7 @@ const TASKS: Record<string, string> = {
   binary: "two classes",
   multiclass: "several classes",
   regression: "a number",
+  external: "made by another tool",
 };
 
 export function taskWords(task: string): string {

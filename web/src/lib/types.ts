@@ -264,6 +264,23 @@ export interface Model {
   history: Entry[];
 }
 
+/** A model that other tools made alone: what their runs logged stands in the evidence, there is no bundle. */
+export interface ExternalModel extends Pick<Model, "name" | "aliases" | "history"> {
+  task: "external";
+  versions: ExternalVersion[];
+}
+
+export interface ExternalVersion extends Pick<Version, "number" | "created" | "actor" | "reason" | "gates"> {
+  evidence: {
+    source?: string;
+    run?: { id: string; name: string; user: string } | null;
+    logged?: Record<string, number>;
+    params?: Record<string, string>;
+    code?: Record<string, string>;
+    data?: { inputs?: { name: string; digest: string }[] };
+  };
+}
+
 /** How a column looked in the reference or in a window; only `rows` and `missing` for what is no number. */
 export interface ColumnNumbers {
   rows?: Maybe;
