@@ -247,7 +247,7 @@ class ModelConfig(_Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     costs: CostsConfig | None = None
     slices: NamesOrOne = ()
-    windows: bool | dict[str, Any] = True
+    windows: bool | dict[str, Any] | None = None
 
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> ModelConfig:

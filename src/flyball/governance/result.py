@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flyball.charts import span
+from flyball.charts import number, span
 
 __all__ = ["RuleResult", "measured_span", "metrics_of", "tested"]
 
@@ -36,5 +36,6 @@ def tested(evidence: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
 def measured_span(found: Mapping[str, Any], evidence: Mapping[str, Any]) -> str:
     """A metric with its interval and the number of rows behind it."""
     rows = (evidence.get("split") or {}).get("test_rows")
-    shown = span(found["value"], found.get("low"), found.get("high"))
+    low, high = found.get("low"), found.get("high")
+    shown = number(found["value"]) if low is None and high is None else span(found["value"], low, high)
     return f"{shown} on {rows:,} test rows" if rows is not None else shown

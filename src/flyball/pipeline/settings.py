@@ -20,7 +20,7 @@ class LoopSettings:
     that many candidates are tried instead.
 
     `test` is what the file of test rows is called, `embargo` a length of time ("7d") or a number of rows. `windows`: False
-    for no window features, True to look for some, or their specification. `known` is the column that says when a row's
+    for no window features, None to look for those of entities, True also for those of one stream, or their specification. `known` is the column that says when a row's
     target became known. `places` tells where a setting was written, such as "flyball.toml:17" or "--time", for what is
     wrong with it.
     """
@@ -49,7 +49,7 @@ class LoopSettings:
     slices: tuple[str, ...] = ()
     costs: Mapping[str, float] | None = None
     missing: tuple[tuple[str, tuple[str | int | float, ...]], ...] = ()
-    windows: bool | Mapping[str, Any] = True
+    windows: bool | Mapping[str, Any] | None = None
     known: str | None = None
 
     @classmethod

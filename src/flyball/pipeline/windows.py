@@ -34,7 +34,8 @@ def add_windows(
 ) -> Examined:
     """The examined rows with window features among their columns, where some are declared or worth having.
 
-    Found ones need a table whose rows belong to entities that a column orders, or that has a column of time; they must
+    Found ones need a table whose rows belong to entities that a column orders or, with `windows = true`, a column of time
+    over all rows; they must
     lower the loss on rows of the training part that their models have not seen. Raises WindowsInvalid.
     """
     if settings.windows is False:
@@ -42,8 +43,10 @@ def add_windows(
     if isinstance(settings.windows, Mapping):
         return _joined(dataset, examined, _declared(examined, settings, settings.windows), None)
     entity, order = _structure(examined, settings)
+    if entity is None and settings.windows is not True:
+        return examined  # one stream is asked by single rows, and a server answers no model that needs the rows before
     if entity is None and (examined.plan.kind != "time" or examined.plan.by == ROW_ORDER):
-        return examined  # rows of one stream without a time: nothing tells a new row's place among them
+        return examined  # without a time nothing tells a new row's place in the stream
     if settings.budget_seconds < _LEAST_BUDGET:
         return examined
     if len(examined.plan.train) < _LEAST_ROWS or (entity is not None and order is None):
