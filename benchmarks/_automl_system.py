@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import pickle
+import re
 import sys
 import tempfile
 import threading
@@ -34,7 +35,7 @@ class LightGBMDefault:
         import lightgbm
 
         self.levels = {
-            name: sorted(rows[name].dropna().unique()) for name in rows if rows[name].dtype.kind not in "iufb"
+            name: sorted(rows[name].dropna().unique()) for name in rows if rows[name].dtype.kind not in "iufbM"
         }
         kind = lightgbm.LGBMRegressor if task == "regression" else lightgbm.LGBMClassifier
         self.model = kind(n_jobs=THREADS, random_state=0, verbose=-1).fit(self.prepared(rows), y)
@@ -43,6 +44,9 @@ class LightGBMDefault:
         import pandas as pd
 
         rows = rows.copy(deep=False)
+        for name in rows:
+            if rows[name].dtype.kind == "M":
+                rows[name] = rows[name].astype("int64")
         for name, levels in self.levels.items():
             rows[name] = pd.Categorical(rows[name], categories=levels)
         return rows
@@ -217,10 +221,13 @@ def main(name: str, folder: Path, seconds: float) -> dict[str, Any]:
 
 
 def _pandas(folder: Path) -> tuple[Any, Any, Any]:
+    """LightGBM refuses names such as "Torque [Nm]", and FLAML hands them to it: the peers get plain ones."""
     import pandas as pd
 
     train, test = (pd.read_parquet(folder / f"{part}.parquet") for part in ("train", "test"))
-    return train, test, train.pop("__y")
+    y = train.pop("__y")
+    plain = {name: f"{re.sub('[^A-Za-z0-9_]+', '_', name)}_{number}" for number, name in enumerate(train)}
+    return train.rename(columns=plain), test.rename(columns=plain), y
 
 
 def _polars(folder: Path) -> tuple[Any, Any, Any]:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.automl.allowance import Cost
 from flyball.automl.budget import Budget
 from flyball.automl.gbm import Boosted, BoostingSettings, Settled, boost, boosted_margin, settle
 from flyball.automl.linear_fit import PENALTIES, constant_model, fit_linear
@@ -18,6 +19,7 @@ from flyball.automl.problem import View
 __all__ = ["Boosting", "Candidate", "Grown", "Linear", "Prior", "Result"]
 
 Stop = Callable[[], bool]
+_NOTHING = Cost()
 _NEAR = 2e-4  # relative; a loss this close to the lowest is reached with far fewer trees
 
 
@@ -45,13 +47,16 @@ class Candidate(Protocol):
     def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
         """Choose what the folds share (iterations, penalty) and predict the validation rows."""
 
-    def grow(self, result: Result, weight: float, budget: Budget) -> Grown:
-        """The members that go into the pipeline."""
+    def grow(self, result: Result, weight: float, budget: Budget, *, bag: bool) -> Grown:
+        """The members that go into the pipeline: the folds' own models with `bag`, else one that is fitted on all rows."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """A candidate after its folds. margin: (rows, outputs) out-of-fold, NaN where no fold validated the row."""
+    """A candidate after its folds. margin: (rows, outputs) out-of-fold, NaN where no fold validated the row.
+
+    cost: of one model; a bag of the folds' models costs as many times that.
+    """
 
     candidate: Candidate
     views: tuple[View, ...]
@@ -60,7 +65,7 @@ class Result:
     score: float
     chosen: Any
     stopped: bool
-    leaves: int
+    cost: Cost
     seconds: float = 0.0
 
     def timed(self, seconds: float) -> Result:
@@ -75,7 +80,7 @@ def _collect(
     *,
     chosen: Any = None,
     stopped: bool = False,
-    leaves: int = 0,
+    cost: Cost = _NOTHING,
 ) -> Result:
     problem = views[0].problem
     margin = np.full((problem.rows, problem.outputs), np.nan)
@@ -83,7 +88,7 @@ def _collect(
         margin[view.validate] = part
     seen = ~np.isnan(margin[:, 0])
     score = problem.loss.value(margin[seen], problem.target[seen], problem.weight[seen])
-    return Result(candidate, tuple(views), tuple(fits), margin, score, chosen, stopped, leaves)
+    return Result(candidate, tuple(views), tuple(fits), margin, score, chosen, stopped, cost)
 
 
 @dataclass(frozen=True)
@@ -100,7 +105,7 @@ class Prior:
         margins = [np.tile(fit, (len(view.validate), 1)) for view, fit in zip(views, fits, strict=True)]
         return _collect(self, views, fits, margins)
 
-    def grow(self, result: Result, weight: float, budget: Budget) -> Grown:  # noqa: ARG002 - the protocol's
+    def grow(self, result: Result, weight: float, budget: Budget, *, bag: bool) -> Grown:  # noqa: ARG002 - the protocol's
         problem = result.views[0].problem
         model = constant_model(problem.prior(np.arange(problem.rows)), problem.matrix.shape[1])
         return Grown([Member(self.name, "prior", weight, problem.frame.sources, linear=model, candidate=self.name)], {})
@@ -128,7 +133,7 @@ class Linear:
             results.append(_collect(self, views, fits, margins, chosen=penalty, stopped=stopped))
         return min(results, key=lambda result: result.score)
 
-    def grow(self, result: Result, weight: float, budget: Budget) -> Grown:
+    def grow(self, result: Result, weight: float, budget: Budget, *, bag: bool) -> Grown:  # noqa: ARG002 - the protocol's
         problem = result.views[0].problem
         path = PENALTIES[: PENALTIES.index(result.chosen) + 1]
         # By its own measure and not the search's end: a refit cut off at its start would be no model at all.
@@ -143,8 +148,8 @@ class Linear:
 class Boosting:
     """Gradient boosting with one number of iterations for all folds.
 
-    Where the folds' models saw most of the rows and `bag` is set they are kept, each with an equal share of the
-    weight; else one model is fitted on all rows.
+    Where the folds' models saw most of the rows (`bag`) and there is room for all of them they are kept, each with an
+    equal share of the weight; else one model is fitted on all rows.
     """
 
     settings: BoostingSettings
@@ -160,23 +165,21 @@ class Boosting:
         return boost(view, self.settings, stop=stop)
 
     def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
-        threads = views[0].problem.all_threads
+        problem = views[0].problem
         iterations = _shared_iterations([fit.curve for fit in fits])
-        kept: Sequence[Settled | Boosted] = settle([fit.booster for fit in fits], iterations) if self.bag else fits
         margins = [
-            boosted_margin(fit.booster, view.validation(), threads, iterations)
-            for view, fit in zip(views, kept, strict=True)
+            boosted_margin(fit.booster, view.validation(), problem.all_threads, iterations)
+            for view, fit in zip(views, fits, strict=True)
         ]
-        leaves = sum(fit.leaves for fit in kept if isinstance(fit, Settled))
-        if not self.bag:
-            leaves = iterations * views[0].problem.outputs * self.settings.leaves  # at most
         stopped = any(fit.stopped for fit in fits)
-        return _collect(self, views, kept, margins, chosen=iterations, stopped=stopped, leaves=leaves)
+        cost = Cost.of_trees(iterations * problem.outputs, self.settings.leaves)
+        return _collect(self, views, fits, margins, chosen=iterations, stopped=stopped, cost=cost)
 
-    def grow(self, result: Result, weight: float, budget: Budget) -> Grown:
+    def grow(self, result: Result, weight: float, budget: Budget, *, bag: bool) -> Grown:
         grown = Grown([], {})
-        if self.bag:
-            for number, (view, fit) in enumerate(zip(result.views, result.fits, strict=True), start=1):
+        if bag:
+            settled = settle([fit.booster for fit in result.fits], result.chosen)
+            for number, (view, fit) in enumerate(zip(result.views, settled, strict=True), start=1):
                 _add(
                     grown,
                     view,
@@ -186,21 +189,19 @@ class Boosting:
                     weight=weight / len(result.views),
                 )
             return grown
-        fit = self._refit(result, budget)
-        if fit is None:  # no time: the fold that saw most rows, and in time order the latest ones, stands in
+        again = self._refit(result, budget)
+        if again is None:  # no time: the fold that saw most rows, and in time order the latest ones, stands in
             most = max(range(len(result.views)), key=lambda number: len(result.views[number].fit))
             name = f"{self.name} fold {most + 1}"
             grown.notes.append(f"no time was left to fit {self.name} on all rows: the model of fold {most + 1} is used")
             kept = settle([result.fits[most].booster], result.chosen)[0]
             _add(grown, result.views[most], kept, name=name, candidate=self.name, weight=weight)
         else:
-            _add(grown, *fit, name=self.name, candidate=self.name, weight=weight)
+            _add(grown, *again, name=self.name, candidate=self.name, weight=weight)
         return grown
 
     def refit_seconds(self, result: Result) -> float:
         """How long a fit on all rows is expected to take, alone on the machine."""
-        if self.bag:
-            return 0.0
         return result.views[0].problem.refit_share(len(result.views)) * result.seconds
 
     def _refit(self, result: Result, budget: Budget) -> tuple[View, Settled] | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -24,6 +26,7 @@ from flyball.automl.pipeline import Task
 from flyball.automl.problem import Fold
 from flyball.automl.rows import as_rows, row_digests
 from flyball.automl.search import Learned, learn
+from flyball.automl.structure import RowStructure, rows_as_found
 from flyball.config import parse_effort
 from flyball.core.clock import Clock, SystemClock
 from flyball.core.executor import LocalExecutor
@@ -64,7 +67,7 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         budget: float | str = 60.0,
         *,
         metric: str | None = None,
-        split: Literal["random", "time"] = "random",
+        split: Literal["auto", "random", "time"] = "auto",
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
     ) -> None:
@@ -82,8 +85,8 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
             raise EstimatorInput(
                 f"Found input variables with inconsistent numbers of samples: {[table.rows, len(target)]}"
             )
-        if self.split not in ("random", "time"):
-            raise EstimatorInput(f"split must be 'random' or 'time', not {self.split!r}")
+        if self.split not in ("auto", "random", "time"):
+            raise EstimatorInput(f"split must be 'auto', 'random' or 'time', not {self.split!r}")
         weight = None if sample_weight is None else _weights(sample_weight, table.rows)
         seed = _seed(self.random_state)
         kept = slice(None) if weight is None else np.flatnonzero(weight > 0)  # a weight of zero is no row at all
@@ -94,36 +97,59 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         if repeats is not None:  # weights that count rows are rows; the same model comes out either way
             table, target, weight = table.take(repeats), target[repeats], None
             labels = None if labels is None else labels[repeats]
-        alike = None
-        if self.split == "random":
-            digests = row_digests(table, target, weight, labels)
-            order = np.argsort(digests, kind="stable")
-            table, target, alike = table.take(order), target[order], digests[order]
-            weight, labels = (None if one is None else one[order] for one in (weight, labels))
         try:
-            effort = parse_effort(self.budget)
-            folds = _folds(target, task, self.split, labels, seed, alike=alike)
+            effort, began = parse_effort(self.budget), time.monotonic()
+            seconds = effort.seconds if effort.trials is None else np.inf
+            structure = self._structure(X, table, target, labels, task=task, seed=seed, budget=seconds)
+            split, labels, order, alike = structure.split, structure.groups, structure.order, None
+            if split == "random":
+                digests = row_digests(table, target, weight, labels)
+                order = np.argsort(digests, kind="stable")
+                alike = digests[order]
+            if order is not None:
+                table, target = table.take(order), target[order]
+                weight = None if weight is None else weight[order]
+                labels = None if labels is None else labels[order]
+            folds = _folds(target, task, split, labels, seed, alike=alike)
             found = group_windows(
-                table, target, labels if self.split == "random" else None, task=task, metric=self.metric, folds=folds,
-                seed=seed, budget=effort.seconds if effort.trials is None else np.inf, weights=weight,
+                table, target, labels if split == "random" else None, task=task, metric=self.metric, folds=folds,
+                seed=seed, budget=seconds, weights=weight,
             )  # fmt: skip
+            spent = time.monotonic() - began
             learned = learn(
-                found.table.select(found.learned),
+                found.table.select([name for name in found.learned if name not in structure.unused]),
                 target,
                 task=task,
                 metric=self.metric,
                 folds=folds,
-                budget_seconds=effort.seconds if effort.trials is not None else effort.seconds - found.seconds,
+                budget_seconds=effort.seconds if effort.trials is not None else max(0.0, effort.seconds - spent),
                 trials=effort.trials,
                 executor=None if self.n_jobs is None or self.n_jobs < 0 else LocalExecutor(self.n_jobs),
                 seed=seed,
                 sample_weight=weight,
-                units=_units(self.split, labels, len(target)),
+                units=_units(split, labels, len(target)),
             )
+            learned = replace(learned, notes=[*structure.notes, *learned.notes])
             learned = keep_windows(learned, found)
         except BadInput as error:
             raise _as_value_error(error) from error
         self._finish(found.table, learned)
+
+    def _structure(
+        self,
+        X: Any,
+        table: Table,
+        target: NDArray[Any],
+        labels: NDArray[Any] | None,
+        *,
+        task: Task,
+        seed: int,
+        budget: float,
+    ) -> RowStructure:
+        """How the rows hang together: as `fit` was told, or as named columns show."""
+        if self.split == "auto" and labels is None and _is_named(X):
+            return rows_as_found(table, target, task=task, seed=seed, budget=budget)
+        return RowStructure("time" if self.split == "time" else "random", groups=labels)
 
     def _finish(self, table: Table, learned: Learned) -> None:
         from flyball_runtime.profile import Profile
@@ -236,7 +262,8 @@ class AutoClassifier(ClassifierMixin, _AutoEstimator):  # type: ignore[misc]
 
     budget: seconds for fit, export and its check included, or "20 trials", the same work and model on any machine;
     n_jobs: folds that are fitted at a time (None: one a core); metric: what the user will judge by, such as "roc_auc";
-    split: "random", or "time" when rows stand in time order; random_state: a seed. Numbers, texts, times, booleans
+    split: "auto" validates in the order of time or by the groups that named columns show, else at random, and `notes_`
+    tells what was found; "random"; or "time" when rows stand in time order. random_state: a seed. Numbers, texts, times, booleans
     and missing values may be given as they are, in numpy, pandas, Polars or Arrow form.
 
     >>> import numpy as np

@@ -10,15 +10,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.automl.allowance import Cost
 from flyball.automl.candidates import Boosting, Candidate, Result
-from flyball.automl.gbm import Boosted, Settled
+from flyball.automl.gbm import Boosted
 from flyball.automl.portfolio import Pace
 from flyball.automl.problem import Problem, View
 from flyball_runtime.arrays import ArraysInvalid, pack_arrays, unpack_arrays
 
 __all__ = ["KeptTrials", "TrialMemory", "settings_of"]
 
-_FORMAT = 1
+_FORMAT = 2
 
 
 class TrialMemory(Protocol):
@@ -53,15 +54,11 @@ class KeptTrials:
         arrays: dict[str, NDArray[Any]] = {"margin": result.margin}
         fits = []
         for number, fit in enumerate(result.fits if isinstance(result.candidate, Boosting) else ()):
-            text = fit.text if isinstance(fit, Settled) else fit.booster.model_to_string()
-            arrays[f"{number}.text"] = np.frombuffer(text.encode(), dtype=np.uint8)
-            if isinstance(fit, Settled):
-                fits.append({"leaves": fit.leaves, "iterations": fit.iterations})
-            else:
-                arrays[f"{number}.curve"] = fit.curve
-                fits.append({"stopped": fit.stopped})
+            arrays[f"{number}.text"] = np.frombuffer(fit.booster.model_to_string().encode(), dtype=np.uint8)
+            arrays[f"{number}.curve"] = fit.curve
+            fits.append({"stopped": fit.stopped})
         header = {
-            "score": result.score, "chosen": result.chosen, "stopped": result.stopped, "leaves": result.leaves,
+            "score": result.score, "chosen": result.chosen, "stopped": result.stopped, "cost": asdict(result.cost),
             "seconds": result.seconds, "fits": fits, "views": [view.number for view in result.views],
         }  # fmt: skip
         self._memory.put(self._name(result.candidate), _pack(header, arrays))
@@ -79,7 +76,7 @@ class KeptTrials:
         self.taken += 1
         return Result(
             candidate, tuple(views), fits, arrays["margin"], header["score"], header["chosen"], header["stopped"],
-            header["leaves"], header["seconds"],
+            Cost(**header["cost"]), header["seconds"],
         )  # fmt: skip
 
     def _name(self, candidate: Candidate) -> str:
@@ -97,13 +94,11 @@ def settings_of(result: Result) -> dict[str, Any]:
     return {} if result.chosen is None else {"penalty": result.chosen, "seed": seed}
 
 
-def _fit(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], number: int) -> Settled | Boosted:
+def _fit(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], number: int) -> Boosted:
     import lightgbm
 
     text = arrays[f"{number}.text"].tobytes().decode()
     booster = lightgbm.Booster(model_str=text)
-    if "leaves" in entry:
-        return Settled(booster, text, entry["leaves"], entry["iterations"])
     return Boosted(booster, arrays[f"{number}.curve"], entry["stopped"])
 
 

@@ -9,21 +9,21 @@ from itertools import count
 
 import numpy as np
 
+from flyball.automl.allowance import Allowance
 from flyball.automl.budget import Budget
 from flyball.automl.candidates import Boosting
 from flyball.automl.gbm import BoostingSettings, boost
 from flyball.automl.problem import Problem, View
 
-__all__ = ["Pace", "boosting_portfolio", "leaf_allowance", "measure_pace", "unhurried"]
+__all__ = ["Pace", "boosting_portfolio", "measure_pace", "unhurried"]
 
-_MOST_LEAVES = 110_000  # about 9 MB of graph
-_LEAVES_PER_SECOND = 6_000  # of budget: what export and parity check can digest in their share of it
 _TRIAL_ITERATIONS = 6
 _TRAVEL = 30.0  # learning rate x iterations that boosting usually needs
 _CROWDING = 1.3  # fits side by side are slower than one alone
 _UNBOUNDED = 10**9
 _FEW_ROWS = 4_000  # below, narrow trees come first
-_LEAST_BAGGED = 100  # iterations per fold below which one model on all rows is the better use of the size
+_MOST_ITERATIONS = 1_000
+_FEW_ITERATIONS = 400  # below, half of what is allowed would starve a candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,11 +33,6 @@ class Pace:
     prepare: float
     iteration: float
     folds: int
-
-
-def leaf_allowance(budget_seconds: float) -> int:
-    """How many leaves all trees of the artefact may have together."""
-    return int(min(_MOST_LEAVES, max(2_000, _LEAVES_PER_SECOND * budget_seconds)))
 
 
 def measure_pace(view: View, budget: Budget, workers: int) -> Pace:
@@ -60,21 +55,27 @@ def unhurried(problem: Problem) -> Pace:
     return Pace(0.0, 0.0, len(problem.folds))
 
 
-def boosting_portfolio(problem: Problem, pace: Pace, budget: Budget, workers: int) -> Iterator[Boosting]:
+def boosting_portfolio(
+    problem: Problem, pace: Pace, budget: Budget, workers: int, allowance: Allowance
+) -> Iterator[Boosting]:
     """Boosting candidates without end, the one to try first in front; each is sized so that two may stand in the ensemble.
 
     After those that were chosen beforehand come settings that are drawn at random, by the problem's seed.
     """
     affordable_iterations = _affordable(problem, pace, budget, workers)
-    allowance = leaf_allowance(budget.seconds) // problem.outputs
-    bagged = allowance // (31 * 2 * pace.folds)
-    bag = problem.bagged and bagged >= min(_LEAST_BAGGED, affordable_iterations)
-    most = max(80.0, 16.0 * problem.rows**0.5)  # few rows are fitted in few rounds
-    room = bagged if bag else allowance // (31 * (2 if allowance // 62 >= 4 * _LEAST_BAGGED else 1))
+    most = min(_MOST_ITERATIONS, max(80.0, 16.0 * problem.rows**0.5))  # few rows are fitted in few rounds
+
+    def room(leaves: int) -> int:
+        """Iterations of one model of such trees: half of what is allowed, or all of it where that is little."""
+        half = allowance.trees(leaves, 0.5) // problem.outputs
+        return max(1, half if half >= _FEW_ITERATIONS else allowance.trees(leaves, 0.9) // problem.outputs)
+
+    usual = max(1, min(room(31), affordable_iterations, int(most)))
 
     def candidate(settings: BoostingSettings, *, speed: float = 1.0) -> Boosting:
         width = settings.leaves / 31
-        iterations = max(1, min(int(room / width), int(affordable_iterations / speed), int(most / width**0.5)))
+        iterations = int(min(room(settings.leaves), affordable_iterations / speed, most / width**0.5))
+        iterations = max(1, iterations)
         rate = min(0.3, max(0.02, settings.learning_rate * _TRAVEL / iterations))
         sized = BoostingSettings(
             name=settings.name,
@@ -87,7 +88,7 @@ def boosting_portfolio(problem: Problem, pace: Pace, budget: Budget, workers: in
             l2=settings.l2,
             random_splits=settings.random_splits,
         )
-        return Boosting(sized, bag, cost=speed * iterations / max(1, min(room, affordable_iterations, most)))
+        return Boosting(sized, problem.bagged, cost=speed * iterations / usual)
 
     # learning_rate here is relative to what the number of iterations asks for
     balanced = candidate(BoostingSettings("gbm", 1.0, leaves=31, features=0.8))

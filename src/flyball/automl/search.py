@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.automl.allowance import DEFAULT_CAPS, Allowance, Caps, Cost
 from flyball.automl.budget import Budget, WorkBudget
 from flyball.automl.calibration import calibrate
 from flyball.automl.candidates import Boosting, Candidate, Linear, Prior, Result
@@ -21,7 +22,7 @@ from flyball.automl.intervals import LEAST_ROWS, fit_interval
 from flyball.automl.kept import KeptTrials, TrialMemory, settings_of
 from flyball.automl.losses import loss_for
 from flyball.automl.pipeline import Calibration, FittedPipeline, Member, Task
-from flyball.automl.portfolio import Pace, boosting_portfolio, leaf_allowance, measure_pace, unhurried
+from flyball.automl.portfolio import Pace, boosting_portfolio, measure_pace, unhurried
 from flyball.automl.problem import Fold, Problem, View
 from flyball.automl.spread import SPREAD
 from flyball.automl.task import Labels, TargetUnfit, encode_target, infer_task, row_weights, standard_score
@@ -81,6 +82,7 @@ def learn(
     budget_seconds: float,
     seed: int,
     trials: int | None = None,
+    caps: Caps = DEFAULT_CAPS,
     memory: TrialMemory | None = None,
     task: Task | None = None,
     metric: str | None = None,
@@ -102,7 +104,8 @@ def learn(
     leaves about a tenth for the export; `field` describes the target and `positive` names the class that probabilities
     of a binary task are of; `missing` tells, by column, values that mean missing.
     trials: so many candidates instead of a time, each fitted by one thread to its own end: equal arguments then give an
-    equal pipeline on any machine, whatever the executor's workers. memory: where finished candidates are kept, so that a
+    equal pipeline on any machine, whatever the executor's workers. caps: how large the artefact and how slow a single row
+    may be; the ensemble is chosen to stay within them. memory: where finished candidates are kept, so that a
     search that was killed goes on from there; the time that they took counts.
     units: (rows,) codes of rows that depend on each other (groups, stretches of time): intervals and class sets are as
     sure of themselves as so many independent rows allow.
@@ -140,6 +143,7 @@ def learn(
         step=step,
         cancellation=cancellation or Cancellation(),
         memory=memory,
+        caps=caps,
     )
     with _blas_threads(1 if trials is not None else None):
         search.run()
@@ -219,8 +223,10 @@ class _Search:
         step: str,
         cancellation: Cancellation,
         memory: TrialMemory | None = None,
+        caps: Caps = DEFAULT_CAPS,
     ) -> None:
         self.problem = problem
+        self.allowance = Allowance.under(caps, problem.frame, budget.seconds)
         self.kept = None if memory is None else KeptTrials(memory, problem)
         self.budget = budget
         self.executor = executor
@@ -246,7 +252,7 @@ class _Search:
             self.views = self._by_size()[: pace.folds]
         # several folds run at once: more threads than cores within each would only wait for one another
         with threadpool_limits(limits=1, user_api="blas"):
-            self._run_portfolio(boosting_portfolio(self.problem, pace, self.budget, workers))
+            self._run_portfolio(boosting_portfolio(self.problem, pace, self.budget, workers, self.allowance))
         if self.cancellation.hurried:
             self.notes.append("the search was ended early, as asked: the best so far is kept")
         if self.kept is not None and self.kept.taken:
@@ -320,9 +326,7 @@ class _Search:
     def _spare(self) -> float:
         """Seconds left for candidates, after what the models to be fitted once more on all rows will take."""
         boosted = [result for result in self.results if isinstance(result.candidate, Boosting)]
-        refits = [
-            result.candidate.refit_seconds(result) for result in boosted if isinstance(result.candidate, Boosting)
-        ]
+        refits = [_refit_seconds(result) for result in boosted if not self._holds_bag([result])]
         return self.budget.left - max(refits, default=0.0)
 
     def _try(self, candidate: Candidate, seconds: float) -> None:
@@ -378,8 +382,10 @@ class _Search:
         chosen = [result for result in self.results if result.candidate.name in weights]
         members: list[Member] = []
         natives: dict[str, str] = {}
+        bags = self._bags(chosen, weights)
         for result in chosen:
-            grown = result.candidate.grow(result, weights[result.candidate.name], self.budget)
+            name = result.candidate.name
+            grown = result.candidate.grow(result, weights[name], self.budget, bag=name in bags)
             members += grown.members
             natives |= grown.natives
             self.notes += grown.notes
@@ -444,19 +450,43 @@ class _Search:
             margins = {result.candidate.name: result.margin[seen] for result in pool}
             weights = choose_weights(margins, problem.target[seen], problem.weight[seen], problem.loss)
             used = [result for result in pool if result.candidate.name in weights]
-            heavy = [result for result in used if result.leaves]
-            fits_size = sum(result.leaves for result in heavy) <= leaf_allowance(self.budget.seconds)
-            if len(heavy) < 2 or (fits_size and self._refits_in_time(heavy)):
+            heavy = [result for result in used if result.cost.leaves]
+            if len(heavy) < 2 or self._forms(heavy, weights) is not None:
                 return weights
             least = min(heavy, key=lambda result: weights[result.candidate.name])
             pool.remove(least)
             self.notes.append(f"{least.candidate.name} is left out of the ensemble: size or time would not do for both")
 
-    def _refits_in_time(self, results: list[Result]) -> bool:
-        boosted = [
-            result.candidate.refit_seconds(result) for result in results if isinstance(result.candidate, Boosting)
-        ]
-        return sum(boosted) <= max(0.0, self.budget.left)
+    def _bags(self, chosen: Sequence[Result], weights: Mapping[str, float]) -> frozenset[str]:
+        """The chosen candidates of which the folds' models are kept; of the others one is fitted on all rows."""
+        heavy = [result for result in chosen if result.cost.leaves]
+        found = self._forms(heavy, weights)
+        if found is None:  # one candidate alone that is too large for a bag, or too slow to be fitted again
+            return frozenset()
+        return found
+
+    def _forms(self, results: Sequence[Result], weights: Mapping[str, float]) -> frozenset[str] | None:
+        """The names to keep as bags, so that size, row time and the time left do for all; None when nothing does.
+
+        Bags cost no time and average more; the lightest candidates are the first to be one model only.
+        """
+        bags = {result.candidate.name for result in results if self._may_bag(result)}
+        for result in [None, *sorted(results, key=lambda result: weights[result.candidate.name])]:
+            if result is not None:
+                bags.discard(result.candidate.name)
+            single = [one for one in results if one.candidate.name not in bags]
+            costs = [_cost(one, bag=one.candidate.name in bags) for one in results]
+            if self.allowance.holds(Cost.sum(costs)):
+                in_time = sum(_refit_seconds(one) for one in single) <= max(0.0, self.budget.left)
+                return frozenset(bags) if in_time or not single else None
+        return None
+
+    def _may_bag(self, result: Result) -> bool:
+        return isinstance(result.candidate, Boosting) and result.candidate.bag
+
+    def _holds_bag(self, results: Sequence[Result]) -> bool:
+        bags = all(self._may_bag(result) for result in results)
+        return bags and self.allowance.holds(Cost.sum(_cost(result, bag=True) for result in results))
 
     def _score(self, result: Result, rows: NDArray[np.bool_]) -> float:
         problem = self.problem
@@ -480,3 +510,11 @@ class _Search:
         nothing: dict[str, Any] = {"settings": {}, "score": None, "seconds": 0.0, "weight": 0.0}
         absent = {**nothing, "status": "no time left", **common}
         return entries + [{"name": each.name, "family": each.family, **absent} for each in self.skipped]
+
+
+def _cost(result: Result, *, bag: bool) -> Cost:
+    return result.cost.times(len(result.views)) if bag else result.cost
+
+
+def _refit_seconds(result: Result) -> float:
+    return result.candidate.refit_seconds(result) if isinstance(result.candidate, Boosting) else 0.0

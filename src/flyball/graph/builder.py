@@ -16,8 +16,8 @@ from flyball_runtime.errors import InternalError
 __all__ = ["IR_VERSION", "ML_OPSET", "OPSET", "DType", "GraphBuilder", "GraphInvalid"]
 
 OPSET = 18
-ML_OPSET = 3
-IR_VERSION = 9
+ML_OPSET = 5
+IR_VERSION = 10
 ML_DOMAIN = "ai.onnx.ml"
 ROWS = "rows"
 
@@ -31,7 +31,7 @@ class GraphInvalid(InternalError):
 
 
 class GraphBuilder:
-    """One ONNX graph (ai.onnx 18, ai.onnx.ml 3) whose every value has a row dimension of free length.
+    """One ONNX graph (ai.onnx 18, ai.onnx.ml 5) whose every value has a row dimension of free length.
 
     Values are named by strings. Equal constants, and equal nodes on equal inputs, become one; what no output needs is
     left out; the same calls in the same order give the same bytes. Not thread-safe.

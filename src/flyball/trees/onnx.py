@@ -19,6 +19,7 @@ __all__ = ["emit_trees", "round_down"]
 # 3.7e-6, for a tenth more time.
 _TREES_PER_SUM = 16
 _SUMS_PER_OUTPUT = 32
+_SUM, _LESS_OR_EQUAL = 1, 0  # the operator's own codes
 
 
 def emit_trees(ensemble: TreeEnsemble, builder: GraphBuilder, x: str) -> str:
@@ -38,7 +39,7 @@ def emit_trees(ensemble: TreeEnsemble, builder: GraphBuilder, x: str) -> str:
     sums = -(-trees // length)
     target = centred.tree_output * sums + _rank(centred.tree_output) // length
     total = builder.node(
-        "TreeEnsembleRegressor",
+        "TreeEnsemble",
         _prepared(ensemble, builder, x),
         domain="ai.onnx.ml",
         n_targets=centred.outputs * sums,
@@ -107,22 +108,29 @@ def _rank(groups: NDArray[np.int64]) -> NDArray[np.int64]:
 
 
 def _attributes(ensemble: TreeEnsemble, target: NDArray[np.int64]) -> dict[str, Any]:
-    leaf, tree = ensemble.leaf, ensemble.tree_of_node
-    root = ensemble.tree_start[tree]
-    node = np.arange(ensemble.nodes) - root
-    return {
-        "nodes_treeids": tree.tolist(),
-        "nodes_nodeids": node.tolist(),
-        "nodes_featureids": np.where(leaf, 0, ensemble.feature).tolist(),
-        "nodes_modes": np.where(leaf, "LEAF", "BRANCH_LEQ").tolist(),
-        "nodes_values": round_down(np.where(leaf, 0.0, ensemble.threshold)).tolist(),
-        "nodes_truenodeids": np.where(leaf, 0, ensemble.left - root).tolist(),
-        "nodes_falsenodeids": np.where(leaf, 0, ensemble.right - root).tolist(),
-        "nodes_missing_value_tracks_true": ensemble.missing_left.astype(np.int64).tolist(),
-        # runtimes ignore the hit rates; attributions can be derived from them
-        "nodes_hitrates": ensemble.cover.tolist(),
-        "target_treeids": tree[leaf].tolist(),
-        "target_nodeids": node[leaf].tolist(),
-        "target_ids": target[tree[leaf]].tolist(),
-        "target_weights": ensemble.value[leaf].tolist(),
+    """The arrays of ai.onnx.ml 5, a third of the older operator's bytes: inner nodes and leaves stand apart."""
+    leaf, inner = ensemble.leaf, ~ensemble.leaf
+    place = np.where(leaf, np.cumsum(leaf), np.cumsum(inner)) - 1  # among the leaves, or among the inner nodes
+    left, right = ensemble.left[inner], ensemble.right[inner]
+    made: dict[str, Any] = {
+        "aggregate_function": _SUM,
+        "tree_roots": place[ensemble.tree_start].tolist(),
+        "nodes_featureids": ensemble.feature[inner].tolist(),
+        "nodes_modes": _tensor(np.full(int(inner.sum()), _LESS_OR_EQUAL, dtype=np.uint8)),
+        "nodes_splits": _tensor(round_down(ensemble.threshold[inner])),
+        "nodes_truenodeids": place[left].tolist(),
+        "nodes_trueleafs": leaf[left].astype(np.int64).tolist(),
+        "nodes_falsenodeids": place[right].tolist(),
+        "nodes_falseleafs": leaf[right].astype(np.int64).tolist(),
+        "leaf_targetids": target[ensemble.tree_of_node[leaf]].tolist(),
+        "leaf_weights": _tensor(ensemble.value[leaf].astype(np.float32)),
     }
+    if ensemble.missing_left[inner].any():
+        made["nodes_missing_value_tracks_true"] = ensemble.missing_left[inner].astype(np.int64).tolist()
+    return made
+
+
+def _tensor(values: NDArray[Any]) -> Any:
+    from onnx import numpy_helper
+
+    return numpy_helper.from_array(values)
