@@ -47,8 +47,8 @@ class Candidate(Protocol):
     def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
         """Choose what the folds share (iterations, penalty) and predict the validation rows."""
 
-    def grow(self, result: Result, weight: float, budget: Budget, *, bag: bool) -> Grown:
-        """The members that go into the pipeline: the folds' own models with `bag`, else one that is fitted on all rows."""
+    def grow(self, result: Result, weight: float, budget: Budget, *, folds: int) -> Grown:
+        """The members that go into the pipeline: the models of so many folds, or with 0 one that is fitted on all rows."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Prior:
         margins = [np.tile(fit, (len(view.validate), 1)) for view, fit in zip(views, fits, strict=True)]
         return _collect(self, views, fits, margins)
 
-    def grow(self, result: Result, weight: float, budget: Budget, *, bag: bool) -> Grown:  # noqa: ARG002 - the protocol's
+    def grow(self, result: Result, weight: float, budget: Budget, *, folds: int) -> Grown:  # noqa: ARG002 - the protocol's
         problem = result.views[0].problem
         model = constant_model(problem.prior(np.arange(problem.rows)), problem.matrix.shape[1])
         return Grown([Member(self.name, "prior", weight, problem.frame.sources, linear=model, candidate=self.name)], {})
@@ -133,7 +133,7 @@ class Linear:
             results.append(_collect(self, views, fits, margins, chosen=penalty, stopped=stopped))
         return min(results, key=lambda result: result.score)
 
-    def grow(self, result: Result, weight: float, budget: Budget, *, bag: bool) -> Grown:  # noqa: ARG002 - the protocol's
+    def grow(self, result: Result, weight: float, budget: Budget, *, folds: int) -> Grown:  # noqa: ARG002 - the protocol's
         problem = result.views[0].problem
         path = PENALTIES[: PENALTIES.index(result.chosen) + 1]
         # By its own measure and not the search's end: a refit cut off at its start would be no model at all.
@@ -175,29 +175,22 @@ class Boosting:
         cost = Cost.of_trees(iterations * problem.outputs, self.settings.leaves)
         return _collect(self, views, fits, margins, chosen=iterations, stopped=stopped, cost=cost)
 
-    def grow(self, result: Result, weight: float, budget: Budget, *, bag: bool) -> Grown:
+    def grow(self, result: Result, weight: float, budget: Budget, *, folds: int) -> Grown:
         grown = Grown([], {})
-        if bag:
-            settled = settle([fit.booster for fit in result.fits], result.chosen)
-            for number, (view, fit) in enumerate(zip(result.views, settled, strict=True), start=1):
-                _add(
-                    grown,
-                    view,
-                    fit,
-                    name=f"{self.name} fold {number}",
-                    candidate=self.name,
-                    weight=weight / len(result.views),
-                )
-            return grown
-        again = self._refit(result, budget)
-        if again is None:  # no time: the fold that saw most rows, and in time order the latest ones, stands in
-            most = max(range(len(result.views)), key=lambda number: len(result.views[number].fit))
-            name = f"{self.name} fold {most + 1}"
-            grown.notes.append(f"no time was left to fit {self.name} on all rows: the model of fold {most + 1} is used")
-            kept = settle([result.fits[most].booster], result.chosen)[0]
-            _add(grown, result.views[most], kept, name=name, candidate=self.name, weight=weight)
-        else:
+        # those that saw most rows, in time order the latest ones
+        seen_most = sorted(range(len(result.views)), key=lambda number: len(result.views[number].fit), reverse=True)
+        again = None if folds else self._refit(result, budget)
+        if again is not None:
             _add(grown, *again, name=self.name, candidate=self.name, weight=weight)
+            return grown
+        if not folds:
+            stand_in = seen_most[0] + 1
+            grown.notes.append(f"no time was left to fit {self.name} on all rows: the model of fold {stand_in} is used")
+        kept = sorted(seen_most[: max(1, folds)])
+        settled = settle([result.fits[number].booster for number in kept], result.chosen)
+        for number, fit in zip(kept, settled, strict=True):
+            name = f"{self.name} fold {number + 1}"
+            _add(grown, result.views[number], fit, name=name, candidate=self.name, weight=weight / len(kept))
         return grown
 
     def refit_seconds(self, result: Result) -> float:

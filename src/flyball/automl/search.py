@@ -13,11 +13,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.automl.allowance import DEFAULT_CAPS, Allowance, Caps, Cost
+from flyball.automl.allowance import DEFAULT_CAPS, Allowance, Caps
 from flyball.automl.budget import Budget, WorkBudget
 from flyball.automl.calibration import calibrate
-from flyball.automl.candidates import Boosting, Candidate, Linear, Prior, Result
+from flyball.automl.candidates import Boosting, Candidate, Grown, Linear, Prior, Result
 from flyball.automl.conformal import Standing, class_sets, standing
+from flyball.automl.forms import REFITTED, choose_forms, needs_refit, refit_seconds
 from flyball.automl.intervals import LEAST_ROWS, fit_interval
 from flyball.automl.kept import KeptTrials, TrialMemory, settings_of
 from flyball.automl.losses import loss_for
@@ -326,7 +327,7 @@ class _Search:
     def _spare(self) -> float:
         """Seconds left for candidates, after what the models to be fitted once more on all rows will take."""
         boosted = [result for result in self.results if isinstance(result.candidate, Boosting)]
-        refits = [_refit_seconds(result) for result in boosted if not self._holds_bag([result])]
+        refits = [refit_seconds(result) for result in boosted if needs_refit(result, self.allowance)]
         return self.budget.left - max(refits, default=0.0)
 
     def _try(self, candidate: Candidate, seconds: float) -> None:
@@ -382,10 +383,7 @@ class _Search:
         chosen = [result for result in self.results if result.candidate.name in weights]
         members: list[Member] = []
         natives: dict[str, str] = {}
-        bags = self._bags(chosen, weights)
-        for result in chosen:
-            name = result.candidate.name
-            grown = result.candidate.grow(result, weights[name], self.budget, bag=name in bags)
+        for grown in self._grown(chosen, weights):
             members += grown.members
             natives |= grown.natives
             self.notes += grown.notes
@@ -412,6 +410,17 @@ class _Search:
             sets = class_sets(oof[seen], problem.target[seen].astype(np.int64), counted)
             pipeline = replace(pipeline, sets=sets)
         return Learned(pipeline, oof, calibrated, self._leaderboard(weights), self.budget.used, self.notes, natives)
+
+    def _grown(self, chosen: Sequence[Result], weights: Mapping[str, float]) -> list[Grown]:
+        """The members of the chosen candidates; those that are fitted anew, side by side."""
+        forms = self._forms(chosen, weights) or {}
+
+        def grow(result: Result) -> Grown:
+            name = result.candidate.name
+            return result.candidate.grow(result, weights[name], self.budget, folds=forms.get(name, REFITTED))
+
+        grown = dict(self.executor.map_unordered(grow, chosen))
+        return [grown[position] for position in range(len(chosen))]
 
     def _with_interval(
         self,
@@ -451,42 +460,17 @@ class _Search:
             weights = choose_weights(margins, problem.target[seen], problem.weight[seen], problem.loss)
             used = [result for result in pool if result.candidate.name in weights]
             heavy = [result for result in used if result.cost.leaves]
-            if len(heavy) < 2 or self._forms(heavy, weights) is not None:
+            if len(heavy) < 2 or self._forms(used, weights) is not None:
                 return weights
             least = min(heavy, key=lambda result: weights[result.candidate.name])
             pool.remove(least)
             self.notes.append(f"{least.candidate.name} is left out of the ensemble: size or time would not do for both")
 
-    def _bags(self, chosen: Sequence[Result], weights: Mapping[str, float]) -> frozenset[str]:
-        """The chosen candidates of which the folds' models are kept; of the others one is fitted on all rows."""
-        heavy = [result for result in chosen if result.cost.leaves]
-        found = self._forms(heavy, weights)
-        if found is None:  # one candidate alone that is too large for a bag, or too slow to be fitted again
-            return frozenset()
-        return found
-
-    def _forms(self, results: Sequence[Result], weights: Mapping[str, float]) -> frozenset[str] | None:
-        """The names to keep as bags, so that size, row time and the time left do for all; None when nothing does.
-
-        Bags cost no time and average more; the lightest candidates are the first to be one model only.
-        """
-        bags = {result.candidate.name for result in results if self._may_bag(result)}
-        for result in [None, *sorted(results, key=lambda result: weights[result.candidate.name])]:
-            if result is not None:
-                bags.discard(result.candidate.name)
-            single = [one for one in results if one.candidate.name not in bags]
-            costs = [_cost(one, bag=one.candidate.name in bags) for one in results]
-            if self.allowance.holds(Cost.sum(costs)):
-                in_time = sum(_refit_seconds(one) for one in single) <= max(0.0, self.budget.left)
-                return frozenset(bags) if in_time or not single else None
-        return None
-
-    def _may_bag(self, result: Result) -> bool:
-        return isinstance(result.candidate, Boosting) and result.candidate.bag
-
-    def _holds_bag(self, results: Sequence[Result]) -> bool:
-        bags = all(self._may_bag(result) for result in results)
-        return bags and self.allowance.holds(Cost.sum(_cost(result, bag=True) for result in results))
+    def _forms(self, results: Sequence[Result], weights: Mapping[str, float]) -> dict[str, int] | None:
+        heavy = [result for result in results if result.cost.leaves]
+        return choose_forms(
+            heavy, weights, allowance=self.allowance, seconds=self.budget.left, workers=self.executor.workers
+        )
 
     def _score(self, result: Result, rows: NDArray[np.bool_]) -> float:
         problem = self.problem
@@ -510,11 +494,3 @@ class _Search:
         nothing: dict[str, Any] = {"settings": {}, "score": None, "seconds": 0.0, "weight": 0.0}
         absent = {**nothing, "status": "no time left", **common}
         return entries + [{"name": each.name, "family": each.family, **absent} for each in self.skipped]
-
-
-def _cost(result: Result, *, bag: bool) -> Cost:
-    return result.cost.times(len(result.views)) if bag else result.cost
-
-
-def _refit_seconds(result: Result) -> float:
-    return result.candidate.refit_seconds(result) if isinstance(result.candidate, Boosting) else 0.0
