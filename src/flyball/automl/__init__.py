@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from flyball.automl.allowance import Caps
     from flyball.automl.bundle import bundle_files, golden_file
     from flyball.automl.discovery import Discovery, discover_windows
     from flyball.automl.estimators import AutoClassifier, AutoRegressor
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AutoClassifier",
     "AutoRegressor",
+    "Caps",
     "Discovery",
     "ExportRefused",
     "FittedPipeline",
@@ -43,6 +45,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "allowance": ("Caps",),
     "discovery": ("Discovery", "discover_windows"),
     "bundle": ("bundle_files", "golden_file"),
     "estimators": ("AutoClassifier", "AutoRegressor"),

@@ -18,6 +18,7 @@ from sklearn.utils import assert_all_finite
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_array, check_is_fitted, column_or_1d, validate_data
 
+from flyball.automl.allowance import Caps
 from flyball.automl.bundle import bundle_files, golden_file
 from flyball.automl.export import export_graph
 from flyball.automl.group_windows import group_windows, keep_windows
@@ -68,12 +69,16 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
         *,
         metric: str | None = None,
         split: Literal["auto", "random", "time"] = "auto",
+        max_size_mb: float = 10.0,
+        max_row_ms: float = 0.2,
         random_state: int | np.random.RandomState | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.budget = budget
         self.metric = metric
         self.split = split
+        self.max_size_mb = max_size_mb
+        self.max_row_ms = max_row_ms
         self.random_state = random_state
         self.n_jobs = n_jobs
 
@@ -124,13 +129,14 @@ class _AutoEstimator(BaseEstimator):  # type: ignore[misc]  # scikit-learn carri
                 folds=folds,
                 budget_seconds=effort.seconds if effort.trials is not None else max(0.0, effort.seconds - spent),
                 trials=effort.trials,
+                caps=Caps(self.max_size_mb, self.max_row_ms),
                 executor=None if self.n_jobs is None or self.n_jobs < 0 else LocalExecutor(self.n_jobs),
                 seed=seed,
                 sample_weight=weight,
                 units=_units(split, labels, len(target)),
             )
-            learned = replace(learned, notes=[*structure.notes, *learned.notes])
             learned = keep_windows(learned, found)
+            learned = replace(learned, notes=[*structure.notes, *learned.notes])
         except BadInput as error:
             raise _as_value_error(error) from error
         self._finish(found.table, learned)
@@ -263,7 +269,8 @@ class AutoClassifier(ClassifierMixin, _AutoEstimator):  # type: ignore[misc]
     budget: seconds for fit, export and its check included, or "20 trials", the same work and model on any machine;
     n_jobs: folds that are fitted at a time (None: one a core); metric: what the user will judge by, such as "roc_auc";
     split: "auto" validates in the order of time or by the groups that named columns show, else at random, and `notes_`
-    tells what was found; "random"; or "time" when rows stand in time order. random_state: a seed. Numbers, texts, times, booleans
+    tells what was found; "random"; or "time" when rows stand in time order. max_size_mb, max_row_ms: how
+    large the exported graph and how slow a single row may be. random_state: a seed. Numbers, texts, times, booleans
     and missing values may be given as they are, in numpy, pandas, Polars or Arrow form.
 
     >>> import numpy as np

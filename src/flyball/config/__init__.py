@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ProjectSection,
         RetentionConfig,
     )
+    from flyball.config.size import SizeInvalid, parse_size
     from flyball.config.write import inline_toml, write_project
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "ProjectConfig",
     "ProjectSection",
     "RetentionConfig",
+    "SizeInvalid",
     "check_choices",
     "check_feature",
     "inline_toml",
@@ -60,6 +62,7 @@ __all__ = [
     "parse_duration",
     "parse_effort",
     "parse_project",
+    "parse_size",
     "write_project",
 ]
 
@@ -91,6 +94,7 @@ _HOMES = {
         "ProjectSection",
         "RetentionConfig",
     ),
+    "size": ("SizeInvalid", "parse_size"),
     "write": ("inline_toml", "write_project"),
 }
 

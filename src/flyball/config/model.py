@@ -23,6 +23,7 @@ from flyball.config.budget import Budget, BudgetInvalid
 from flyball.config.duration import DurationInvalid, parse_duration
 from flyball.config.effort import Effort, parse_effort
 from flyball.config.positions import KeyPath, Position
+from flyball.config.size import SizeInvalid, parse_size
 
 __all__ = [
     "GATE_KEYS",
@@ -62,7 +63,7 @@ KNOWN_METRICS = (
 )
 
 # What a gate may ask beside bounds on metrics.
-GATE_KEYS = ("beats_baseline", "no_worse_than", "overrules", "leaks_kept")
+GATE_KEYS = ("beats_baseline", "no_worse_than", "overrules", "leaks_kept", "latency", "size")
 
 _DAY_S = 86_400.0
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
@@ -76,6 +77,13 @@ def _duration(value: Any) -> Any:
         raise ValueError(f"{error.what}; {error.fix}") from error
     except AttributeError as error:
         raise ValueError('a length of time is written like "60s", "10m" or "2ms"') from error
+
+
+def _size(value: Any) -> Any:
+    try:
+        return parse_size(value)
+    except SizeInvalid as error:
+        raise ValueError(f"{error.what}; {error.fix}") from error
 
 
 def _effort(value: Any) -> Any:
@@ -112,6 +120,7 @@ def _filled(value: str) -> str:
 
 Text = Annotated[str, AfterValidator(_filled)]
 Duration = Annotated[float, BeforeValidator(_duration)]
+Size = Annotated[int, BeforeValidator(_size)]
 Embargo = Annotated[str | int, BeforeValidator(_embargo)]
 Names = Annotated[tuple[Text, ...], Field(strict=False)]
 NamesOrOne = Annotated[tuple[Text, ...], BeforeValidator(_as_list), Field(strict=False)]
@@ -227,14 +236,15 @@ class CostsConfig(_Section):
 
 
 class ModelConfig(_Section):
-    """`[model.NAME]`: what is predicted, from what, how well and how fast. `latency` is in seconds."""
+    """`[model.NAME]`: what is predicted, from what, how well and how fast. `latency` is in seconds, `size` in bytes."""
 
     data: OneOrMore
     target: Text
     task: Literal["auto", "binary", "multiclass", "regression"] = "auto"
     metric: Text | None = None
     budget: Annotated[Effort, BeforeValidator(_effort)] = Effort(60.0)
-    latency: Duration | None = None
+    latency: Annotated[Duration, Field(gt=0)] = 0.0002
+    size: Annotated[Size, Field(ge=100_000)] = 10_000_000
     positive: str | bool | int | float | None = None
     weight: Text | None = None
     time: Text | None = None
@@ -324,13 +334,15 @@ class NoWorseConfig(_Section):
 
 
 class GateConfig(_Section):
-    """`[gate.ALIAS]`: what a version must show before the alias moves to it."""
+    """`[gate.ALIAS]`: what a version must show before the alias moves to it. `latency` is in seconds, `size` in bytes."""
 
     rules: tuple[MetricRule, ...] = ()
     beats_baseline: bool = False
     no_worse_than: NoWorseConfig | None = None
     overrules: Annotated[int, Field(ge=0)] | None = None
     leaks_kept: Annotated[int, Field(ge=0)] | None = None
+    latency: Annotated[Duration, Field(gt=0)] | None = None
+    size: Size | None = None
 
     @model_validator(mode="wrap")
     @classmethod
@@ -357,7 +369,9 @@ class GateConfig(_Section):
         if self.no_worse_than:
             rule = self.no_worse_than
             plain["no_worse_than"] = rule.alias if rule.margin is None else rule.model_dump()
-        counts = {"overrules": self.overrules, "leaks_kept": self.leaks_kept}
+        counts = {
+            "overrules": self.overrules, "leaks_kept": self.leaks_kept, "latency": self.latency, "size": self.size,
+        }  # fmt: skip
         plain |= {key: most for key, most in counts.items() if most is not None}
         return plain
 

@@ -7,7 +7,16 @@ if TYPE_CHECKING:
     from flyball.governance.origin import environment, git_commit
     from flyball.governance.promotion import Compare, judge_evidence, judge_version, let_pass, promote
     from flyball.governance.result import RuleResult
-    from flyball.governance.rules import AtMost, BeatsBaseline, Bound, NoWorseThan, Rule, RuleInvalid, parse_rules
+    from flyball.governance.rules import (
+        AtMost,
+        BeatsBaseline,
+        Bound,
+        NoWorseThan,
+        Rule,
+        RuleInvalid,
+        Within,
+        parse_rules,
+    )
     from flyball.governance.sign import SigningKeys, sign_bundle
     from flyball.governance.verdict import GateRefused, Verdict, judge
 
@@ -24,6 +33,7 @@ __all__ = [
     "SbomInvalid",
     "SigningKeys",
     "Verdict",
+    "Within",
     "environment",
     "git_commit",
     "judge",
@@ -41,7 +51,7 @@ _HOMES = {
     "result": ("RuleResult",),
     "verdict": ("GateRefused", "Verdict", "judge"),
     "promotion": ("Compare", "judge_evidence", "judge_version", "let_pass", "promote"),
-    "rules": ("AtMost", "BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "parse_rules"),
+    "rules": ("AtMost", "BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "Within", "parse_rules"),
     "materials": ("SbomInvalid", "sbom"),
     "sign": ("SigningKeys", "sign_bundle"),
 }

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from flyball.charts import number
+from flyball.config import DurationInvalid, SizeInvalid, parse_duration, parse_size
 from flyball.evaluation import METRICS, metric
 from flyball_runtime.errors import BadInput
 
-__all__ = ["AtMost", "BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "Where", "parse_rules"]
+__all__ = ["AtMost", "BeatsBaseline", "Bound", "NoWorseThan", "Rule", "RuleInvalid", "Where", "Within", "parse_rules"]
 
 Where = Callable[[str], str]
 _SHORT_FORM = re.compile(r"\s*(>=|<=|>|<)\s*([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?)\s*(%?)\s*")
@@ -98,7 +99,29 @@ class AtMost:
         return f"{self.counted.replace('_', ' ')}: at most {self.most:,}"
 
 
-Rule = AtMost | Bound | BeatsBaseline | NoWorseThan
+@dataclass(frozen=True, slots=True)
+class Within:
+    """A single row takes no longer, or the graph is no larger; `most` is in milliseconds or megabytes."""
+
+    measured: Literal["latency", "size"]
+    most: float
+    where: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The rule in words.
+
+        >>> Within("latency", 2.0).text
+        'latency: at most 2 ms'
+        """
+        return f"{self.measured}: at most {self.amount(self.most)}"
+
+    def amount(self, value: float) -> str:
+        """A value with its unit."""
+        return f"{number(value, 3)} {'ms' if self.measured == 'latency' else 'MB'}"
+
+
+Rule = AtMost | Bound | BeatsBaseline | NoWorseThan | Within
 
 
 def parse_rules(gate: str, rules: Mapping[str, Any], where: Where | None = None) -> list[Rule]:
@@ -106,7 +129,8 @@ def parse_rules(gate: str, rules: Mapping[str, Any], where: Where | None = None)
 
     A metric's rule is a text (`">= 0.60"`, `"<= 3 %"`) or a table (`{ min = 0.6, max = 0.9, of = "low" }`); beside
     the metrics stand `beats_baseline = true`, `no_worse_than = "ALIAS"` (or `{ alias, margin }`), and `overrules` and
-    `leaks_kept` with the number that is let pass. `where` tells the line of a key.
+    `leaks_kept` with the number that is let pass, and
+    `latency = "2ms"` and `size = "10MB"`. `where` tells the line of a key.
     Raises RuleInvalid or UnknownMetric.
     """
     found: list[Rule] = []
@@ -122,6 +146,8 @@ def parse_rules(gate: str, rules: Mapping[str, Any], where: Where | None = None)
             if isinstance(raw, bool) or not isinstance(raw, int) or raw < 0:
                 raise _invalid(key, raw, place, f"write how many are let pass: {key} = 0")
             found.append(AtMost("overrules" if key == "overrules" else "leaks_kept", raw, place))
+        elif key in ("latency", "size"):
+            found.append(_within(key, raw, place))
         else:
             found.append(_bound(metric(key, where=place).name, raw, place))
     return found
@@ -138,6 +164,15 @@ def _no_worse(key: str, raw: Any, place: str | None) -> NoWorseThan:
             return NoWorseThan(raw["alias"], place, float(margin))
         raise _invalid(key, margin, place, "margin is a number, 0 or more, in the metric's unit")
     raise _invalid(key, raw, place, 'write the name of an alias: no_worse_than = "production"')
+
+
+def _within(key: str, raw: Any, place: str | None) -> Within:
+    try:
+        if key == "latency":
+            return Within("latency", parse_duration(raw) * 1e3, place)
+        return Within("size", parse_size(raw) / 1e6, place)
+    except (DurationInvalid, SizeInvalid) as error:
+        raise _invalid(key, raw, place, error.fix or "") from error
 
 
 def subject(name: str, of: str) -> str:

@@ -11,7 +11,7 @@ from flyball.charts import number, span
 from flyball.evaluation import METRICS
 from flyball.governance.result import RuleResult, measured_span, metrics_of, tested
 from flyball.governance.rival import judge_rival
-from flyball.governance.rules import AtMost, BeatsBaseline, Bound, Rule, Where, parse_rules, subject
+from flyball.governance.rules import AtMost, BeatsBaseline, Bound, Rule, Where, Within, parse_rules, subject
 from flyball_runtime.errors import Refused
 
 __all__ = ["GateRefused", "Verdict", "judge"]
@@ -94,6 +94,8 @@ def judge(
             results.append(_judge_bound(rule, evidence))
         elif isinstance(rule, AtMost):
             results.append(_judge_count(rule, evidence))
+        elif isinstance(rule, Within):
+            results.append(_judge_within(rule, evidence))
         elif isinstance(rule, BeatsBaseline):
             results.append(_judge_baseline(rule, evidence))
         else:
@@ -136,6 +138,17 @@ def _judge_count(rule: AtMost, evidence: Mapping[str, Any]) -> RuleResult:
     named = ", ".join(str(one["column"] or one["kind"]) for one in counted[:5]) + (", …" if len(counted) > 5 else "")
     measured = f"{len(counted):,}" + (f": {named}" if counted else "")
     return RuleResult(rule.text, measured, len(counted) <= rule.most, f"{rule.most:,} or fewer", rule.where)
+
+
+def _judge_within(rule: Within, evidence: Mapping[str, Any]) -> RuleResult:
+    """The median of one row as it was proved, or the graph's own size."""
+    found = (evidence.get("latency") or {}).get("single_row_ms")
+    if rule.measured == "size":
+        found = None if evidence.get("size_bytes") is None else evidence["size_bytes"] / 1e6
+    wanted = f"{rule.amount(rule.most)} or less"
+    if found is None:
+        return RuleResult(rule.text, "not measured", False, wanted, rule.where)
+    return RuleResult(rule.text, rule.amount(found), found <= rule.most, wanted, rule.where)
 
 
 def _judge_baseline(rule: BeatsBaseline, evidence: Mapping[str, Any]) -> RuleResult:

@@ -140,6 +140,7 @@ class _Prover:
         """The evidence document; `rows` is the digest of the rows that were learned from and tested on."""
         examined, plan, pipeline = self._examined, self._examined.plan, self._pipeline
         reasons = self._reasons()
+        latency = self._latency()
         return {
             "model": self._settings.name,
             "task": examined.task,
@@ -186,16 +187,24 @@ class _Prover:
             "comparisons": {"baseline": self._against_baseline(), "champion": None},
             "leaderboard": [dict(entry) for entry in self._trained.leaderboard],
             "parity": dict(self._trained.parity),
-            "latency": self._latency(),
+            "latency": latency,
             "size_bytes": len(self._trained.graph),
             "budget": self._budget(),
-            "notes": [*self._trained.notes, *self._needs_past(), *self._unmeasured()],
+            "notes": [*self._trained.notes, *self._needs_past(), *self._too_slow(latency), *self._unmeasured()],
             "environment": environment(),
             "code": dict(code),
             "artifacts": {**self._trained.digests, "rows": rows},
             "seed": self._settings.seed,
             "created": rfc3339(now),
         }  # fmt: skip
+
+    def _too_slow(self, latency: Mapping[str, float]) -> list[str]:
+        """The search goes by an estimate; what the row takes here is measured, beside whatever else runs."""
+        took, allowed = latency["single_row_ms"], self._settings.row_ms
+        if took <= 1.5 * allowed:
+            return []
+        return [f"a single row took {took:.2g} ms here, more than the {allowed:g} ms allowed: latency = "
+                f'"{took:.1g}ms" allows it, a smaller one makes the search choose fewer trees']  # fmt: skip
 
     def _needs_past(self) -> list[str]:
         """What a model with window features is for, said before somebody tries to serve it."""

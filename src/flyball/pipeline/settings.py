@@ -21,7 +21,8 @@ class LoopSettings:
 
     `test` is what the file of test rows is called, `embargo` a length of time ("7d") or a number of rows. `windows`: False
     for no window features, None to look for those of entities, True also for those of one stream, or their
-    specification. `known` is the column that says when a row's target became known. `places` tells where a setting was
+    specification. `known` is the column that says when a row's target became known. A single
+    row may take `row_ms` milliseconds and the artefact `size_mb` megabytes. `places` tells where a setting was
     written, such as "flyball.toml:17" or "--time", for what is wrong with it.
     """
 
@@ -51,6 +52,8 @@ class LoopSettings:
     missing: tuple[tuple[str, tuple[str | int | float, ...]], ...] = ()
     windows: bool | Mapping[str, Any] | None = None
     known: str | None = None
+    row_ms: float = 0.2
+    size_mb: float = 10.0
 
     @classmethod
     def from_config(
@@ -69,6 +72,8 @@ class LoopSettings:
             slices=model.slices, costs=None if model.costs is None else model.costs.model_dump(),
             missing=tuple((name, values) for name, values in data.missing.items() if name not in data.drop),
             windows=model.windows,
+            row_ms=model.latency * 1e3,
+            size_mb=model.size / 1e6,
             known=data.known,
         )  # fmt: skip
 

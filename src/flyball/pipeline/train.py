@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.automl import FittedPipeline, Learned, check_parity, check_windows, export_graph, learn
+from flyball.automl import Caps, FittedPipeline, Learned, check_parity, check_windows, export_graph, learn
 from flyball.core.executor import Executor
 from flyball.core.progress import Cancellation, Progress
 from flyball.evaluation import SplitPlan
@@ -131,6 +131,7 @@ def _learn(
         folds=[(place[fit], place[validate]) for fit, validate in examined.plan.folds],
         budget_seconds=_left(examined, settings),
         trials=settings.trials,
+        caps=Caps(settings.size_mb, settings.row_ms),
         memory=trials,
         seed=settings.seed,
         missing=examined.missing,

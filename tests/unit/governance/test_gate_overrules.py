@@ -42,3 +42,30 @@ def test_the_project_file_knows_these_rules_and_hands_them_on() -> None:
     assert config.gate["production"].raw == {"overrules": 2, "leaks_kept": 0}
     with pytest.raises(ConfigInvalid, match=r"leaks_kept|-1"):
         parse_project('[project]\nname = "p"\n[gate.production]\nleaks_kept = -1\n')
+
+
+@pytest.mark.parametrize(
+    ("rules", "measured", "passes"),
+    [
+        ({"latency": "0.2ms"}, {"latency": {"single_row_ms": 0.15}}, True),
+        ({"latency": "0.1ms"}, {"latency": {"single_row_ms": 0.15}}, False),
+        ({"size": "2MB"}, {"size_bytes": 2_000_000}, True),
+        ({"size": "2MB"}, {"size_bytes": 2_000_001}, False),
+        ({"latency": "1s"}, {}, False),
+    ],
+)
+def test_a_gate_can_hold_a_row_to_a_time_and_the_graph_to_a_size(rules, measured, passes) -> None:
+    verdict = judge("production", rules, measured)
+    assert verdict.passed is passes
+    assert [result.rule.split(":")[0] for result in verdict.results] == list(rules)
+
+
+def test_times_and_sizes_of_gates_and_models_are_read_from_the_file() -> None:
+    text = '[project]\nname = "p"\n[data.d]\nsource = "d.csv"\n[model.m]\ndata = "d"\ntarget = "y"\n'
+    config = parse_project(text + 'latency = "2ms"\nsize = "1.5MB"\n[gate.production]\nlatency = "3ms"\nsize = "2MB"\n')
+    assert (config.model["m"].latency, config.model["m"].size) == (0.002, 1_500_000)
+    (latency, size) = parse_rules("production", config.gate["production"].raw)
+    assert (latency.text, size.text) == ("latency: at most 3 ms", "size: at most 2 MB")
+    for wrong in ('latency = "0s"\n', 'size = "2 parsecs"\n', "size = 10\n"):
+        with pytest.raises(ConfigInvalid):
+            parse_project(text + wrong)
