@@ -17,6 +17,8 @@ class Process:
     """A server over a folder; `url` once it is ready."""
 
     def __init__(self, folder: Path, *arguments: str, token: str | None = None) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("FLYBALL_")}
         environment |= {"FLYBALL_SERVER_TOKEN": token} if token else {}
         command = [sys.executable, "-m", "flyball", "server", "--port", "0", "--json", "--dir", str(folder), *arguments]
