@@ -7,10 +7,12 @@ import os
 import subprocess
 import sys
 import threading
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Process"]
+__all__ = ["Process", "until"]
 
 
 class Process:
@@ -46,3 +48,12 @@ class Process:
             assert stream is not None
             stream.close()
         return code
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait for what another process is about to do."""
+    for _ in range(600):
+        if holds():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not happen")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, ParamSpec, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, ParamSpec, TypeVar
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
@@ -27,6 +27,7 @@ from flyball.api.documents import (
     AlertDocument,
     Audit,
     ComparisonDocument,
+    DeliveryDocument,
     DiagnosisDocument,
     Entry,
     GateDocument,
@@ -38,6 +39,7 @@ from flyball.api.documents import (
     StatusDocument,
     VersionDocument,
     WatchDocument,
+    WebhookDocument,
 )
 from flyball.api.headers import REPORT_POLICY, SecureHeaders
 from flyball.api.static import CONSOLE_FOLDER, Console
@@ -121,6 +123,7 @@ def control_app(
     _add_judgements(app, view)
     _add_promotion(app, view, actor)
     _add_watch(app, view, actor)
+    _add_webhooks(app, view)
     _add_errors(app)
 
     describe(app, token=token is not None)
@@ -257,6 +260,20 @@ def _add_settling(
         fields = await _fields(request, _SETTLE_FIELDS, '{"reason": "..."}')
         said = fields["reason"].strip()
         return _json(await run_in_threadpool(view.settle_alert, number, action, said, actor))
+
+
+def _add_webhooks(app: FastAPI, view: ProjectView) -> None:
+    @app.get(**_route("/webhooks", list[WebhookDocument], "The webhooks, without their secrets"))
+    def webhooks() -> Response:
+        return _json(view.webhooks())
+
+    @app.get(**_route("/webhooks/deliveries", list[DeliveryDocument], "Messages to webhooks, the newest first"))
+    def deliveries(
+        hook: str | None = None,
+        state: Literal["waiting", "delivered", "dead"] | None = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> Response:
+        return _json(_find(view.deliveries, hook, state, limit))
 
 
 async def _promotion(request: Request) -> tuple[int, str, str]:

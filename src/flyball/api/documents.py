@@ -13,6 +13,7 @@ __all__ = [
     "BundleDocument",
     "ColumnDocument",
     "ComparisonDocument",
+    "DeliveryDocument",
     "Entry",
     "ErrorDocument",
     "GateDocument",
@@ -27,6 +28,7 @@ __all__ = [
     "StatusDocument",
     "VersionDocument",
     "WatchDocument",
+    "WebhookDocument",
     "WindowDocument",
 ]
 
@@ -294,6 +296,38 @@ class Audit(BaseModel):
 
     ok: bool
     problems: list[dict[str, Any]]
+
+
+class WebhookDocument(BaseModel):
+    """A webhook of the project file without its secret (`secret`: "set", or what is wrong with it), and its messages by
+    state."""
+
+    name: str
+    url: str
+    events: list[str]
+    models: list[str]
+    networks: list[str]
+    tries: int
+    secret_from: str
+    secret: str
+    waiting: int
+    delivered: int
+    dead: int
+
+
+class DeliveryDocument(BaseModel):
+    """A message to a webhook: `state` is "waiting", "delivered" or "dead"; `due` says when it is tried next."""
+
+    id: str
+    hook: str
+    seq: int
+    event: str
+    subject: str
+    state: str
+    tries: int
+    due: str | None
+    answer: str
+    changed: str
 
 
 class CheckDocument(BaseModel):

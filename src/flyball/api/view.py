@@ -63,6 +63,12 @@ class ProjectView(Protocol):
     def settle_alert(self, number: int, action: str, reason: str, actor: Mapping[str, str]) -> Mapping[str, Any]:
         """ "acknowledge" or "resolve" an alert: the AlertDocument then. Raises AlertUnknown (404), AlertSettled (409)."""
 
+    def webhooks(self) -> list[dict[str, Any]]:
+        """The webhooks of the project file, as WebhookDocuments."""
+
+    def deliveries(self, hook: str | None, state: str | None, limit: int) -> list[dict[str, Any]]:
+        """Messages to webhooks, the newest entry's first, as DeliveryDocuments. Raises WebhookUnknown (404)."""
+
     def doctor(self) -> Mapping[str, Any]:
         """Examine installation and project without changing anything: a DiagnosisDocument. Damage is told, not raised."""
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         ProjectSection,
         RetentionConfig,
     )
+    from flyball.config.webhooks import WebhookConfig
     from flyball.config.write import inline_toml, write_project
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "ProjectConfig",
     "ProjectSection",
     "RetentionConfig",
+    "WebhookConfig",
     "check_choices",
     "check_feature",
     "inline_toml",
@@ -91,6 +93,7 @@ _HOMES = {
         "ProjectSection",
         "RetentionConfig",
     ),
+    "webhooks": ("WebhookConfig",),
     "write": ("inline_toml", "write_project"),
 }
 

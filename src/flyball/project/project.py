@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from flyball.project.watch import Watch
     from flyball.reports import Report
     from flyball.upkeep import Backup, Cleaned, Diagnosis
+    from flyball.webhooks import Outbox
 
 __all__ = [
     "STATE_FOLDER",
@@ -93,11 +94,20 @@ class Project:
         self.registry = Registry(self.database, self.ledger, self.artifacts, clock, self.bundles)
         self._executor = executor or LocalExecutor()
         self._compared: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        if config.webhooks and not reads_only:
+            self.webhooks.begin()
 
     @cached_property
     def tracking(self) -> Tracking:
         """Experiments, runs, logged and registered models, as tracking clients write them."""
         return Tracking(self.database, self.artifacts, self.ledger)
+
+    @cached_property
+    def webhooks(self) -> Outbox:
+        """Who is told of what happens here, and how far that went; `deliver` makes the tries that are due."""
+        from flyball.webhooks import Outbox
+
+        return Outbox(self.config.webhooks, self.ledger, self.clock, project=self.name)
 
     @cached_property
     def loop(self) -> Loop:

@@ -117,6 +117,15 @@ class ProjectDocuments:
         settle = {"acknowledge": self._project.acknowledge_alert, "resolve": self._project.resolve_alert}[action]
         return settle(number, reason=reason, actor=Actor.from_dict(actor)).to_dict()
 
+    def webhooks(self) -> list[dict[str, Any]]:
+        """The webhooks of the project file, without their secrets."""
+        return self._project.webhooks.standing()
+
+    def deliveries(self, hook: str | None, state: str | None, limit: int) -> list[dict[str, Any]]:
+        """Messages to webhooks, the newest entry's first."""
+        found = self._project.webhooks.deliveries(hook, state=state, limit=limit)
+        return [delivery.to_dict() for delivery in found]
+
     def doctor(self) -> dict[str, Any]:
         """Examine installation and project."""
         return self._project.doctor().to_dict()

@@ -18,13 +18,18 @@ class Chores:
     """Does `every` work each second while the block lasts, and `last` once when it ends.
 
     A work that fails with a coded error is told to the log and tried again the next second, or by the next server: what
-    it has to do stands in the store or beside it.
+    it has to do stands in the store or beside it. patience_s: how long the end waits for work under way; None: for ever.
     """
 
     def __init__(
-        self, log: Log, *, every: Mapping[str, Callable[[], object]], last: Mapping[str, Callable[[], object]]
+        self,
+        log: Log,
+        *,
+        every: Mapping[str, Callable[[], object]],
+        last: Mapping[str, Callable[[], object]] | None = None,
+        patience_s: float | None = None,
     ) -> None:
-        self._log, self._every, self._last = log, every, last
+        self._log, self._every, self._last, self._patience_s = log, every, last or {}, patience_s
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work, name="flyball-chores", daemon=True)
 
@@ -33,7 +38,7 @@ class Chores:
 
     def __exit__(self, *_: object) -> None:
         self._done.set()
-        self._thread.join()
+        self._thread.join(self._patience_s)
         self._do(self._last)
 
     def _work(self) -> None:

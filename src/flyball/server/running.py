@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["SERVER_TOKEN_VARIABLE", "serve", "server_app"]
 
 SERVER_TOKEN_VARIABLE = "FLYBALL_SERVER_TOKEN"  # noqa: S105 - the variable's name, not a secret
+_POST_SECONDS = 3.0
 _OPEN = frozenset(("/healthz", "/readyz", "/health"))
 
 
@@ -48,9 +49,16 @@ def serve(
     refusals = Refusals(project.path / STATE_FOLDER / "refusals", project.clock)
     chores = Chores(
         log,
-        every={"binding": project.tracking.bind, "refusals": lambda: refusals.settle(project.ledger)},
+        every={
+            "binding": project.tracking.bind,
+            "refusals": lambda: refusals.settle(project.ledger),
+        },
         last={"binding": project.tracking.bind, "refusals": lambda: refusals.settle(project.ledger, whole=True)},
     )
+
+    # Receivers may be slow, so nothing else waits for them; a try that is cut off is made again.
+    post = {"webhooks": _Postman(project, log)} if project.config.webhooks else {}
+    posting = Chores(log, every=post, patience_s=_POST_SECONDS)
 
     def ready(address: Address) -> None:
         log.tell("ready", url=address.url)
@@ -58,7 +66,7 @@ def serve(
             on_ready(address.url)
 
     try:
-        with chores:
+        with chores, posting:
             run(
                 server_app(project, protocol, log, token=token, refusals=refusals),
                 host=host,
@@ -129,6 +137,23 @@ class _Later:
             self._made.set_result(make())
         except BaseException as error:  # noqa: BLE001 - whoever asks for it is told
             self._made.set_exception(error)
+
+
+class _Postman:
+    """Delivers what webhooks are to be told; the log says when one cannot be told anything, once."""
+
+    def __init__(self, project: Project, log: Log) -> None:
+        self._outbox, self._log = project.webhooks, log
+        self._told: dict[str, str] = {}
+
+    def __call__(self) -> None:
+        done = self._outbox.deliver()
+        if done.delivered or done.failed or done.dead:
+            self._log.tell("webhooks", delivered=done.delivered, failed=done.failed, dead=done.dead)
+        unfit = dict(done.unfit or {})
+        for name in unfit.keys() - self._told.keys():
+            self._log.tell("webhook not ready", webhook=name, why=unfit[name])
+        self._told = unfit
 
 
 async def _probe(path: str, project: Project, measured: Measured) -> Response:

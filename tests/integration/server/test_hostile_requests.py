@@ -8,8 +8,7 @@ import json
 import signal
 import socket
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -17,7 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from support.servers import Process
+from support.servers import Process, until
 
 FILES = "/api/2.0/mlflow-artifacts/artifacts/"
 PROMOTE = "/api/v1/models/plant/promote"
@@ -246,15 +245,6 @@ def test_slow_clients_are_let_go_and_nobody_waits_for_them(server: Process) -> N
     until(lambda: not list(staging.iterdir()))
     listed = httpx.get(f"{server.url}{FILES.rstrip('/')}").json()["files"]
     assert not [entry for entry in listed if entry["path"].startswith("slow")]
-
-
-def until(holds: Callable[[], bool]) -> None:
-    """Wait for what another process is about to do."""
-    for _ in range(400):
-        if holds():
-            return
-        time.sleep(0.05)
-    raise AssertionError("it did not happen")
 
 
 def test_a_file_may_be_put_where_the_attacks_were(server: Process, tmp_path: Path) -> None:

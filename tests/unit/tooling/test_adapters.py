@@ -37,6 +37,7 @@ OWNERS = {
         "flyball/tracking",
         "flyball/predictions",
         "flyball/monitoring",
+        "flyball/webhooks",
         "flyball/testing",
     ),
     "starlette": ("flyball/api",),
