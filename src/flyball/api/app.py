@@ -17,6 +17,7 @@ from flyball.api.description import (
     Moment,
     Number,
     Orders,
+    RunIds,
     RunQuery,
     Since,
     changed_errors,
@@ -29,10 +30,12 @@ from flyball.api.documents import (
     ComparisonDocument,
     DeliveryDocument,
     DiagnosisDocument,
+    DiffDocument,
     Entry,
     GateDocument,
     ModelDocument,
     ProjectDocument,
+    RunsDiffDocument,
     RunsDocument,
     ServedDocument,
     SlicesDocument,
@@ -121,6 +124,7 @@ def control_app(
     )
     _add_readers(app, view)
     _add_judgements(app, view)
+    _add_differences(app, view)
     _add_promotion(app, view, actor)
     _add_watch(app, view, actor)
     _add_webhooks(app, view)
@@ -210,6 +214,18 @@ def _add_judgements(app: FastAPI, view: ProjectView) -> None:
     )
     def compare(name: str, number: Number, other: str) -> Response:
         return _json(_find(view.compare, name, number, other))
+
+
+def _add_differences(app: FastAPI, view: ProjectView) -> None:
+    @app.get(
+        **_route("/models/{name}/versions/{number}/diff/{other}", DiffDocument, "What changed since another version")
+    )
+    def diff(name: str, number: Number, other: str) -> Response:
+        return _json(_find(view.diff, name, number, other))
+
+    @app.get(**_route("/runs/diff", RunsDiffDocument, "What differs between tracked runs"))
+    def diff_runs(run: RunIds) -> Response:
+        return _json(_find(view.diff_runs, run))
 
 
 def _add_promotion(app: FastAPI, view: ProjectView, actor: dict[str, str]) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query
 from fastapi.openapi.utils import get_openapi
+from pydantic import StringConstraints
 
 from flyball.api.documents import ErrorDocument
 
@@ -16,6 +17,7 @@ __all__ = [
     "Moment",
     "Number",
     "Orders",
+    "RunIds",
     "RunQuery",
     "Since",
     "changed_errors",
@@ -62,6 +64,10 @@ RunQuery = Annotated[str, Query(json_schema_extra={"format": "run-query", "examp
 Orders = Annotated[
     list[Annotated[str, Query(json_schema_extra={"format": "run-order", "examples": ["metrics.auc DESC"]})]] | None,
     Query(json_schema_extra={"uniqueItems": True}),
+]
+RunIds = Annotated[
+    list[Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]],
+    Query(min_length=2, max_length=100, json_schema_extra={"uniqueItems": True}),
 ]
 Since = Annotated[str, Query(json_schema_extra={"format": "look-back", "examples": ["7d"]})]
 Number = Annotated[int, Path(ge=1, lt=2**63)]

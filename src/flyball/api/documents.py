@@ -14,6 +14,7 @@ __all__ = [
     "ColumnDocument",
     "ComparisonDocument",
     "DeliveryDocument",
+    "DiffDocument",
     "Entry",
     "ErrorDocument",
     "GateDocument",
@@ -22,6 +23,7 @@ __all__ = [
     "ProjectDocument",
     "RuleDocument",
     "RunDocument",
+    "RunsDiffDocument",
     "RunsDocument",
     "ServedDocument",
     "SlicesDocument",
@@ -151,6 +153,35 @@ class RunsDocument(BaseModel):
 
     runs: list[RunDocument]
     next: int | None
+
+
+class DiffDocument(BaseModel):
+    """What changed between two versions. A pair is [before, after], null where one has none; `same` names the parts
+    without a difference. `explanations` are shares of all importance, the largest change first."""
+
+    before: dict[str, str | None]
+    after: dict[str, str | None]
+    same: list[str]
+    data: dict[str, Any]
+    features: dict[str, list[str]]
+    settings: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    explanations: list[dict[str, Any]]
+    verdicts: list[dict[str, Any]]
+    findings: dict[str, list[str]]
+    code: dict[str, Any]
+
+
+class RunsDiffDocument(BaseModel):
+    """Tracked runs beside each other: rows `{"key", "values"}` of what is not the same in all, a value for each run."""
+
+    runs: list[dict[str, Any]]
+    same: list[str]
+    params: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    tags: list[dict[str, Any]]
+    inputs: list[dict[str, Any]]
+    code: list[dict[str, Any]]
 
 
 class ServedDocument(BaseModel):

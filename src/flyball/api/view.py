@@ -51,6 +51,12 @@ class ProjectView(Protocol):
     def runs(self, where: str, order: Sequence[str], limit: int, offset: int) -> Mapping[str, Any]:
         """A page of the tracked runs that a query finds, over all experiments: a RunsDocument. Raises QueryInvalid (400)."""
 
+    def diff(self, name: str, number: int, other: str) -> Mapping[str, Any]:
+        """What changed from another version (a number, an alias or NAME@NUMBER) to this one: a DiffDocument."""
+
+    def diff_runs(self, ids: Sequence[str]) -> Mapping[str, Any]:
+        """What differs between tracked runs: a RunsDiffDocument. Raises TooFewRuns (400), TrackingUnknown (404)."""
+
     def audit(self) -> Mapping[str, Any]:
         """Verify every hash now: an Audit."""
 

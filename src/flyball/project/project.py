@@ -418,6 +418,18 @@ class Project:
         versions = (self.registry.with_bundle(self.registry.resolve(ref)) for ref in (ours, theirs))
         return compare_versions(self, *versions, data=None if data is None else self._located(Path(data)))
 
+    def diff(self, before: str, after: str) -> dict[str, Any]:
+        """What changed from one version to another: data, features, settings, metrics, explanations, verdicts, code."""
+        from flyball.project.differences import diff_versions
+
+        return diff_versions(self, self.registry.resolve(before), self.registry.resolve(after))
+
+    def diff_runs(self, ids: Sequence[str]) -> dict[str, Any]:
+        """What differs between tracked runs: every parameter, metric, tag and input that is not the same in all."""
+        from flyball.project.differences import diff_runs
+
+        return diff_runs(self, ids)
+
     def slices(self, ref: str, *, by: str | None = None) -> dict[str, Any]:
         """Where a version is weak; with `by`, its quality at every level of that column."""
         from flyball.project.judging import slices_of

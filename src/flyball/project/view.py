@@ -79,6 +79,14 @@ class ProjectDocuments:
         """A version against another on its own test rows; `other` is a reference, or a number or alias of the model."""
         return self._project.compare(f"{name}@{number}", other if "@" in other else f"{name}@{other}")
 
+    def diff(self, name: str, number: int, other: str) -> dict[str, Any]:
+        """What changed from another version to this one; `other` as in `compare`."""
+        return self._project.diff(other if "@" in other else f"{name}@{other}", f"{name}@{number}")
+
+    def diff_runs(self, ids: Sequence[str]) -> dict[str, Any]:
+        """What differs between tracked runs."""
+        return self._project.diff_runs(ids)
+
     def ledger(self, subject: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """The newest entries first."""
         return [
