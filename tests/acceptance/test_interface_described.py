@@ -41,11 +41,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """A server over a project with a model, an alias and a tracked run."""
     folder = standing("binary").copy(tmp_path_factory.mktemp("described") / "p")
     flyball("promote", "plant@1", "staging", "--reason", "first", folder=folder).answer()
+    with (folder / "flyball.toml").open("a", encoding="utf-8") as file:
+        file.write(HOOK)
     process = Process(folder, token=TOKEN)
-    made = httpx.post(
-        f"{process.url}/api/2.0/mlflow/runs/create", json={"experiment_id": "0", "run_name": "one"}, headers=HEADERS
-    )
-    assert made.status_code == 200
+    for run_id in RUNS:
+        given = {"experiment_id": "0", "run_id": run_id}
+        made = httpx.post(f"{process.url}/api/2.0/mlflow/runs/create", json=given, headers=HEADERS)
+        assert made.status_code == 200
     yield process
     assert process.end(15) == 0
 
@@ -73,7 +75,16 @@ def with_known(described: dict[str, Any]) -> dict[str, Any]:
     return described
 
 
-KNOWN = {"name": ["plant"], "number": [1], "alias": ["staging"], "by": ["site"], "other": ["1", "staging"]}
+RUNS = [f"{number:032x}" for number in (7, 8)]
+KNOWN: dict[str, list[Any]] = {
+    "name": ["plant"], "number": [1], "alias": ["staging"], "by": ["ok?"], "other": ["1", "staging"], "run": [RUNS],
+    "hook": ["chat"],
+}  # fmt: skip
+HOOK = """
+[webhooks.chat]
+url = "https://127.0.0.1/"
+secret_from = "NEVER_SET"
+"""
 config = SchemathesisConfig.from_dict({"seed": 7})
 schema = schemathesis.openapi.from_dict(with_known(document()), config=config)
 
@@ -93,7 +104,7 @@ def test_every_answer_is_what_the_description_says(case: schemathesis.Case, serv
 # Handlers read what they are sent leniently, as MLflow's own server does: what a description would have to allow or to
 # refuse beyond types is not known of every field, so these two checks are left out here, and only here.
 INEXACT = [positive_data_acceptance, negative_data_rejection]
-RUN = "0" * 31 + "7"
+RUN = RUNS[0]
 known_calls = {
     "run_id": [RUN], "run_uuid": [RUN], "run_ids": [[RUN]], "experiment_id": ["0"], "experiment_ids": [["0"]],
     "name": ["made"], "version": ["1"], "alias": ["champion"], "key": ["loss"], "metric_key": ["loss"],
