@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from support.disks import Mount
+from support.servers import Process
 
 
 @pytest.fixture
@@ -26,3 +28,17 @@ def small_disk(tmp_path: Path) -> Iterator[Mount]:
 
     yield mount
     subprocess.run(["umount", "--lazy", str(disk)], check=False, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., Process]]:
+    """Starts servers over folders; what still runs at the end is killed."""
+    started: list[Process] = []
+
+    def begin(folder: Path, *arguments: str, token: str | None = None) -> Process:
+        started.append(Process(folder, *arguments, token=token))
+        return started[-1]
+
+    yield begin
+    for one in started:
+        one.end(signal.SIGKILL)

@@ -4,29 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, ParamSpec, TypeVar
+from typing import Annotated, Any, ClassVar, Literal, ParamSpec, TypeVar
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import HTMLResponse, Response
+from starlette.routing import Match, Route
 
+from flyball.api.description import (
+    ERRORS,
+    Moment,
+    Number,
+    Orders,
+    RunIds,
+    RunQuery,
+    Since,
+    changed_errors,
+    describe,
+    object_body,
+)
 from flyball.api.documents import (
     AlertDocument,
     Audit,
     ComparisonDocument,
+    DeliveryDocument,
     DiagnosisDocument,
+    DiffDocument,
     Entry,
-    ErrorDocument,
     GateDocument,
     ModelDocument,
     ProjectDocument,
+    RunsDiffDocument,
     RunsDocument,
     ServedDocument,
     SlicesDocument,
     StatusDocument,
     VersionDocument,
     WatchDocument,
+    WebhookDocument,
 )
 from flyball.api.headers import REPORT_POLICY, SecureHeaders
 from flyball.api.static import CONSOLE_FOLDER, Console
@@ -36,55 +52,12 @@ from flyball.serving import asgi
 from flyball.serving.guard import Guard
 from flyball_runtime.errors import BadInput, FlyballError, InternalError, near_miss
 
-__all__ = ["BadRequest", "NotJson", "UnexpectedFailure", "UnknownRoute", "control_app"]
+__all__ = ["BadRequest", "NotJson", "UnexpectedFailure", "UnknownRoute", "WrongMethod", "control_app"]
 
 _PREFIX = "/api/v1"
 _LIMITS = asgi.Limits(body_bytes=64 * 1024, body_seconds=10)
-_ERRORS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorDocument, "description": text}
-    for status, text in {
-        400: "The request cannot be used as it is.",
-        404: "There is no such model or version.",
-        500: "Flyball failed, or what it stored is damaged.",
-    }.items()
-}
-_PROMOTE_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["number", "alias", "reason"],
-                    "additionalProperties": False,
-                    "properties": {
-                        "number": {"type": "integer", "examples": [3]},
-                        "alias": {"type": "string", "examples": ["production"]},
-                        "reason": {"type": "string", "examples": ["quarterly refresh"]},
-                    },
-                }
-            }
-        },
-    }
-}
-
-
-_SETTLE_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {
-                "schema": {
-                    "type": "object",
-                    "required": ["reason"],
-                    "additionalProperties": False,
-                    "properties": {"reason": {"type": "string", "examples": ["sensor replaced"]}},
-                }
-            }
-        },
-    }
-}
 _PROMOTE_FIELDS: dict[str, type] = {"number": int, "alias": str, "reason": str}
+_SETTLE_FIELDS: dict[str, type] = {"reason": str}
 
 P = ParamSpec("P")
 Found = TypeVar("Found")
@@ -109,6 +82,17 @@ class UnknownRoute(BadInput):
     code = "FB-API-003"
 
     status: ClassVar[int] = 404
+
+
+class WrongMethod(BadInput):
+    """The control plane has this path, but answers it with another method only."""
+
+    code = "FB-API-005"
+    status: ClassVar[int] = 405
+
+    def __init__(self, what: str, *, allowed: str) -> None:
+        super().__init__(what, fix=f"ask with {allowed}; {_PREFIX}/openapi.json lists every path and method")
+        self.headers = {"allow": allowed}
 
 
 class UnexpectedFailure(InternalError):
@@ -140,23 +124,21 @@ def control_app(
     )
     _add_readers(app, view)
     _add_judgements(app, view)
+    _add_differences(app, view)
     _add_promotion(app, view, actor)
     _add_watch(app, view, actor)
+    _add_webhooks(app, view)
     _add_errors(app)
 
-    @app.api_route("/api/{rest:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
-    def unknown(rest: str, request: Request) -> Response:
-        raise UnknownRoute(
-            f"there is no {request.method} /api/{rest}", fix=f"{_PREFIX}/openapi.json lists every path and method"
-        )
-
+    describe(app, token=token is not None)
+    app.router.routes.append(Route("/api/{rest:path}", _Unknown(app)))
     app.mount("/", Console(console))
     return SecureHeaders(Guard(app, token=token))
 
 
 def _route(path: str, document: Any, summary: str) -> dict[str, Any]:
     """The document is shown in the OpenAPI description; the answer is sent as the view gives it."""
-    answers = {**_ERRORS, 200: {"model": document}}
+    answers = {**ERRORS, 200: {"model": document}}
     return {"path": _PREFIX + path, "summary": summary, "responses": answers, "response_model": None}
 
 
@@ -178,16 +160,16 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
         return _json(_find(view.model, name))
 
     @app.get(**_route("/models/{name}/versions/{number}", VersionDocument, "One version of a model"))
-    def version(name: str, number: int) -> Response:
+    def version(name: str, number: Number) -> Response:
         return _json(_find(view.version, name, number))
 
     @app.get(
         f"{_PREFIX}/models/{{name}}/versions/{{number}}/report",
         summary="The version's report, a self-contained page",
         response_class=HTMLResponse,
-        responses=_ERRORS,
+        responses=ERRORS,
     )
-    def report(name: str, number: int) -> Response:
+    def report(name: str, number: Number) -> Response:
         return HTMLResponse(_find(view.report, name, number), headers={"content-security-policy": REPORT_POLICY})
 
     @app.get(**_route("/ledger", list[Entry], "The ledger's newest entries"))
@@ -197,15 +179,15 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
     @app.get(
         **_route("/models/{name}/aliases/{alias}", ServedDocument, "Which version an alias named at a time, and why")
     )
-    def served(name: str, alias: str, at: str | None = None) -> Response:
+    def served(name: str, alias: str, at: Moment = None) -> Response:
         return _json(_find(view.served, name, alias, at))
 
     @app.get(
         **_route("/runs", RunsDocument, "Tracked runs over all experiments, by a query with AND, OR, NOT and brackets")
     )
     def runs(
-        where: str = "",
-        order: Annotated[list[str] | None, Query()] = None,
+        where: RunQuery = "",
+        order: Orders = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 100,
         offset: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     ) -> Response:
@@ -222,7 +204,7 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
 
 def _add_judgements(app: FastAPI, view: ProjectView) -> None:
     @app.get(**_route("/models/{name}/versions/{number}/slices", SlicesDocument, "Where a version is weak"))
-    def slices(name: str, number: int, by: str | None = None) -> Response:
+    def slices(name: str, number: Number, by: str | None = None) -> Response:
         return _json(_find(view.slices, name, number, by))
 
     @app.get(
@@ -230,19 +212,32 @@ def _add_judgements(app: FastAPI, view: ProjectView) -> None:
             "/models/{name}/versions/{number}/compare/{other}", ComparisonDocument, "A version against another, paired"
         )
     )
-    def compare(name: str, number: int, other: str) -> Response:
+    def compare(name: str, number: Number, other: str) -> Response:
         return _json(_find(view.compare, name, number, other))
 
 
+def _add_differences(app: FastAPI, view: ProjectView) -> None:
+    @app.get(
+        **_route("/models/{name}/versions/{number}/diff/{other}", DiffDocument, "What changed since another version")
+    )
+    def diff(name: str, number: Number, other: str) -> Response:
+        return _json(_find(view.diff, name, number, other))
+
+    @app.get(**_route("/runs/diff", RunsDiffDocument, "What differs between tracked runs"))
+    def diff_runs(run: RunIds) -> Response:
+        return _json(_find(view.diff_runs, run))
+
+
 def _add_promotion(app: FastAPI, view: ProjectView, actor: dict[str, str]) -> None:
-    refusal = {"model": ErrorDocument, "description": "A rule of the alias's gate is not met; nothing was changed."}
+    refused = changed_errors("A rule of the alias's gate is not met; nothing was changed.")
+    example = {"number": 3, "alias": "production", "reason": "quarterly refresh"}
 
     @app.post(
         f"{_PREFIX}/models/{{name}}/promote",
         summary="Move an alias to a version, through the alias's gate",
-        responses={**_ERRORS, 200: {"model": GateDocument}, 409: refusal},
+        responses={**refused, 200: {"model": GateDocument}},
         response_model=None,
-        openapi_extra=_PROMOTE_BODY,
+        openapi_extra=object_body(_PROMOTE_FIELDS, example),
     )
     async def promote(name: str, request: Request) -> Response:
         number, alias, reason = await _promotion(request)
@@ -254,16 +249,16 @@ def _add_watch(app: FastAPI, view: ProjectView, actor: dict[str, str]) -> None:
     @app.get(
         **_route("/models/{name}/watch", WatchDocument, "The windows that were judged, with every column; judges none")
     )
-    def watch(name: str, since: str = "7d", limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
+    def watch(name: str, since: Since = "7d", limit: Annotated[int, Query(ge=1, le=10_000)] = 200) -> Response:
         return _json(_find(view.watch, name, since, limit))
 
     @app.get(**_route("/alerts", list[AlertDocument], "The alerts, newest first"))
     def alerts(model: str | None = None, resolved: bool = False) -> Response:
         return _json(view.alerts(model, resolved))
 
-    settled = {"model": ErrorDocument, "description": "The alert is resolved already; nothing was changed."}
+    settled = changed_errors("The alert is resolved already; nothing was changed.")
     for action in ("acknowledge", "resolve"):
-        _add_settling(app, view, actor, action, {**_ERRORS, 200: {"model": AlertDocument}, 409: settled})
+        _add_settling(app, view, actor, action, {**settled, 200: {"model": AlertDocument}})
 
 
 def _add_settling(
@@ -275,12 +270,26 @@ def _add_settling(
         operation_id=f"{action}_alert",
         responses=responses,
         response_model=None,
-        openapi_extra=_SETTLE_BODY,
+        openapi_extra=object_body(_SETTLE_FIELDS, {"reason": "sensor replaced"}),
     )
-    async def settle(number: int, request: Request) -> Response:
-        fields = await _fields(request, {"reason": str}, '{"reason": "..."}')
+    async def settle(number: Number, request: Request) -> Response:
+        fields = await _fields(request, _SETTLE_FIELDS, '{"reason": "..."}')
         said = fields["reason"].strip()
         return _json(await run_in_threadpool(view.settle_alert, number, action, said, actor))
+
+
+def _add_webhooks(app: FastAPI, view: ProjectView) -> None:
+    @app.get(**_route("/webhooks", list[WebhookDocument], "The webhooks, without their secrets"))
+    def webhooks() -> Response:
+        return _json(view.webhooks())
+
+    @app.get(**_route("/webhooks/deliveries", list[DeliveryDocument], "Messages to webhooks, the newest first"))
+    def deliveries(
+        hook: str | None = None,
+        state: Literal["waiting", "delivered", "dead"] | None = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    ) -> Response:
+        return _json(_find(view.deliveries, hook, state, limit))
 
 
 async def _promotion(request: Request) -> tuple[int, str, str]:
@@ -324,6 +333,26 @@ def _find(look_up: Callable[P, Found], *arguments: P.args, **named: P.kwargs) ->
         if getattr(error, "status", 404) != 404:
             raise
         raise _NotFound(error) from error
+
+
+class _Unknown:
+    """Answers what no route does: with any method, so that no path ends in an answer without a code."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    async def __call__(self, scope: asgi.Scope, receive: asgi.Receive, send: asgi.Send) -> None:
+        await _error(self._error(scope))(scope, receive, send)
+
+    def _error(self, scope: asgi.Scope) -> FlyballError:
+        method, path = scope["method"][:20], scope["path"][:200]
+        allowed: set[str] = set()
+        for route in self._app.routes:
+            if isinstance(route, Route) and route.matches(scope)[0] is Match.PARTIAL:
+                allowed |= route.methods or set()
+        if allowed:
+            return WrongMethod(f"{path} is not answered with {method}", allowed=", ".join(sorted(allowed)))
+        return UnknownRoute(f"there is no {method} {path}", fix=f"{_PREFIX}/openapi.json lists every path and method")
 
 
 def _add_errors(app: FastAPI) -> None:

@@ -13,6 +13,8 @@ __all__ = [
     "BundleDocument",
     "ColumnDocument",
     "ComparisonDocument",
+    "DeliveryDocument",
+    "DiffDocument",
     "Entry",
     "ErrorDocument",
     "GateDocument",
@@ -21,12 +23,14 @@ __all__ = [
     "ProjectDocument",
     "RuleDocument",
     "RunDocument",
+    "RunsDiffDocument",
     "RunsDocument",
     "ServedDocument",
     "SlicesDocument",
     "StatusDocument",
     "VersionDocument",
     "WatchDocument",
+    "WebhookDocument",
     "WindowDocument",
 ]
 
@@ -149,6 +153,35 @@ class RunsDocument(BaseModel):
 
     runs: list[RunDocument]
     next: int | None
+
+
+class DiffDocument(BaseModel):
+    """What changed between two versions. A pair is [before, after], null where one has none; `same` names the parts
+    without a difference. `explanations` are shares of all importance, the largest change first."""
+
+    before: dict[str, str | None]
+    after: dict[str, str | None]
+    same: list[str]
+    data: dict[str, Any]
+    features: dict[str, list[str]]
+    settings: dict[str, Any]
+    metrics: list[dict[str, Any]]
+    explanations: list[dict[str, Any]]
+    verdicts: list[dict[str, Any]]
+    findings: dict[str, list[str]]
+    code: dict[str, Any]
+
+
+class RunsDiffDocument(BaseModel):
+    """Tracked runs beside each other: rows `{"key", "values"}` of what is not the same in all, a value for each run."""
+
+    runs: list[dict[str, Any]]
+    same: list[str]
+    params: list[dict[str, Any]]
+    metrics: list[dict[str, Any]]
+    tags: list[dict[str, Any]]
+    inputs: list[dict[str, Any]]
+    code: list[dict[str, Any]]
 
 
 class ServedDocument(BaseModel):
@@ -294,6 +327,38 @@ class Audit(BaseModel):
 
     ok: bool
     problems: list[dict[str, Any]]
+
+
+class WebhookDocument(BaseModel):
+    """A webhook of the project file without its secret (`secret`: "set", or what is wrong with it), and its messages by
+    state."""
+
+    name: str
+    url: str
+    events: list[str]
+    models: list[str]
+    networks: list[str]
+    tries: int
+    secret_from: str
+    secret: str
+    waiting: int
+    delivered: int
+    dead: int
+
+
+class DeliveryDocument(BaseModel):
+    """A message to a webhook: `state` is "waiting", "delivered" or "dead"; `due` says when it is tried next."""
+
+    id: str
+    hook: str
+    seq: int
+    event: str
+    subject: str
+    state: str
+    tries: int
+    due: str | None
+    answer: str
+    changed: str
 
 
 class CheckDocument(BaseModel):

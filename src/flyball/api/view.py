@@ -51,6 +51,12 @@ class ProjectView(Protocol):
     def runs(self, where: str, order: Sequence[str], limit: int, offset: int) -> Mapping[str, Any]:
         """A page of the tracked runs that a query finds, over all experiments: a RunsDocument. Raises QueryInvalid (400)."""
 
+    def diff(self, name: str, number: int, other: str) -> Mapping[str, Any]:
+        """What changed from another version (a number, an alias or NAME@NUMBER) to this one: a DiffDocument."""
+
+    def diff_runs(self, ids: Sequence[str]) -> Mapping[str, Any]:
+        """What differs between tracked runs: a RunsDiffDocument. Raises TooFewRuns (400), TrackingUnknown (404)."""
+
     def audit(self) -> Mapping[str, Any]:
         """Verify every hash now: an Audit."""
 
@@ -62,6 +68,12 @@ class ProjectView(Protocol):
 
     def settle_alert(self, number: int, action: str, reason: str, actor: Mapping[str, str]) -> Mapping[str, Any]:
         """ "acknowledge" or "resolve" an alert: the AlertDocument then. Raises AlertUnknown (404), AlertSettled (409)."""
+
+    def webhooks(self) -> list[dict[str, Any]]:
+        """The webhooks of the project file, as WebhookDocuments."""
+
+    def deliveries(self, hook: str | None, state: str | None, limit: int) -> list[dict[str, Any]]:
+        """Messages to webhooks, the newest entry's first, as DeliveryDocuments. Raises WebhookUnknown (404)."""
 
     def doctor(self) -> Mapping[str, Any]:
         """Examine installation and project without changing anything: a DiagnosisDocument. Damage is told, not raised."""

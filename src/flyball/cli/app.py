@@ -18,6 +18,7 @@ from flyball.cli.commands import (
     audit,
     compare,
     console,
+    diff,
     error,
     explain,
     features,
@@ -34,8 +35,10 @@ from flyball.cli.commands import (
     track,
     upkeep,
     watch,
+    webhooks,
 )
 from flyball.cli.commands import run as run_command
+from flyball.cli.telling import CHANGING, tell_webhooks
 from flyball.core.progress import Cancelled
 from flyball.core.version import __version__
 from flyball_runtime.errors import BadInput, FlyballError, InternalError
@@ -54,8 +57,10 @@ COMMANDS: dict[str, App | Callable[..., Any]] = {
     "features": features.features,
     "slices": slices.slices,
     "compare": compare.compare,
+    "diff": diff.diff,
     "watch": watch.watch,
     "alerts": alerts.app,
+    "webhooks": webhooks.app,
     "served": served.served,
     "status": status.status,
     "console": console.console,
@@ -109,6 +114,15 @@ class UnexpectedFailure(InternalError):
 
 def run(arguments: list[str]) -> int:
     """Run one command line; print its answer or its error; return the exit code."""
+    code = _run(arguments)
+    if arguments and arguments[0] in CHANGING and code in (0, 1) and "--help" not in arguments:
+        folders = [Path(after) for word, after in pairwise(arguments) if word == "--dir"]
+        folders += [Path(word.removeprefix("--dir=")) for word in arguments if word.startswith("--dir=")]
+        tell_webhooks(folders[-1] if folders else None)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
     as_json = "--json" in arguments
     try:
         if not arguments:

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 from flyball.client.sending import Sender, Unreachable, send_all
 from flyball.client.spool import Spool
+from flyball.client.system import Sampling
 
 __all__ = ["SPOOL_FOLDER", "Tracker", "track"]
 
@@ -30,11 +31,14 @@ def track(
     experiment: str = "Default",
     name: str | None = None,
     spool: str | os.PathLike[str] = SPOOL_FOLDER,
+    system_every_s: float | None = 10.0,
 ) -> Tracker:
     """Begin a run and tell a tracking server of it in the background.
 
     url: of `flyball server` (default: the environment variables FLYBALL_TRACKING_URI, MLFLOW_TRACKING_URI); without one, the run
     waits in the folder `spool` until `flyball track sync` sends it. Nothing that goes wrong raises: see `Tracker.trouble`.
+    system_every_s: how often processor, memory, disk and network are told as metrics below `system/`, by a thread of its own;
+    None: never.
 
     >>> import flyball as fb
     >>> with fb.track(experiment="doc") as run:  # doctest: +SKIP
@@ -43,7 +47,7 @@ def track(
     """
     given = url or os.environ.get("FLYBALL_TRACKING_URI") or os.environ.get("MLFLOW_TRACKING_URI") or ""
     usable = given if given.startswith(("http://", "https://")) else None
-    return Tracker(usable, experiment=experiment, name=name, folder=Path(spool))
+    return Tracker(usable, experiment=experiment, name=name, folder=Path(spool), system_every_s=system_every_s)
 
 
 class Tracker:
@@ -53,7 +57,9 @@ class Tracker:
     has it. `trouble` is what went wrong last, None while all is well.
     """
 
-    def __init__(self, url: str | None, *, experiment: str, name: str | None, folder: Path) -> None:
+    def __init__(
+        self, url: str | None, *, experiment: str, name: str | None, folder: Path, system_every_s: float | None = None
+    ) -> None:
         self.id = uuid.uuid4().hex
         self.trouble: str | None = None
         self._sender = Sender(url) if url else None
@@ -67,6 +73,10 @@ class Tracker:
         self._add([{**begin, "run": self.id, "timestamp": _now()}])
         self._thread = threading.Thread(target=self._work, name="flyball-track", daemon=True)
         self._thread.start()
+        self._sampling: Sampling | None = None
+        if system_every_s is not None:
+            with self._careful():
+                self._sampling = Sampling(max(0.1, float(system_every_s)), self._tell_system)
         atexit.register(self.finish)
 
     def __repr__(self) -> str:
@@ -108,6 +118,8 @@ class Tracker:
         if self._ended.is_set():
             return
         atexit.unregister(self.finish)
+        if self._sampling is not None:
+            self._sampling.stop()
         with self._careful():
             self._add([{"kind": "end", "run": self.id, "status": status, "timestamp": _now()}])
         whole = self.flush(timeout_s)
@@ -125,6 +137,9 @@ class Tracker:
         self.finish("FINISHED" if kind is None else "KILLED" if kind is KeyboardInterrupt else "FAILED")
 
     # -- inside
+
+    def _tell_system(self, metrics: Mapping[str, float], step: int) -> None:
+        self.log(metrics, step=step)
 
     def _pairs(self, kind: str, values: Mapping[str, object]) -> None:
         with self._careful():

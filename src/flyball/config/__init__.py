@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         RetentionConfig,
     )
     from flyball.config.size import SizeInvalid, parse_size
+    from flyball.config.webhooks import WebhookConfig
     from flyball.config.write import inline_toml, write_project
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "ProjectSection",
     "RetentionConfig",
     "SizeInvalid",
+    "WebhookConfig",
     "check_choices",
     "check_feature",
     "inline_toml",
@@ -95,6 +97,7 @@ _HOMES = {
         "RetentionConfig",
     ),
     "size": ("SizeInvalid", "parse_size"),
+    "webhooks": ("WebhookConfig",),
     "write": ("inline_toml", "write_project"),
 }
 

@@ -27,6 +27,7 @@ from flyball.config.model import (
     is_name,
 )
 from flyball.config.positions import KeyPath, Position, key_positions
+from flyball.config.webhooks import WebhookConfig
 from flyball_runtime.errors import BadInput, near_miss
 
 __all__ = [
@@ -155,6 +156,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "gate": GateConfig,
     "monitor": MonitorConfig,
     "features": FeatureConfig,
+    "webhooks": WebhookConfig,
 }
 _INNER: dict[str, type[BaseModel]] = {"costs": CostsConfig, "no_worse_than": NoWorseConfig}
 
@@ -220,6 +222,9 @@ def _keys_beside(path: KeyPath) -> list[str]:
     return list(section.model_fields) if section else []
 
 
+_NAMED = (("data", "dataset"), ("model", "model"), ("gate", "alias"), ("monitor", "model"), ("webhooks", "webhook"))
+
+
 def _bad_names(raw: dict[str, Any]) -> list[_Complaint]:
     complaints = [
         _Complaint(
@@ -227,7 +232,7 @@ def _bad_names(raw: dict[str, Any]) -> list[_Complaint]:
             f'"{name}" cannot name a {noun}',
             fix="use up to 64 letters, digits, - and _, beginning with a letter or digit",
         )
-        for section, noun in (("data", "dataset"), ("model", "model"), ("gate", "alias"), ("monitor", "model"))
+        for section, noun in _NAMED
         if isinstance(raw.get(section), dict)
         for name, value in raw[section].items()
         if isinstance(value, dict) and not is_name(name)

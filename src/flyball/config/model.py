@@ -24,6 +24,7 @@ from flyball.config.duration import DurationInvalid, parse_duration
 from flyball.config.effort import Effort, parse_effort
 from flyball.config.positions import KeyPath, Position
 from flyball.config.size import SizeInvalid, parse_size
+from flyball.config.webhooks import WebhookConfig
 
 __all__ = [
     "GATE_KEYS",
@@ -453,6 +454,7 @@ class ProjectConfig(_Section):
     monitor: dict[str, MonitorConfig] = {}
     features: dict[str, FeatureConfig] = {}
     retention: RetentionConfig = RetentionConfig()
+    webhooks: dict[str, WebhookConfig] = {}
 
     _path: Path = PrivateAttr(default=Path("flyball.toml"))
     _positions: dict[KeyPath, Position] = PrivateAttr(default_factory=dict)

@@ -84,7 +84,7 @@ class MlflowApp:
         except ClientGone:
             return
         except ProtocolError as error:
-            answer = _json({"error_code": error.code, "message": error.message}, error.status)
+            answer = _json({"error_code": error.code, "message": error.message}, error.status, error.headers)
         except FlyballError as error:
             said = told(error)
             answer = _json({"error_code": said.code, "message": said.message}, said.status)
@@ -121,7 +121,10 @@ class MlflowApp:
             match = pattern.fullmatch(path)
             if match and wanted == method:
                 return found, match.groupdict()
-        raise ProtocolError("ENDPOINT_NOT_FOUND", f"this server has no {method} {path[:200]}")
+        said = f"this server has no {method} {path[:200]}"
+        allowed = {verb for verb, plain in self._plain if plain == path}
+        allowed = allowed or {verb for verb, pattern, _ in self._patterns if pattern.fullmatch(path)}
+        raise ProtocolError("ENDPOINT_NOT_FOUND", said, 405 if allowed else None, allowed=sorted(allowed))
 
     def _actor(self, headers: Mapping[str, str]) -> Actor:
         """Who asks: the user name that comes with the password, claimed but not proved; else the server's own account."""
@@ -156,5 +159,6 @@ async def _fields(request: Request, scope: Scope) -> Mapping[str, Any]:
     return value
 
 
-def _json(value: Any, status: int = 200) -> Response:
-    return Response(status, json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode())
+def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    return Response(status, body, headers=headers or {})

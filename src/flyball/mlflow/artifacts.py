@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import PurePosixPath
@@ -19,7 +20,8 @@ __all__ = ["serve_file"]
 
 _PREFIX = "artifacts/"
 _CHUNK = 1 << 20
-_CHUNK_SECONDS = 60.0
+# A sender that stays below this pace is given up: it would hold its connection, and a file on the disk, for ever.
+_PART, _PART_SECONDS = 256 * 1024, 60.0
 Found = TypeVar("Found")
 
 
@@ -39,8 +41,7 @@ async def serve_file(
             raise ProtocolError("NOT_IMPLEMENTED", "this server takes and gives whole files, in one request each")
         raise ProtocolError("ENDPOINT_NOT_FOUND", f"there is no {method} {path[:200]}")
     if method == "PUT":
-        body = cast("BinaryIO", _Body(receive, asyncio.get_running_loop()))
-        await _in_thread(executor, lambda: files.put(name, body))
+        await _take(name, files, executor, receive)
     elif method == "DELETE":
         await _in_thread(executor, lambda: files.delete(name))
     elif method == "GET":
@@ -51,33 +52,38 @@ async def serve_file(
     await json_response(200, {}).send(send)
 
 
-class _Body:
-    """A request's body as a stream for another thread."""
+async def _take(name: str, files: Files, executor: Executor, receive: Receive) -> None:
+    """Take in a file. A thread is held while a part is written, never while one is awaited: threads are few, and
+    clients may be slow on purpose."""
+    incoming = await _in_thread(executor, lambda: files.receive(name))
+    try:
+        ended = False
+        while not ended:
+            part, ended = await _part(receive)
+            await _in_thread(executor, functools.partial(incoming.write, part))
+        await _in_thread(executor, incoming.finish)
+    finally:
+        await _in_thread(executor, incoming.abandon)
 
-    def __init__(self, receive: Receive, loop: asyncio.AbstractEventLoop) -> None:
-        self._receive, self._loop, self._ended = receive, loop, False
 
-    def read(self, _size: int = -1) -> bytes:
-        """The next part of any size; nothing at the end. Raises ClientGone, BodyTooSlow."""
-        if self._ended:
-            return b""
-        return asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
-
-    async def _next(self) -> bytes:
-        try:
-            async with asyncio.timeout(_CHUNK_SECONDS):
-                while not self._ended:
-                    message = await self._receive()
-                    if message["type"] == "http.disconnect":
-                        raise ClientGone
-                    self._ended = not message.get("more_body", False)
-                    if part := message.get("body", b""):
-                        return bytes(part)
-        except TimeoutError:
-            raise BodyTooSlow(
-                f"nothing of the file arrived for {_CHUNK_SECONDS:g} s", fix="send it again, over a better connection"
-            ) from None
-        return b""
+async def _part(receive: Receive) -> tuple[bytes, bool]:
+    """The next part of a body, and whether it is the last. Raises ClientGone, BodyTooSlow."""
+    part = bytearray()
+    try:
+        async with asyncio.timeout(_PART_SECONDS):
+            while len(part) < _PART:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                part += message.get("body", b"")
+                if not message.get("more_body", False):
+                    return bytes(part), True
+    except TimeoutError:
+        raise BodyTooSlow(
+            f"less than {_PART:,} bytes of the file arrived in {_PART_SECONDS:g} s",
+            fix="send it again, over a better connection",
+        ) from None
+    return bytes(part), False
 
 
 async def _give(name: str, files: Files, executor: Executor, send: Send) -> None:

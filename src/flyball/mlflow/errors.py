@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from flyball.governance import GateRefused
 from flyball.registry import AliasMoved, ModelUnknown, VersionUnknown
 from flyball.serving.asgi import BodyTooLarge
@@ -29,11 +31,12 @@ _STATUS = {
 class ProtocolError(Exception):
     """An answer that is an error of the protocol: never shown to anybody else."""
 
-    def __init__(self, code: str, message: str, status: int | None = None) -> None:
+    def __init__(self, code: str, message: str, status: int | None = None, *, allowed: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status or _STATUS[code]
+        self.headers = {"allow": ", ".join(allowed)} if allowed else {}
 
 
 def invalid(message: str) -> ProtocolError:

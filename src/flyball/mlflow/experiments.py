@@ -7,6 +7,7 @@ from typing import Any
 from flyball.mlflow.call import Call, page_token
 from flyball.mlflow.entities import experiment_entity
 from flyball.mlflow.errors import ProtocolError, invalid
+from flyball.mlflow.locations import check_location
 from flyball.mlflow.service import Route, Service
 from flyball.tracking.experiments import experiment_number
 from flyball.tracking.records import ACTIVE
@@ -19,8 +20,8 @@ _LOCATION_LENGTH = 1000
 
 def create(service: Service, call: Call) -> dict[str, Any]:
     location = call.text("artifact_location")
-    if location and ("://" not in location and not location.startswith("mlflow-artifacts:")):
-        raise invalid(f"artifact_location must be a URI, not a path of this machine: {location[:200]!r}")
+    if location:
+        check_location(location)
     if len(location) > _LOCATION_LENGTH:
         raise invalid(f"artifact_location has {len(location):,} characters, {_LOCATION_LENGTH:,} are kept")
     name = call.required("name")

@@ -7,7 +7,7 @@ from urllib.parse import unquote
 
 from flyball.mlflow.errors import invalid
 
-__all__ = ["check_source", "is_within", "path_of", "scheme_of"]
+__all__ = ["check_location", "check_source", "is_within", "path_of", "scheme_of"]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?!\\)")
 OURS = "mlflow-artifacts"
@@ -41,16 +41,32 @@ def is_within(uri: str, root: str) -> bool:
     return inner == outer or inner.startswith(outer + "/")
 
 
+def check_location(location: str) -> None:
+    """Raises ProtocolError for a place of files that is a path of a machine, or that climbs."""
+    if scheme_of(location) in ("", "file") or ("://" not in location and scheme_of(location) != OURS):
+        raise invalid(f"artifact_location must be a URI, not a path of a machine: {location[:200]!r}")
+    if _climbs(_decoded(location)):
+        raise invalid(f"artifact_location must be a URI without '..': {location[:200]!r}")
+
+
 def check_source(source: str) -> None:
     """Raises ProtocolError for a path of this machine, and for one that climbs."""
-    plain = source
-    for _ in range(10):
-        if (decoded := unquote(plain)) == plain:
-            break
-        plain = decoded
     if scheme_of(source) in ("", "file"):
         raise invalid(
             f"Invalid model version source: '{source}'. A path of the server's machine is none of its models."
         )
-    if "\0" in plain or ".." in plain.split("/"):
+    if _climbs(_decoded(source)):
         raise invalid(f"Invalid model version source: '{source}'. It must be an absolute path without '..'.")
+
+
+def _decoded(text: str) -> str:
+    """What is left when nothing is percent-encoded any more."""
+    for _ in range(10):
+        if (decoded := unquote(text)) == text:
+            break
+        text = decoded
+    return text
+
+
+def _climbs(plain: str) -> bool:
+    return "\0" in plain or ".." in re.split(r"[/\\]", plain)

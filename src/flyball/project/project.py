@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from flyball.project.watch import Watch
     from flyball.reports import Report
     from flyball.upkeep import Backup, Cleaned, Diagnosis
+    from flyball.webhooks import Outbox
 
 __all__ = [
     "STATE_FOLDER",
@@ -93,11 +94,20 @@ class Project:
         self.registry = Registry(self.database, self.ledger, self.artifacts, clock, self.bundles)
         self._executor = executor or LocalExecutor()
         self._compared: dict[tuple[str, str], Mapping[str, Any] | None] = {}
+        if config.webhooks and not reads_only:
+            self.webhooks.begin()
 
     @cached_property
     def tracking(self) -> Tracking:
         """Experiments, runs, logged and registered models, as tracking clients write them."""
         return Tracking(self.database, self.artifacts, self.ledger)
+
+    @cached_property
+    def webhooks(self) -> Outbox:
+        """Who is told of what happens here, and how far that went; `deliver` makes the tries that are due."""
+        from flyball.webhooks import Outbox
+
+        return Outbox(self.config.webhooks, self.ledger, self.clock, project=self.name)
 
     @cached_property
     def loop(self) -> Loop:
@@ -407,6 +417,18 @@ class Project:
 
         versions = (self.registry.with_bundle(self.registry.resolve(ref)) for ref in (ours, theirs))
         return compare_versions(self, *versions, data=None if data is None else self._located(Path(data)))
+
+    def diff(self, before: str, after: str) -> dict[str, Any]:
+        """What changed from one version to another: data, features, settings, metrics, explanations, verdicts, code."""
+        from flyball.project.differences import diff_versions
+
+        return diff_versions(self, self.registry.resolve(before), self.registry.resolve(after))
+
+    def diff_runs(self, ids: Sequence[str]) -> dict[str, Any]:
+        """What differs between tracked runs: every parameter, metric, tag and input that is not the same in all."""
+        from flyball.project.differences import diff_runs
+
+        return diff_runs(self, ids)
 
     def slices(self, ref: str, *, by: str | None = None) -> dict[str, Any]:
         """Where a version is weak; with `by`, its quality at every level of that column."""

@@ -79,6 +79,14 @@ class ProjectDocuments:
         """A version against another on its own test rows; `other` is a reference, or a number or alias of the model."""
         return self._project.compare(f"{name}@{number}", other if "@" in other else f"{name}@{other}")
 
+    def diff(self, name: str, number: int, other: str) -> dict[str, Any]:
+        """What changed from another version to this one; `other` as in `compare`."""
+        return self._project.diff(other if "@" in other else f"{name}@{other}", f"{name}@{number}")
+
+    def diff_runs(self, ids: Sequence[str]) -> dict[str, Any]:
+        """What differs between tracked runs."""
+        return self._project.diff_runs(ids)
+
     def ledger(self, subject: str | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """The newest entries first."""
         return [
@@ -116,6 +124,15 @@ class ProjectDocuments:
         """Acknowledge or resolve an alert."""
         settle = {"acknowledge": self._project.acknowledge_alert, "resolve": self._project.resolve_alert}[action]
         return settle(number, reason=reason, actor=Actor.from_dict(actor)).to_dict()
+
+    def webhooks(self) -> list[dict[str, Any]]:
+        """The webhooks of the project file, without their secrets."""
+        return self._project.webhooks.standing()
+
+    def deliveries(self, hook: str | None, state: str | None, limit: int) -> list[dict[str, Any]]:
+        """Messages to webhooks, the newest entry's first."""
+        found = self._project.webhooks.deliveries(hook, state=state, limit=limit)
+        return [delivery.to_dict() for delivery in found]
 
     def doctor(self) -> dict[str, Any]:
         """Examine installation and project."""

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
+from flyball.config import STATE_FOLDER
 from flyball.mlflow import MlflowApp, Service
+from flyball.server.chores import Chores
+from flyball.server.refusals import Refusals
 from flyball.server.watching import Log, Measured, Watched
 from flyball.serving.asgi import App, Receive, Response, Scope, Send, json_response
 from flyball.serving.guard import Guard, check_host
@@ -23,8 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["SERVER_TOKEN_VARIABLE", "serve", "server_app"]
 
 SERVER_TOKEN_VARIABLE = "FLYBALL_SERVER_TOKEN"  # noqa: S105 - the variable's name, not a secret
+_POST_SECONDS = 3.0
 _OPEN = frozenset(("/healthz", "/readyz", "/health"))
-_BIND_SECONDS = 1.0
 
 
 def serve(
@@ -44,7 +46,19 @@ def serve(
     check_host(host, token, variable=SERVER_TOKEN_VARIABLE)
     log = Log(project.clock)
     protocol = MlflowApp(Service.of(project), auth="token" if token else "loopback", unforeseen=log.unforeseen)
-    binder = _Binder(project, log)
+    refusals = Refusals(project.path / STATE_FOLDER / "refusals", project.clock)
+    chores = Chores(
+        log,
+        every={
+            "binding": project.tracking.bind,
+            "refusals": lambda: refusals.settle(project.ledger),
+        },
+        last={"binding": project.tracking.bind, "refusals": lambda: refusals.settle(project.ledger, whole=True)},
+    )
+
+    # Receivers may be slow, so nothing else waits for them; a try that is cut off is made again.
+    post = {"webhooks": _Postman(project, log)} if project.config.webhooks else {}
+    posting = Chores(log, every=post, patience_s=_POST_SECONDS)
 
     def ready(address: Address) -> None:
         log.tell("ready", url=address.url)
@@ -52,9 +66,9 @@ def serve(
             on_ready(address.url)
 
     try:
-        with binder:
+        with chores, posting:
             run(
-                server_app(project, protocol, log, token=token),
+                server_app(project, protocol, log, token=token, refusals=refusals),
                 host=host,
                 port=port,
                 token=token,
@@ -63,11 +77,17 @@ def serve(
             )
     finally:
         protocol.close()
+        refusals.close()
         log.tell("stopped")
 
 
-def server_app(project: Project, protocol: MlflowApp, log: Log, *, token: str | None) -> App:
-    """The whole application: probes and numbers, the protocol, and the control plane with the console."""
+def server_app(
+    project: Project, protocol: MlflowApp, log: Log, *, token: str | None, refusals: Refusals | None = None
+) -> App:
+    """The whole application: probes and numbers, the protocol, and the control plane with the console.
+
+    refusals: counts what is refused at the door.
+    """
     measured = Measured()
     control = _Later(lambda: _control(project, token))
     control.prepare()
@@ -81,7 +101,14 @@ def server_app(project: Project, protocol: MlflowApp, log: Log, *, token: str | 
         else:
             await control(scope, receive, send)
 
-    return Watched(Guard(answer, token=token, open_paths=_OPEN, variable=SERVER_TOKEN_VARIABLE), log, measured)
+    guard = Guard(
+        answer,
+        token=token,
+        open_paths=_OPEN,
+        variable=SERVER_TOKEN_VARIABLE,
+        refused=None if refusals is None else refusals.count,
+    )
+    return Watched(guard, log, measured)
 
 
 def _control(project: Project, token: str | None) -> App:
@@ -112,6 +139,23 @@ class _Later:
             self._made.set_exception(error)
 
 
+class _Postman:
+    """Delivers what webhooks are to be told; the log says when one cannot be told anything, once."""
+
+    def __init__(self, project: Project, log: Log) -> None:
+        self._outbox, self._log = project.webhooks, log
+        self._told: dict[str, str] = {}
+
+    def __call__(self) -> None:
+        done = self._outbox.deliver()
+        if done.delivered or done.failed or done.dead:
+            self._log.tell("webhooks", delivered=done.delivered, failed=done.failed, dead=done.dead)
+        unfit = dict(done.unfit or {})
+        for name in unfit.keys() - self._told.keys():
+            self._log.tell("webhook not ready", webhook=name, why=unfit[name])
+        self._told = unfit
+
+
 async def _probe(path: str, project: Project, measured: Measured) -> Response:
     if path == "/metrics":
         return Response(200, measured.text().encode(), "text/plain; version=0.0.4; charset=utf-8")
@@ -126,32 +170,3 @@ async def _probe(path: str, project: Project, measured: Measured) -> Response:
 def _store_answers(project: Project) -> None:
     with project.database.read() as connection:
         project.ledger.newest_checkpoint(connection)
-
-
-class _Binder:
-    """Binds runs that ended in the ledger, every second, while the block lasts and once more at its end."""
-
-    def __init__(self, project: Project, log: Log) -> None:
-        self._tracking, self._log = project.tracking, log
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._work, name="flyball-binder", daemon=True)
-
-    def __enter__(self) -> None:
-        self._thread.start()
-
-    def __exit__(self, *_: object) -> None:
-        self._done.set()
-        self._thread.join()
-        self._bind()
-
-    def _work(self) -> None:
-        while not self._done.wait(_BIND_SECONDS):
-            self._bind()
-
-    def _bind(self) -> None:
-        try:
-            self._tracking.bind()
-        except FlyballError as error:
-            # They wait in their rows: the next second, or the next start, binds them.
-            with contextlib.suppress(Exception):
-                self._log.tell("not bound", code=error.code, what=error.what)

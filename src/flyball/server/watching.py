@@ -15,7 +15,7 @@ from typing import TextIO
 
 from flyball.core.clock import Clock, rfc3339
 from flyball.core.version import __version__
-from flyball.serving.asgi import App, Message, Receive, Scope, Send
+from flyball.serving.asgi import App, Message, Receive, Response, Scope, Send
 
 __all__ = ["Log", "Measured", "Watched"]
 
@@ -116,6 +116,10 @@ class Watched:
         self._measured.under_way += 1
         try:
             await self._app(scope, receive, send_with_id)
+        except Exception as error:  # noqa: BLE001 - the web server's own word for it would be a traceback with data in it
+            self._log.unforeseen(error, scope["path"])
+            if not status:
+                await Response(500, b"", "text/plain").send(send_with_id)
         finally:
             self._measured.under_way -= 1
             seconds = time.perf_counter() - began

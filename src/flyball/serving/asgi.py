@@ -44,6 +44,9 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+_DROPPED = 4  # times the limit: so much of a body that is too large is still read, and dropped
+
+
 class BodyTooLarge(BadInput):
     """A request's body is larger than the server accepts."""
 
@@ -129,6 +132,9 @@ class Request:
             raise UnsupportedEncoding(
                 f"the body is encoded as {encoding!r}", fix="send it plain, or with Content-Encoding: gzip or deflate"
             )
+        declared = self.headers.get("content-length", "")
+        if declared.isascii() and declared.isdigit() and int(declared[:20]) > _DROPPED * self._limits.body_bytes:
+            raise _too_large(self._limits.body_bytes)
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 data = await self._read()
@@ -152,7 +158,7 @@ class Request:
             # sending sees a broken pipe instead of the reason.
             if size <= self._limits.body_bytes:
                 parts.append(part)
-            elif size > 4 * self._limits.body_bytes:
+            elif size > _DROPPED * self._limits.body_bytes:
                 break
             more = message.get("more_body", False)
         if size > self._limits.body_bytes:

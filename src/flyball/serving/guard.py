@@ -6,7 +6,7 @@ import base64
 import binascii
 import hmac
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -105,8 +105,10 @@ class Guard:
         token: str | None = None,
         open_paths: frozenset[str] = frozenset(),
         variable: str = TOKEN_VARIABLE,
+        refused: Callable[[Scope, FlyballError], None] | None = None,
     ) -> None:
         self._variable = variable
+        self._refused = refused
         self._app = app
         self._token = token
         self._open_paths = open_paths
@@ -116,6 +118,8 @@ class Guard:
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             refusal = self._refusal(scope["method"], scope["path"], headers)
             if refusal is not None:
+                if self._refused is not None:
+                    self._refused(scope, refusal)
                 await error_response(refusal).send(send, head_only=scope["method"] == "HEAD")
                 return
         elif scope["type"] == "websocket":

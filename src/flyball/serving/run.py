@@ -63,6 +63,8 @@ async def _serve(
 ) -> None:
     import uvicorn
 
+    from flyball.serving.connection import HEAD_BYTES, Connection
+
     class Server(uvicorn.Server):
         @contextlib.contextmanager
         def capture_signals(self) -> Iterator[None]:
@@ -71,7 +73,10 @@ async def _serve(
 
     config = uvicorn.Config(
         app,
+        http=Connection,
+        h11_max_incomplete_event_size=HEAD_BYTES,
         log_config=None,
+        log_level="error",  # that somebody sent what is no request is told to them, not to the log
         access_log=False,
         server_header=False,
         proxy_headers=False,

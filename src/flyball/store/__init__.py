@@ -8,6 +8,7 @@ if TYPE_CHECKING:
         ArtifactMissing,
         ArtifactStore,
         ArtifactUnreadable,
+        ArtifactWriter,
         FileArtifacts,
     )
     from flyball.store.backend import DRIVER_ERRORS, Backend
@@ -33,6 +34,7 @@ __all__ = [
     "ArtifactMissing",
     "ArtifactStore",
     "ArtifactUnreadable",
+    "ArtifactWriter",
     "Backend",
     "Database",
     "FileArtifacts",
@@ -55,7 +57,14 @@ __all__ = [
 ]
 
 _HOMES = {
-    "artifacts": ("ArtifactCorrupt", "ArtifactMissing", "ArtifactStore", "ArtifactUnreadable", "FileArtifacts"),
+    "artifacts": (
+        "ArtifactCorrupt",
+        "ArtifactMissing",
+        "ArtifactStore",
+        "ArtifactUnreadable",
+        "ArtifactWriter",
+        "FileArtifacts",
+    ),
     "backend": ("DRIVER_ERRORS", "Backend"),
     "database": ("Database", "Reader", "Transaction"),
     "errors": (

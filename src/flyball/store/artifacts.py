@@ -21,7 +21,14 @@ from flyball.core.failpoints import failpoint
 from flyball.core.files import CannotWrite, StoreFull, sync_directory
 from flyball_runtime.errors import BadInput, InternalError
 
-__all__ = ["ArtifactCorrupt", "ArtifactMissing", "ArtifactStore", "ArtifactUnreadable", "FileArtifacts"]
+__all__ = [
+    "ArtifactCorrupt",
+    "ArtifactMissing",
+    "ArtifactStore",
+    "ArtifactUnreadable",
+    "ArtifactWriter",
+    "FileArtifacts",
+]
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _CHUNK = 1 << 20
@@ -46,6 +53,22 @@ class ArtifactUnreadable(InternalError):
     code = "FB-STORE-013"
 
 
+class ArtifactWriter(Protocol):
+    """One blob on its way in, part by part, so that nobody has to wait in a thread for a slow sender.
+
+    One thread at a time. What is neither finished nor abandoned is cleaned away as after a crash.
+    """
+
+    def write(self, part: bytes) -> None:
+        """Add to the end. Raises StoreFull, CannotWrite."""
+
+    def finish(self) -> str:
+        """Let it be a blob; return its digest. Durable as `put`. Raises StoreFull, CannotWrite."""
+
+    def abandon(self) -> None:
+        """Forget it; nothing happens once it is finished."""
+
+
 class ArtifactStore(Protocol):
     """Immutable blobs, addressed by the SHA-256 of their content (a digest: 64 lower-case hexadecimal digits).
 
@@ -56,6 +79,9 @@ class ArtifactStore(Protocol):
 
     def put(self, source: BinaryIO | bytes) -> str:
         """Store everything that `source` yields; return its digest. Raises StoreFull, CannotWrite."""
+
+    def begin(self) -> ArtifactWriter:
+        """Begin a blob whose parts come later. Raises StoreFull, CannotWrite."""
 
     def open(self, digest: str) -> BinaryIO:
         """A stream from the first byte on, not seekable.
@@ -88,20 +114,18 @@ class FileArtifacts:
 
     def put(self, source: BinaryIO | bytes) -> str:
         stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        failpoint("store.artifact:before")
-        staging = self.root / "staging" / secrets.token_hex(12)
+        writer = self.begin()
         try:
-            staging.parent.mkdir(parents=True, exist_ok=True)
-            digest = _spool(stream, staging)
-            failpoint("store.artifact:written")
-            self._adopt(staging, digest)
+            while chunk := stream.read(_CHUNK):
+                writer.write(chunk)
+            return writer.finish()
         except OSError as error:
             raise _explain(error, self.root) from error
         finally:
-            with contextlib.suppress(OSError):  # what could not be made need not be removed
-                staging.unlink()
-        failpoint("store.artifact:after")
-        return digest
+            writer.abandon()
+
+    def begin(self) -> ArtifactWriter:
+        return _Writer(self)
 
     def open(self, digest: str) -> BinaryIO:
         path = self.path(digest)
@@ -175,13 +199,58 @@ class FileArtifacts:
                     removed += 1
         return removed
 
-    def _adopt(self, staging: Path, digest: str) -> None:
+    def adopt(self, staging: Path, digest: str) -> None:
+        """Let a file of `staging` that is complete and on the disk be the blob of a digest."""
         path = self.path(digest)
         if not path.parent.is_dir():
             path.parent.mkdir(exist_ok=True)
             sync_directory(self.root)
         staging.replace(path)
         sync_directory(path.parent)
+
+
+class _Writer:
+    """A new file in `staging` that becomes a read-only blob once it is synced."""
+
+    def __init__(self, artifacts: FileArtifacts) -> None:
+        self._artifacts, self._hash = artifacts, hashlib.sha256()
+        self._staging = artifacts.root / "staging" / secrets.token_hex(12)
+        failpoint("store.artifact:before")
+        try:
+            self._staging.parent.mkdir(parents=True, exist_ok=True)
+            handle = os.open(self._staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
+        except OSError as error:
+            raise _explain(error, artifacts.root) from error
+        self._file = os.fdopen(handle, "wb")
+        fcntl.flock(handle, fcntl.LOCK_EX)  # says that its writer lives, however long the source takes
+
+    def write(self, part: bytes) -> None:
+        self._hash.update(part)
+        try:
+            self._file.write(part)
+        except OSError as error:
+            raise _explain(error, self._artifacts.root) from error
+
+    def finish(self) -> str:
+        digest = self._hash.hexdigest()
+        try:
+            with self._file:
+                self._file.flush()
+                os.fsync(self._file.fileno())
+            failpoint("store.artifact:written")
+            self._artifacts.adopt(self._staging, digest)
+        except OSError as error:
+            raise _explain(error, self._artifacts.root) from error
+        finally:
+            self.abandon()
+        failpoint("store.artifact:after")
+        return digest
+
+    def abandon(self) -> None:
+        with contextlib.suppress(OSError):  # what is full, or gone already, need not be written or removed
+            self._file.close()
+        with contextlib.suppress(OSError):
+            self._staging.unlink()
 
 
 class _Checked(io.RawIOBase):
@@ -227,20 +296,6 @@ class _Checked(io.RawIOBase):
                 why=f"its content hashes to {self._hash.hexdigest()[:12]}…",
                 fix="put the file back from a backup, or delete it and run `flyball run` again to make it anew",
             )
-
-
-def _spool(stream: BinaryIO, path: Path) -> str:
-    """Copy the stream into a new, synced, read-only file; return the digest of what was copied."""
-    digest = hashlib.sha256()
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
-    with os.fdopen(handle, "wb") as file:
-        fcntl.flock(handle, fcntl.LOCK_EX)  # says that its writer lives, however long the source takes
-        while chunk := stream.read(_CHUNK):
-            digest.update(chunk)
-            file.write(chunk)
-        file.flush()
-        os.fsync(file.fileno())
-    return digest.hexdigest()
 
 
 def _being_written(path: Path) -> bool:

@@ -95,6 +95,19 @@ class ArtifactStoreContract:
             artifacts.put(source)
         assert list(artifacts.digests()) == []
 
+    def test_parts_that_come_one_by_one_are_one_blob_once_they_are_finished(self, artifacts: ArtifactStore) -> None:
+        writer = artifacts.begin()
+        for part in (b"one", b"", b" two"):
+            writer.write(part)
+        assert list(artifacts.digests()) == []
+        digest = writer.finish()
+        writer.abandon()
+        assert artifacts.read(digest) == b"one two"
+        lost = artifacts.begin()
+        lost.write(b"half")
+        lost.abandon()
+        assert list(artifacts.digests()) == [digest]
+
     def test_delete_forgets_and_may_be_repeated(self, artifacts: ArtifactStore) -> None:
         digest = artifacts.put(b"short-lived")
         artifacts.delete(digest)

@@ -6,13 +6,13 @@ from typing import BinaryIO
 
 from sqlalchemy import delete, insert, select, update
 
-from flyball.store import ArtifactStore, Database, Reader, Transaction
+from flyball.store import ArtifactStore, ArtifactWriter, Database, Reader, Transaction
 from flyball.tracking.errors import PathRefused, TrackingUnknown
 from flyball.tracking.names import check_path
 from flyball.tracking.records import FileEntry
 from flyball.tracking.tables import files
 
-__all__ = ["Files"]
+__all__ = ["Files", "Receiving"]
 
 
 class Files:
@@ -33,6 +33,10 @@ class Files:
         plain = _file_path(path)
         digest = self._artifacts.put(source)
         return self.name(plain, digest)
+
+    def receive(self, path: str) -> Receiving:
+        """A file whose content comes part by part. Raises PathRefused, StoreFull, CannotWrite."""
+        return Receiving(self, _file_path(path), self._artifacts.begin())
 
     def name(self, path: str, digest: str) -> FileEntry:
         """Let the file `path` be a blob that the artifact store holds. Raises PathRefused, ArtifactMissing."""
@@ -114,6 +118,19 @@ class Files:
                 return
             tx.execute(insert(files), {"folder": parent, "name": name, "digest": None, "size": 0})
             folder = parent
+
+
+class Receiving:
+    """A file on its way in. One thread at a time; nothing of it is to be seen before it is finished."""
+
+    def __init__(self, files: Files, path: str, writer: ArtifactWriter) -> None:
+        self._files, self._path, self._writer = files, path, writer
+        self.write = writer.write
+        self.abandon = writer.abandon
+
+    def finish(self) -> FileEntry:
+        """Let it be the file, in place of what was there; durable. Raises PathRefused, StoreFull, CannotWrite."""
+        return self._files.name(self._path, self._writer.finish())
 
 
 def _file_path(path: str) -> str:

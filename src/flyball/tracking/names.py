@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 import secrets
+import unicodedata
 from collections.abc import Iterable
 from urllib.parse import unquote
 
@@ -70,14 +71,24 @@ def check_path(path: str) -> str:
             break
         plain = decoded
     parts: Iterable[str] = path.strip("/").split("/")
+    same = unicodedata.normalize("NFKC", plain)  # letters that some systems take for dots and slashes
+    climbs = same != plain and (".." in same.split("/") or "\\" in same or same.count("/") != plain.count("/"))
     hidden = plain != path and (".." in plain.split("/") or "\\" in plain or plain.startswith("/"))
     plainly = all(part not in ("", ".", "..") for part in parts) or path == ""
-    odd = "\\" in path or "#" in path or any(ord(letter) < 32 for letter in plain)
-    if hidden or odd or not plainly or path.startswith("/") or len(path) > _PATH_LENGTH or re.match(r"[A-Za-z]:", path):
+    odd = any(letter in path for letter in "\\#\ufffd") or any(ord(letter) < 32 for letter in plain)
+    if (
+        hidden
+        or climbs
+        or odd
+        or not plainly
+        or path.startswith("/")
+        or len(path) > _PATH_LENGTH
+        or re.match(r"[A-Za-z]:", path)
+    ):
         raise PathRefused(
             "the path of a file must be plain and relative",
             where=repr(path[:200]),
-            why="it is absolute, too long, or holds '..', an empty part, a backslash, '#' or a control character",
+            why="it is absolute, too long, or holds '..', an empty part, a backslash, '#', a control character or no text",
             fix="write it like model/weights.bin",
         )
     return path.strip("/")

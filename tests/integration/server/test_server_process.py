@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-import json
-import os
 import signal
 import subprocess
 import sys
@@ -25,54 +23,9 @@ from flyball.server.running import server_app
 from flyball.server.watching import Log
 from flyball.serving.asgi import App
 from support.command_line import flyball
+from support.servers import Process
 
 TOKEN = "correct-horse-battery-staple"
-
-
-class Process:
-    """A server over a folder; `url` once it is ready."""
-
-    def __init__(self, folder: Path, *arguments: str, token: str | None = None) -> None:
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("FLYBALL_")}
-        environment |= {"FLYBALL_SERVER_TOKEN": token} if token else {}
-        command = [sys.executable, "-m", "flyball", "server", "--port", "0", "--json", "--dir", str(folder), *arguments]
-        self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
-        )
-        assert self.process.stdout is not None
-        self.first: dict[str, Any] = json.loads(self.process.stdout.readline())
-        self.url = str(self.first.get("url"))
-        self.lines: list[dict[str, Any]] = []
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-
-    def _read(self) -> None:
-        assert self.process.stderr is not None
-        for line in self.process.stderr:
-            self.lines.append(json.loads(line))
-
-    def end(self, number: int) -> int:
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        code = self.process.wait(30)
-        self._reader.join(10)
-        for stream in (self.process.stdout, self.process.stderr):
-            assert stream is not None
-            stream.close()
-        return code
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., Process]]:
-    started: list[Process] = []
-
-    def begin(folder: Path, *arguments: str, token: str | None = None) -> Process:
-        started.append(Process(folder, *arguments, token=token))
-        return started[-1]
-
-    yield begin
-    for one in started:
-        one.end(signal.SIGKILL)
 
 
 def post(url: str, path: str, fields: dict[str, Any]) -> dict[str, Any]:

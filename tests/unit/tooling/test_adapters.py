@@ -19,6 +19,7 @@ OWNERS = {
     "cyclopts": ("flyball/cli",),
     "duckdb": ("flyball/data", "flyball/features/relational"),
     "fastapi": ("flyball/api",),
+    "h11": ("flyball/serving",),
     "lightgbm": ("flyball/automl", "flyball/data/look"),
     "onnx": ("flyball/graph",),
     "onnxruntime": ("flyball_runtime",),
@@ -36,6 +37,7 @@ OWNERS = {
         "flyball/tracking",
         "flyball/predictions",
         "flyball/monitoring",
+        "flyball/webhooks",
         "flyball/testing",
     ),
     "starlette": ("flyball/api",),
@@ -44,7 +46,7 @@ OWNERS = {
 }
 DISTRIBUTIONS = {"cyclonedx-python-lib": "cyclonedx", "scikit-learn": "sklearn"}
 # Brought along by a declared package, of which they are a part.
-COMPANIONS = {"packageurl": "cyclonedx", "starlette": "fastapi"}
+COMPANIONS = {"h11": "uvicorn", "packageurl": "cyclonedx", "starlette": "fastapi"}
 # Declared for a package that imports it only if it is there: cyclonedx checks documents with it.
 IMPORTED_BY_OTHERS = {"jsonschema"}
 

@@ -29,7 +29,7 @@ def load_generator(repository: Path) -> ModuleType:
 
 ROOT = Path(__file__).parents[3]
 generate = load_generator(ROOT)
-GROUPS = ("alerts", "audit", "keys", "store", "track")
+GROUPS = ("alerts", "audit", "keys", "store", "track", "webhooks")
 RUNNABLE = [command for command in generate.commands() if command not in GROUPS]
 
 
@@ -130,16 +130,18 @@ def test_every_code_has_a_page_with_what_why_fix_and_an_example(errors: list[typ
 
 def test_every_key_of_the_project_file_is_in_its_reference(repository: Path) -> None:
     from flyball.config.model import DataConfig, ModelConfig, MonitorConfig, ProjectSection, RetentionConfig
+    from flyball.config.webhooks import EVENTS, WebhookConfig
 
     page = (repository / "docs" / "reference" / "project-file.md").read_text(encoding="utf-8")
     sections = dict(re.findall(r"^## \[(\w+)[.\w]*\]\n(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL))
     known = {"project": ProjectSection, "data": DataConfig, "model": ModelConfig, "monitor": MonitorConfig}
-    known["retention"] = RetentionConfig
+    known |= {"retention": RetentionConfig, "webhooks": WebhookConfig}
     for section, model in known.items():
         documented = set(
             re.findall(r"`(\w+)`", "".join(re.findall(r"^\| ([^|]+) \|", sections[section], re.MULTILINE)))
         )
         assert documented == set(model.model_fields), f"[{section}]"
+    assert [event for event in EVENTS if f"`{event}`" not in sections["webhooks"]] == []
     for rule in ("beats_baseline", "no_worse_than", "min", "max", "of"):
         assert re.search(rf"\b{rule}\b", sections["gate"])
 
