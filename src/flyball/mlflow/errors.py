@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from flyball.governance import GateRefused
 from flyball.registry import AliasMoved, ModelUnknown, VersionUnknown
 from flyball.serving.asgi import BodyTooLarge
 from flyball.store import ArtifactMissing, StoreBusy
@@ -43,7 +42,7 @@ def invalid(message: str) -> ProtocolError:
 
 def told(error: FlyballError) -> ProtocolError:
     """A coded error as the protocol says it; the whole text goes with it."""
-    if isinstance(error, GateRefused):
+    if isinstance(error, Refused) and _by_a_gate(error):
         return ProtocolError("PERMISSION_DENIED", str(error))
     if isinstance(error, OrderRepeated):
         # The code that the protocol's own server answers with; a status of 500 would make clients try again.
@@ -52,6 +51,12 @@ def told(error: FlyballError) -> ProtocolError:
         if isinstance(error, kinds):
             return ProtocolError(code, str(error), getattr(error, "status", None))
     return ProtocolError("INTERNAL_ERROR", str(error))
+
+
+def _by_a_gate(error: Refused) -> bool:
+    from flyball.governance import GateRefused  # what judges is loaded by then; a server without gates never needs it
+
+    return isinstance(error, GateRefused)
 
 
 _CODES: tuple[tuple[tuple[type[FlyballError], ...], str], ...] = (

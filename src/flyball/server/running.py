@@ -45,16 +45,18 @@ def serve(
     log = Log(project.clock)
     protocol = MlflowApp(Service.of(project), auth="token" if token else "loopback", unforeseen=log.unforeseen)
     binder = _Binder(project, log)
+    control = _Later(lambda: _control(project, token))
 
     def ready(address: Address) -> None:
         log.tell("ready", url=address.url)
         if on_ready is not None:
             on_ready(address.url)
+        control.prepare()
 
     try:
         with binder:
             run(
-                server_app(project, protocol, log, token=token),
+                server_app(project, protocol, log, token=token, control=control),
                 host=host,
                 port=port,
                 token=token,
@@ -66,11 +68,12 @@ def serve(
         log.tell("stopped")
 
 
-def server_app(project: Project, protocol: MlflowApp, log: Log, *, token: str | None) -> App:
+def server_app(
+    project: Project, protocol: MlflowApp, log: Log, *, token: str | None, control: App | None = None
+) -> App:
     """The whole application: probes and numbers, the protocol, and the control plane with the console."""
     measured = Measured()
-    control = _Later(lambda: _control(project, token))
-    control.prepare()
+    control = control or _control(project, token)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
