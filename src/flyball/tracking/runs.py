@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Row, bindparam, delete, func, insert, select, text, update
 
 from flyball.store import Database, Reader, Transaction
 from flyball.tracking.children import read_runs
@@ -25,11 +24,15 @@ __all__ = ["STATUSES", "Runs"]
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 _OPEN = ("RUNNING", "SCHEDULED")
 NAME_TAG = "mlflow.runName"
-_COLUMNS = ("id", "experiment", "name", "user", "status", "stage", "location", "started", "ended")
 # Written as it is in the row, so that one look is enough for all that a call on a run must know of it.
 # These statements are built once: to build one costs as much as to run it.
 _FIND = select(runs.c.number, runs.c.stage, runs.c.experiment, runs.c.status).where(runs.c.id == bindparam("wanted"))
-_INSERT = insert(runs)
+# Also tells whether there is such an experiment, and where its files lie: a statement costs more than the rest of the call.
+_BEGIN = text(
+    'INSERT INTO tracking_runs (id, experiment, name, "user", status, stage, location, started) '
+    "SELECT :id, id, :name, :user, 'RUNNING', 'active', location || :place, :started "
+    "FROM tracking_experiments WHERE id = :experiment AND stage = 'active' RETURNING number, location"
+)
 
 
 class Runs:
@@ -70,15 +73,16 @@ class Runs:
         with self._database.write("tracking.create-run") as tx:
             if run_id is not None and tx.execute(_FIND, {"wanted": run_id}).first() is not None:
                 return self._whole(tx, [self._row(tx, run_id)])[0]
-            home = self._experiments.active(tx, experiment)
             began = milliseconds(self._database.clock) if started is None else started
-            location = f"{home.location}/{identity}/artifacts"
-            run = Run(0, identity, experiment, called, user, "RUNNING", ACTIVE, location, began, None, tags=given)
-            row = {name: getattr(run, name) for name in _COLUMNS}
-            made = tx.execute(_INSERT, {**row, "deleted": None, "waiting": None}).inserted_primary_key
-            run = replace(run, number=int(made[0]) if made else 0)
-            add_tags(tx, run.number, given)
-            return run
+            row = {"id": identity, "experiment": experiment, "name": called, "user": user, "started": began}
+            made = tx.execute(_BEGIN, {**row, "place": f"/{identity}/artifacts"}).first()
+            if made is None:
+                self._experiments.active(tx, experiment)  # raises why
+                raise TrackingUnknown(f"there is no experiment {experiment}")
+            add_tags(tx, made.number, given)
+            return Run(
+                made.number, identity, experiment, called, user, "RUNNING", ACTIVE, made.location, began, None, tags=given
+            )
 
     def update(
         self, run_id: str, *, status: str | None = None, ended: int | None = None, name: str | None = None
