@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from flyball.registry import AliasMoved, ModelUnknown, VersionUnknown
 from flyball.serving.asgi import BodyTooLarge
-from flyball.store import ArtifactMissing, StoreBusy
+from flyball.store import ArtifactMissing, StoreBusy, StoreUnreachable
 from flyball.tracking import OrderRepeated, TrackingExists, TrackingUnknown
 from flyball_runtime.errors import BadInput, FlyballError, Refused
 
@@ -63,7 +63,7 @@ _CODES: tuple[tuple[tuple[type[FlyballError], ...], str], ...] = (
     ((TrackingUnknown, ModelUnknown, VersionUnknown, ArtifactMissing), "RESOURCE_DOES_NOT_EXIST"),
     ((TrackingExists,), "RESOURCE_ALREADY_EXISTS"),
     ((AliasMoved,), "RESOURCE_CONFLICT"),
-    ((StoreBusy,), "TEMPORARILY_UNAVAILABLE"),
+    ((StoreBusy, StoreUnreachable), "TEMPORARILY_UNAVAILABLE"),
     ((BodyTooLarge,), "INVALID_PARAMETER_VALUE"),
     ((BadInput, Refused), "INVALID_PARAMETER_VALUE"),
 )
