@@ -116,6 +116,7 @@ def wait_for(url: str, server: subprocess.Popen[bytes], log: Path, seconds: floa
 def environment() -> dict[str, str]:
     """Without what would change what a client or a server does."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("MLFLOW_", "FLYBALL_"))}
+    kept.pop("PYTHONDONTWRITEBYTECODE", None)  # else every start would compile what an installation has compiled
     folder = Path(shutil.which("git") or "/usr/bin/git").parent
     return {**kept, **QUIET, "PATH": f"{PYTHON.parent}:{folder}:{os.environ.get('PATH', '')}"}
 

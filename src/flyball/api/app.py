@@ -35,6 +35,8 @@ from flyball.api.documents import (
     GateDocument,
     ModelDocument,
     ProjectDocument,
+    RunColumnsDocument,
+    RunPointsDocument,
     RunsDiffDocument,
     RunsDocument,
     ServedDocument,
@@ -192,6 +194,25 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
         offset: Annotated[int, Query(ge=0, lt=2**63)] = 0,
     ) -> Response:
         return _json(view.runs(where, order or [], limit, offset))
+
+    @app.get(**_route("/runs/columns", RunColumnsDocument, "Tracked runs by column, for tables of many of them"))
+    def run_columns(
+        where: str = "",
+        order: Annotated[list[str] | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+        offset: Annotated[int, Query(ge=0, lt=2**63)] = 0,
+        upto: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
+    ) -> Response:
+        return _json(view.run_columns(where, order or [], limit, offset, upto))
+
+    @app.get(**_route("/runs/points", RunPointsDocument, "Every point of the metrics of tracked runs, by column"))
+    def run_points(
+        where: str = "",
+        key: Annotated[list[str] | None, Query()] = None,
+        limit: Annotated[int, Query(ge=1, le=100_000)] = 50_000,
+        after: str | None = None,
+    ) -> Response:
+        return _json(view.run_points(where, key or [], limit, after))
 
     @app.get(**_route("/audit", Audit, "Verify every hash now"))
     def audit() -> Response:

@@ -22,7 +22,9 @@ __all__ = [
     "ModelStatus",
     "ProjectDocument",
     "RuleDocument",
+    "RunColumnsDocument",
     "RunDocument",
+    "RunPointsDocument",
     "RunsDiffDocument",
     "RunsDocument",
     "ServedDocument",
@@ -182,6 +184,36 @@ class RunsDiffDocument(BaseModel):
     tags: list[dict[str, Any]]
     inputs: list[dict[str, Any]]
     code: list[dict[str, Any]]
+
+
+class RunColumnsDocument(BaseModel):
+    """A page of runs by column. `run` has a list per field; the others, by key, a list over the rows (null: the run has
+    none) or, where less than half of the runs have one, `{"at": [row, …], "values": […]}`. A metric that is no number is
+    the text "NaN". The next page is asked for with `next` as `offset`, and with the same `upto`.
+    """
+
+    rows: int
+    next: int | None
+    upto: int
+    run: dict[str, list[Any]]
+    metrics: dict[str, Any]
+    params: dict[str, Any]
+    tags: dict[str, Any]
+
+
+class RunPointsDocument(BaseModel):
+    """A page of points of metrics: `run` and `key` are places in `runs` (ids) and `keys`. The next page is asked for with
+    `next` as `after`; null at the end.
+    """
+
+    runs: list[str]
+    keys: list[str]
+    run: list[int]
+    key: list[int]
+    step: list[int]
+    timestamp: list[int]
+    value: list[float | str]
+    next: str | None
 
 
 class ServedDocument(BaseModel):

@@ -57,6 +57,14 @@ class ProjectView(Protocol):
     def diff_runs(self, ids: Sequence[str]) -> Mapping[str, Any]:
         """What differs between tracked runs: a RunsDiffDocument. Raises TooFewRuns (400), TrackingUnknown (404)."""
 
+    def run_columns(
+        self, where: str, order: Sequence[str], limit: int, offset: int, upto: int | None
+    ) -> Mapping[str, Any]:
+        """As `runs`, by column: a RunColumnsDocument. Raises QueryInvalid (400)."""
+
+    def run_points(self, where: str, keys: Sequence[str], limit: int, after: str | None) -> Mapping[str, Any]:
+        """A page of the history of metrics, by column: a RunPointsDocument. Raises QueryInvalid (400)."""
+
     def audit(self) -> Mapping[str, Any]:
         """Verify every hash now: an Audit."""
 

@@ -7,19 +7,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from flyball.client.errors import NoServer
 from flyball.client.sending import Sender, Unreachable, send_all
 from flyball.client.spool import Spool, waiting_spools
-from flyball_runtime.errors import BadInput
 
-__all__ = ["NoServer", "Sent", "sync_waiting"]
+__all__ = ["Sent", "sync_waiting"]
 
 _QUIET_S = 2.0  # a training that runs writes or sends more often
-
-
-class NoServer(BadInput):
-    """No tracking server was named, or the one that was does not answer; what waits stays where it is."""
-
-    code = "FB-CLIENT-002"
 
 
 @dataclass(frozen=True, slots=True)

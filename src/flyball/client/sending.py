@@ -7,28 +7,22 @@ import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+from flyball.client.errors import Refusal
 from flyball.client.spool import Spool
-from flyball_runtime.errors import BadInput
 
-__all__ = ["Refusal", "Sender", "Unreachable", "send_all"]
+__all__ = ["Sender", "Unreachable", "send_all"]
 
 _METRICS, _PAIRS = 1000, 100
 _AT_ONCE = 1000
-_SECONDS = 10.0
+_SECONDS, _LONG_SECONDS = 10.0, 120.0
 
 
 class Unreachable(Exception):
     """The server cannot be reached, or is too busy; trying again later may help."""
-
-
-class Refusal(BadInput):
-    """The tracking server does not take what was logged: another value of a parameter, a run that was deleted."""
-
-    code = "FB-CLIENT-001"
 
 
 class Sender:
@@ -46,24 +40,29 @@ class Sender:
             self._headers["authorization"] = f"Bearer {token}"
 
     def call(self, path: str, fields: Mapping[str, Any], *, method: str = "POST") -> dict[str, Any]:
-        """One call. Raises Unreachable, Refusal."""
+        """One call of the protocol. Raises Unreachable, Refusal."""
         url = f"{self.url}/api/2.0/mlflow/{path}"
         if method == "GET":
             url += "?" + urlencode(fields)
         body = None if method == "GET" else json.dumps(fields).encode()
-        request = urllib.request.Request(url, body, self._headers, method=method)  # noqa: S310 - the user's own server
+        return self._answer(urllib.request.Request(url, body, self._headers, method=method), path, _SECONDS)  # noqa: S310
+
+    def get(self, path: str, fields: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+        """What the server answers at a path of its own interface. Raises Unreachable, Refusal."""
+        url = f"{self.url}{path}?{urlencode(fields)}"
+        return self._answer(urllib.request.Request(url, None, self._headers), path, _LONG_SECONDS)  # noqa: S310
+
+    def _answer(self, request: urllib.request.Request, path: str, seconds: float) -> dict[str, Any]:
         try:
-            with urllib.request.urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
-                found: dict[str, Any] = json.load(answer)
+            with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310 - the user's own server
+                found: dict[str, Any] = json.loads(answer.read())
                 return found
         except urllib.error.HTTPError as error:
             with error:
                 said = error.read(10_000).decode("utf-8", "replace")
             if error.code >= 500 or error.code == 429:
                 raise Unreachable(f"{self.url} answered {error.code}") from error
-            raise Refusal(
-                f"{self.url} refused {path}", why=said[:500], fix="see what it says; the rest is sent"
-            ) from error
+            raise Refusal(f"{self.url} refused {path}", why=said[:500], fix="see what it says") from error
         except (OSError, ValueError) as error:
             raise Unreachable(f"{self.url} cannot be reached: {error}") from error
 

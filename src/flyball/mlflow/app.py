@@ -111,7 +111,7 @@ class MlflowApp:
         fields = {**await _fields(request, scope), **named}
         call = Call(fields, self._actor(request.headers))
         found = await asyncio.get_running_loop().run_in_executor(self._threads, handler, self._service, call)
-        return _json(found)
+        return Response(200, found) if isinstance(found, bytes) else _json(found)
 
     def _find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
         handler = self._plain.get((method, path))

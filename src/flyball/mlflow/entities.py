@@ -6,15 +6,17 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from flyball.tracking import DatasetInput, Experiment, FileEntry, LoggedModel, Metric, Run
+from flyball.tracking import DatasetInput, Experiment, FileEntry, LoggedModel, Metric, ModelLink, Run
 from flyball.tracking.registered import RegisteredModel, RegisteredVersion
 
 __all__ = [
     "dataset_entity",
     "experiment_entity",
     "file_entities",
+    "inputs_entity",
     "metric_entity",
     "model_entity",
+    "outputs_entity",
     "pairs",
     "registered_entity",
     "run_entity",
@@ -72,17 +74,24 @@ def run_entity(run: Run) -> dict[str, Any]:
         {"key": key, "value": value if value - value == 0 else real(value), "timestamp": timestamp, "step": step}
         for key, value, timestamp, step in run.metrics
     ]
-    made = [link for link in run.links if link.kind == "output"]
-    read = [link for link in run.links if link.kind == "input"]
     return {
         "info": run_info(run),
         "data": {"metrics": metrics, "params": pairs(run.params), "tags": pairs(run.tags)},
-        "inputs": {
-            "dataset_inputs": [dataset_entity(one) for one in run.inputs],
-            "model_inputs": [{"model_id": link.model} for link in read],
-        },
-        "outputs": {"model_outputs": [{"model_id": link.model, "step": link.step} for link in made]},
+        "inputs": inputs_entity(run.inputs, run.links),
+        "outputs": outputs_entity(run.links),
     }
+
+
+def inputs_entity(datasets: Iterable[DatasetInput], links: Iterable[ModelLink]) -> dict[str, Any]:
+    return {
+        "dataset_inputs": [dataset_entity(one) for one in datasets],
+        "model_inputs": [{"model_id": link.model} for link in links if link.kind == "input"],
+    }
+
+
+def outputs_entity(links: Iterable[ModelLink]) -> dict[str, Any]:
+    made = [link for link in links if link.kind == "output"]
+    return {"model_outputs": [{"model_id": link.model, "step": link.step} for link in made]}
 
 
 def dataset_entity(one: DatasetInput) -> dict[str, Any]:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from flyball.governance import GateRefused
 from flyball.registry import AliasMoved, ModelUnknown, VersionUnknown
 from flyball.serving.asgi import BodyTooLarge
-from flyball.store import ArtifactMissing, StoreBusy
+from flyball.store import ArtifactMissing, StoreBusy, StoreUnreachable
 from flyball.tracking import OrderRepeated, TrackingExists, TrackingUnknown
 from flyball_runtime.errors import BadInput, FlyballError, Refused
 
@@ -46,7 +45,7 @@ def invalid(message: str) -> ProtocolError:
 
 def told(error: FlyballError) -> ProtocolError:
     """A coded error as the protocol says it; the whole text goes with it."""
-    if isinstance(error, GateRefused):
+    if isinstance(error, Refused) and _by_a_gate(error):
         return ProtocolError("PERMISSION_DENIED", str(error))
     if isinstance(error, OrderRepeated):
         # The code that the protocol's own server answers with; a status of 500 would make clients try again.
@@ -57,11 +56,17 @@ def told(error: FlyballError) -> ProtocolError:
     return ProtocolError("INTERNAL_ERROR", str(error))
 
 
+def _by_a_gate(error: Refused) -> bool:
+    from flyball.governance import GateRefused  # what judges is loaded by then; a server without gates never needs it
+
+    return isinstance(error, GateRefused)
+
+
 _CODES: tuple[tuple[tuple[type[FlyballError], ...], str], ...] = (
     ((TrackingUnknown, ModelUnknown, VersionUnknown, ArtifactMissing), "RESOURCE_DOES_NOT_EXIST"),
     ((TrackingExists,), "RESOURCE_ALREADY_EXISTS"),
     ((AliasMoved,), "RESOURCE_CONFLICT"),
-    ((StoreBusy,), "TEMPORARILY_UNAVAILABLE"),
+    ((StoreBusy, StoreUnreachable), "TEMPORARILY_UNAVAILABLE"),
     ((BodyTooLarge,), "INVALID_PARAMETER_VALUE"),
     ((BadInput, Refused), "INVALID_PARAMETER_VALUE"),
 )

@@ -6,7 +6,6 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from flyball.evaluation import METRICS
 from flyball.registry.records import EXTERNAL
 from flyball.tracking import LoggedModel, Run, Tracking, TrackingUnknown
 
@@ -59,6 +58,8 @@ def tested_metrics(measured: Mapping[str, float]) -> dict[str, dict[str, float |
     >>> tested_metrics({"test_recall": 0.7, "training_recall": 0.9, "loss": 0.1})
     {'recall': {'value': 0.7, 'low': None, 'high': None}}
     """
+    from flyball.evaluation import METRICS
+
     found: dict[str, dict[str, float | None]] = {}
     for name in METRICS:
         for key in (*(prefix + name for prefix in _OF_TEST), name):

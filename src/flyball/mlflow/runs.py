@@ -11,6 +11,7 @@ from flyball.mlflow.call import Call, page_token
 from flyball.mlflow.entities import file_entities, metric_entity, run_entity, run_info
 from flyball.mlflow.errors import invalid
 from flyball.mlflow.locations import path_of
+from flyball.mlflow.run_pages import runs_page_json
 from flyball.mlflow.service import Route, Service
 from flyball.tracking import DatasetInput, Metric, ModelLink, ModelMetric, TrackingUnknown
 from flyball.tracking.experiments import experiment_number
@@ -71,8 +72,8 @@ def restore(service: Service, call: Call) -> dict[str, Any]:
     return {}
 
 
-def search(service: Service, call: Call) -> dict[str, Any]:
-    page = service.tracking.runs.search(
+def search(service: Service, call: Call) -> bytes:
+    page, whole = service.tracking.runs.search_rows(
         call.text("filter"),
         experiments=[experiment_number(text) for text in call.texts("experiment_ids")],
         order_by=call.texts("order_by"),
@@ -81,7 +82,7 @@ def search(service: Service, call: Call) -> dict[str, Any]:
         offset=call.offset(),
         plain=True,
     )
-    return page_token({"runs": [run_entity(run) for run in page.items]}, page.next)
+    return runs_page_json(page.items, whole, page_token({}, page.next))
 
 
 def log_metric(service: Service, call: Call) -> dict[str, Any]:

@@ -29,5 +29,6 @@ class Service:
         return cls(project.tracking, Catalog(project))
 
 
-Handler: TypeAlias = Callable[[Service, Call], dict[str, Any]]
+# What a handler answers: fields, or JSON text that it wrote itself because there is much of it.
+Handler: TypeAlias = Callable[[Service, Call], dict[str, Any] | bytes]
 Route: TypeAlias = tuple[str, str, Handler]

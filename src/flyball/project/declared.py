@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flyball.config import ConfigInvalid, ModelConfig, ProjectConfig, check_feature
-from flyball.pipeline import LoopSettings
-from flyball.pipeline.related import Related, RelatedSource, arguments_of, related_of
 from flyball.project.handles import Dataset
 from flyball_runtime.errors import BadInput, near_miss
 
 if TYPE_CHECKING:
+    from flyball.pipeline.related import Related, RelatedSource
     from flyball.project.project import Project
 
 __all__ = ["ModelNotDeclared", "beside", "declared_dataset"]
@@ -28,6 +27,9 @@ class ModelNotDeclared(BadInput):
 
 def declared_dataset(project: Project, name: str) -> Dataset:
     """The tables and settings of a model of the project file. Raises ModelNotDeclared."""
+    from flyball.pipeline import LoopSettings
+    from flyball.pipeline.related import related_of
+
     config = project.config
     if name not in config.model:
         known = list(config.model)
@@ -71,6 +73,8 @@ def beside(
     features: Mapping[str, Mapping[str, Any]] | None,
 ) -> Related | None:
     """The related tables of a call: by name a table or path, or {"source": …, "key": …} as in the project file."""
+    from flyball.pipeline.related import Related, arguments_of
+
     if not related:
         if key is not None or refers or features:
             raise ConfigInvalid(
@@ -94,6 +98,8 @@ def beside(
 
 
 def _source(project: Project, name: str, given: Any) -> RelatedSource:
+    from flyball.pipeline.related import RelatedSource
+
     if not isinstance(given, Mapping) or "source" not in given:
         return RelatedSource(name, _located(project, given))
     for setting in given:

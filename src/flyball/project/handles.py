@@ -10,19 +10,19 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from numpy.typing import NDArray
-
-from flyball.pipeline import Candidate, LoopSettings
-from flyball.pipeline.related import TABLES, Related
 from flyball.registry import ModelVersion
-from flyball_runtime.bundle import Bundle, open_files
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from flyball.automl import FittedPipeline
     from flyball.explain import Explanation
+    from flyball.pipeline import Candidate, LoopSettings
+    from flyball.pipeline.related import Related
     from flyball.project.outcome import Promotion
     from flyball.project.project import Project
     from flyball.reports import Report
+    from flyball_runtime.bundle import Bundle
 
 __all__ = ["Dataset", "LearnedModel", "Version"]
 
@@ -104,6 +104,8 @@ class _Scores(ABC):
 
     def _rows(self, table: Any) -> Any:
         """A table in memory as it is; a file read with the model's own types. What is made from other tables is added."""
+        from flyball.pipeline.related import TABLES
+
         bundle = self._bundle
         if TABLES in bundle.manifest["requires"]:
             from flyball.data import read_source
@@ -127,6 +129,9 @@ class LearnedModel(_Scores):
 
     @cached_property
     def _bundle(self) -> Bundle:
+        from flyball.pipeline.related import TABLES
+        from flyball_runtime.bundle import open_files
+
         return open_files(self.candidate.files(None), provides=(TABLES,))
 
     @property

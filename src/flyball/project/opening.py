@@ -15,7 +15,6 @@ from flyball.core.clock import Clock, SystemClock
 from flyball.core.executor import LocalExecutor
 from flyball.core.files import CannotWrite, write_atomic
 from flyball.core.progress import NoProgress, Progress
-from flyball.data.sources import SourceUnreadable
 from flyball.project.project import STATE_FOLDER, Project
 from flyball_runtime.errors import BadInput
 
@@ -120,6 +119,8 @@ def init(
     folder = Path(directory)
     _check(name, folder)
     if not os.fspath(source):  # as a path it would be this folder
+        from flyball.data.sources import SourceUnreadable
+
         raise SourceUnreadable("no table was named", why="the name is empty", fix="give a CSV or Parquet file")
     progress = progress or NoProgress()
     check_choices(

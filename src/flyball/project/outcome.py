@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from flyball.pipeline import Registration
 from flyball.project.handles import LearnedModel
 from flyball.registry import ModelVersion
+
+if TYPE_CHECKING:
+    from flyball.pipeline import Registration
 
 __all__ = ["Outcome", "Promotion"]
 

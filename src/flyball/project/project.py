@@ -19,8 +19,6 @@ from flyball.core.files import write_atomic
 from flyball.core.progress import Cancellation, NoProgress, Progress
 from flyball.ledger import Actor, KeyFiles, KeyRing, Ledger
 from flyball.monitoring import ALERTS
-from flyball.pipeline import Gate, Loop, LoopSettings, Registration
-from flyball.pipeline.blobs import get_bytes
 from flyball.project.declared import ModelNotDeclared, beside, declared_dataset
 from flyball.project.handles import Dataset, LearnedModel, Version
 from flyball.project.outcome import Outcome, Promotion
@@ -28,14 +26,12 @@ from flyball.project.reasons import reason_given
 from flyball.registry import REGISTRY, AliasMoved, ModelVersion, Registry
 from flyball.store import Database, FileArtifacts, StepCache
 from flyball.tracking import Tracking
-from flyball_runtime.bundle import Bundle, open_bundle, read_files
 from flyball_runtime.errors import BadInput, InternalError
-from flyball_runtime.manifest import SIGNATURE_NAME
-from flyball_runtime.signature import verify_files
 
 if TYPE_CHECKING:
     from flyball.automl import FittedPipeline
     from flyball.monitoring import Alert, Alerts, JudgedWindow
+    from flyball.pipeline import Gate, Loop, Registration
     from flyball.predictions import PredictionLog
     from flyball.project.scoring import ExplainedRow
     from flyball.project.view import ProjectDocuments
@@ -43,6 +39,7 @@ if TYPE_CHECKING:
     from flyball.reports import Report
     from flyball.upkeep import Backup, Cleaned, Diagnosis
     from flyball.webhooks import Outbox
+    from flyball_runtime.bundle import Bundle
 
 __all__ = [
     "STATE_FOLDER",
@@ -112,6 +109,8 @@ class Project:
     @cached_property
     def loop(self) -> Loop:
         """The steps with this project's parts."""
+        from flyball.pipeline import Loop
+
         return Loop(
             self.registry,
             self.ledger,
@@ -171,6 +170,8 @@ class Project:
             target, time=time, group=group, split=split, embargo=embargo, purge=purge, weight=weight,
             personal=personal, public=public, drop=(*drop, *protected), keep=keep,
         )  # fmt: skip
+        from flyball.pipeline import LoopSettings
+
         settings = LoopSettings(
             name=self.name, dataset=given, target=str(target), time=time, group=group, weight=weight, positive=positive,
             split=split, test=None if test is None else called, embargo=embargo, purge=purge, personal=tuple(personal),
@@ -298,6 +299,8 @@ class Project:
 
     def gates(self) -> list[Gate]:
         """The gates of the project file."""
+        from flyball.pipeline import Gate
+
         return [Gate(name, gate.raw, self.config.where) for name, gate in self.config.gate.items()]
 
     # -- use
@@ -307,12 +310,15 @@ class Project:
 
         provides: see `open_bundle`; the project has its tables.
         """
+        from flyball_runtime.bundle import open_bundle
+
         self.registry.restore_bundle(self.registry.with_bundle(version))
         return open_bundle(version.bundle_path, trust=self.keys.trust(), provides=provides)
 
     def pipeline_of(self, version: ModelVersion) -> FittedPipeline:
         """The fitted pipeline behind a version, for explanations."""
         from flyball.automl import FittedPipeline
+        from flyball.pipeline.blobs import get_bytes
 
         digest = self.registry.evidence(self.registry.with_bundle(version))["artifacts"]["pipeline"]
         return FittedPipeline.from_bytes(get_bytes(self.artifacts, digest))
@@ -528,6 +534,10 @@ class Project:
 
     def check_signature(self, version: ModelVersion) -> None:
         """Raises what `verify_files` raises when no key in force signed the bundle: a revoked one, say."""
+        from flyball_runtime.bundle import read_files
+        from flyball_runtime.manifest import SIGNATURE_NAME
+        from flyball_runtime.signature import verify_files
+
         self.registry.restore_bundle(version)
         if not version.external:  # of what other tools made the ledger binds the files; nothing is signed
             files = read_files(version.bundle_path)

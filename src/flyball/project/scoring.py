@@ -25,7 +25,7 @@ from flyball_runtime.table import WrongType
 if TYPE_CHECKING:
     from flyball.project.project import Project
 
-__all__ = ["DestinationUnfit", "ExplainedRow", "RowUnknown", "explain_row", "predict_file"]
+__all__ = ["DestinationUnfit", "ExplainedRow", "RowUnknown", "check_destination", "explain_row", "predict_file"]
 
 
 _ENDINGS = ("", ".csv", ".txt", ".parquet")
@@ -53,7 +53,7 @@ class ExplainedRow:
 
 def predict_file(project: Project, ref: str, source: Path, destination: Path) -> tuple[int, ModelVersion, list[str]]:
     """Score a table's rows and write them with their answers; how many, by which version, and what to say of the table."""
-    _check_destination(destination)
+    check_destination(destination)
     version = project.registry.resolve(ref)
     bundle = project.bundle(version)
     evidence = project.registry.evidence(version)
@@ -84,7 +84,7 @@ def _read_for(source: Path, schema: Schema, personal: Collection[str]) -> Read:
     return read
 
 
-def _check_destination(path: Path) -> None:
+def check_destination(path: Path) -> None:
     """A device would be replaced by the file, so only a new or a regular file will do."""
     known = path.suffix.lower() in _ENDINGS
     if known and (path.is_file() or not path.exists()):

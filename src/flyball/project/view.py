@@ -104,6 +104,16 @@ class ProjectDocuments:
         page = self._project.tracking.runs.search(where, order_by=order, limit=limit, offset=offset)
         return {"runs": [run.to_dict() for run in page.items], "next": page.next}
 
+    def run_columns(
+        self, where: str, order: Sequence[str], limit: int, offset: int, upto: int | None
+    ) -> dict[str, Any]:
+        """A page of the tracked runs that a query finds, by column."""
+        return self._project.tracking.bulk.runs(where, order, limit=limit, offset=offset, upto=upto)
+
+    def run_points(self, where: str, keys: Sequence[str], limit: int, after: str | None) -> dict[str, Any]:
+        """A page of the history of metrics of the runs that a query finds, by column."""
+        return self._project.tracking.bulk.points(where, keys, limit=limit, after=after)
+
     def audit(self) -> dict[str, Any]:
         """Verify every hash now."""
         from flyball.project.audit import verify_project

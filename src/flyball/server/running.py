@@ -59,16 +59,18 @@ def serve(
     # Receivers may be slow, so nothing else waits for them; a try that is cut off is made again.
     post = {"webhooks": _Postman(project, log)} if project.config.webhooks else {}
     posting = Chores(log, every=post, patience_s=_POST_SECONDS)
+    control = _Later(lambda: _control(project, token))
 
     def ready(address: Address) -> None:
         log.tell("ready", url=address.url)
         if on_ready is not None:
             on_ready(address.url)
+        control.prepare()
 
     try:
         with chores, posting:
             run(
-                server_app(project, protocol, log, token=token, refusals=refusals),
+                server_app(project, protocol, log, token=token, control=control, refusals=refusals),
                 host=host,
                 port=port,
                 token=token,
@@ -82,15 +84,20 @@ def serve(
 
 
 def server_app(
-    project: Project, protocol: MlflowApp, log: Log, *, token: str | None, refusals: Refusals | None = None
+    project: Project,
+    protocol: MlflowApp,
+    log: Log,
+    *,
+    token: str | None,
+    control: App | None = None,
+    refusals: Refusals | None = None,
 ) -> App:
     """The whole application: probes and numbers, the protocol, and the control plane with the console.
 
     refusals: counts what is refused at the door.
     """
     measured = Measured()
-    control = _Later(lambda: _control(project, token))
-    control.prepare()
+    control = control or _control(project, token)
 
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")

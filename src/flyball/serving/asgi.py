@@ -10,8 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
-import numpy as np
-
 from flyball_runtime.errors import BadInput, FlyballError, Refused
 
 __all__ = [
@@ -256,6 +254,8 @@ def _too_large(limit: int) -> BodyTooLarge:
 
 
 def _plain(value: Any) -> Any:
+    import numpy as np  # here, so that a server that answers without arrays starts without them
+
     if isinstance(value, np.generic):
         return _finite(value.item())
     if isinstance(value, np.ndarray):
@@ -270,4 +270,4 @@ def _finite(value: Any) -> Any:
         return {key: _finite(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return [_finite(item) for item in value]
-    return _plain(value) if isinstance(value, (np.generic, np.ndarray)) else value
+    return value if value is None or isinstance(value, (str, int)) else _plain(value)

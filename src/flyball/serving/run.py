@@ -81,6 +81,7 @@ async def _serve(
         server_header=False,
         proxy_headers=False,
         ws="none",
+        lifespan="off",
         timeout_keep_alive=_IDLE_SECONDS,
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from sqlalchemy import BindParameter, Row, bindparam, select
 
@@ -14,7 +14,7 @@ from flyball.tracking.records import DatasetInput, Metric, ModelLink, Run
 from flyball.tracking.statements import chunks
 from flyball.tracking.tables import datasets, inputs, latest, links, params, tags
 
-__all__ = ["read_runs"]
+__all__ = ["Belongings", "read_belongings", "read_runs"]
 
 _NAN = float("nan")
 _SOME: BindParameter[Any] = bindparam("numbers", expanding=True)
@@ -32,6 +32,31 @@ _DATASETS = (
 )
 
 
+class Belongings(NamedTuple):
+    """What belongs to some runs, as rows: `points` (run, key, value, nan, timestamp, step), `params` and `tags` (run, key,
+    value), `links` (run, kind, model, step), `inputs` (run, data)."""
+
+    points: list[Any]
+    params: list[Any]
+    tags: list[Any]
+    links: list[Any]
+    inputs: list[tuple[int, DatasetInput]]
+
+
+def read_belongings(reader: Reader, numbers: Iterable[int], *, files: bool = True) -> Belongings:
+    """What belongs to the runs of these numbers; without `files`, links and inputs stay empty."""
+    found = Belongings([], [], [], [], [])
+    for some in chunks(numbers):
+        which = {"numbers": some}
+        found.points.extend(reader.execute(_POINTS, which))
+        found.params.extend(reader.execute(_PARAMS, which))
+        found.tags.extend(reader.execute(_TAGS, which))
+        if files:
+            found.links.extend(reader.execute(_LINKS, which))
+            found.inputs.extend(_datasets(reader, which))
+    return found
+
+
 def read_runs(reader: Reader, rows: Sequence[Row[Any]]) -> list[Run]:
     """The runs of rows of the table, in their order."""
     measured: dict[int, list[Metric]] = defaultdict(list)
@@ -39,19 +64,16 @@ def read_runs(reader: Reader, rows: Sequence[Row[Any]]) -> list[Run]:
     tagged: dict[int, dict[str, str]] = defaultdict(dict)
     linked: dict[int, list[ModelLink]] = defaultdict(list)
     read: dict[int, list[DatasetInput]] = defaultdict(list)
-    for numbers in chunks(row.number for row in rows):
-        some = {"numbers": numbers}
-        point: Any
-        for point in reader.execute(_POINTS, some):
-            run, key, value, nan, timestamp, step = point
-            measured[run].append(Metric(key, _NAN if nan else value, timestamp, step))
-        for statement, into in ((_PARAMS, given), (_TAGS, tagged)):
-            for run, key, value in reader.execute(statement, some):
-                into[run][key] = value
-        for run, kind, model, step in reader.execute(_LINKS, some):
-            linked[run].append(ModelLink(kind, model, step))
-        for run, dataset in _datasets(reader, some):
-            read[run].append(dataset)
+    whole = read_belongings(reader, (row.number for row in rows))
+    for run, key, value, nan, timestamp, step in whole.points:
+        measured[run].append(Metric(key, _NAN if nan else value, timestamp, step))
+    for pairs, into in ((whole.params, given), (whole.tags, tagged)):
+        for run, key, value in pairs:
+            into[run][key] = value
+    for run, kind, model, step in whole.links:
+        linked[run].append(ModelLink(kind, model, step))
+    for run, dataset in whole.inputs:
+        read[run].append(dataset)
     return [
         Run.from_row(
             row,

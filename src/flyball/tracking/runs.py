@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
 
 from flyball.store import Database, Reader, Transaction
-from flyball.tracking.children import read_runs
+from flyball.tracking.children import Belongings, read_belongings, read_runs
 from flyball.tracking.errors import TrackingDeleted, TrackingInvalid, TrackingUnknown
 from flyball.tracking.experiments import Experiments
 from flyball.tracking.logging import add_inputs, add_metrics, add_params, add_tags
@@ -25,11 +24,15 @@ __all__ = ["STATUSES", "Runs"]
 STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 _OPEN = ("RUNNING", "SCHEDULED")
 NAME_TAG = "mlflow.runName"
-_COLUMNS = ("id", "experiment", "name", "user", "status", "stage", "location", "started", "ended")
 # Written as it is in the row, so that one look is enough for all that a call on a run must know of it.
 # These statements are built once: to build one costs as much as to run it.
 _FIND = select(runs.c.number, runs.c.stage, runs.c.experiment, runs.c.status).where(runs.c.id == bindparam("wanted"))
-_INSERT = insert(runs)
+# Also tells whether there is such an experiment, and where its files lie: a statement costs more than the rest of the call.
+_BEGIN = text(
+    'INSERT INTO tracking_runs (id, experiment, name, "user", status, stage, location, started) '
+    "SELECT :id, id, :name, :user, 'RUNNING', 'active', location || :place, :started "
+    "FROM tracking_experiments WHERE id = :experiment AND stage = 'active' RETURNING number, location"
+)
 
 
 class Runs:
@@ -70,15 +73,26 @@ class Runs:
         with self._database.write("tracking.create-run") as tx:
             if run_id is not None and tx.execute(_FIND, {"wanted": run_id}).first() is not None:
                 return self._whole(tx, [self._row(tx, run_id)])[0]
-            home = self._experiments.active(tx, experiment)
             began = milliseconds(self._database.clock) if started is None else started
-            location = f"{home.location}/{identity}/artifacts"
-            run = Run(0, identity, experiment, called, user, "RUNNING", ACTIVE, location, began, None, tags=given)
-            row = {name: getattr(run, name) for name in _COLUMNS}
-            made = tx.execute(_INSERT, {**row, "deleted": None, "waiting": None}).inserted_primary_key
-            run = replace(run, number=int(made[0]) if made else 0)
-            add_tags(tx, run.number, given)
-            return run
+            row = {"id": identity, "experiment": experiment, "name": called, "user": user, "started": began}
+            made = tx.execute(_BEGIN, {**row, "place": f"/{identity}/artifacts"}).first()
+            if made is None:
+                self._experiments.active(tx, experiment)  # raises why
+                raise TrackingUnknown(f"there is no experiment {experiment}")
+            add_tags(tx, made.number, given)
+            return Run(
+                made.number,
+                identity,
+                experiment,
+                called,
+                user,
+                "RUNNING",
+                ACTIVE,
+                made.location,
+                began,
+                None,
+                tags=given,
+            )
 
     def update(
         self, run_id: str, *, status: str | None = None, ended: int | None = None, name: str | None = None
@@ -189,16 +203,50 @@ class Runs:
 
         experiments: numbers (None: all); plain: in the grammar of the MLflow protocol. Raises QueryInvalid.
         """
-        if experiments is not None and not experiments:
-            return Page([], None)
         with self._database.read() as connection:
-            query = runs_page(
-                where, order_by, within=experiments, stages=stages, limit=limit + 1, offset=offset,
-                dialect=dialect_of(connection), plain=plain,
-            )  # fmt: skip
-            rows = connection.execute(query).all()
-            found = self._whole(connection, rows[:limit])
-        return Page(found, offset + limit if len(rows) > limit else None)
+            rows, following = self._page(
+                connection, where, experiments, order_by, stages, limit=limit, offset=offset, plain=plain
+            )
+            return Page(self._whole(connection, rows), following)
+
+    def search_rows(
+        self,
+        where: str | None = None,
+        *,
+        experiments: Sequence[int] | None = None,
+        order_by: Sequence[str] = (),
+        stages: Sequence[str] = (ACTIVE,),
+        limit: int = 1000,
+        offset: int = 0,
+        plain: bool = False,
+    ) -> tuple[Page, Belongings]:
+        """As `search`, as rows of the tables: for answers about many runs, of which nobody needs each as an object."""
+        with self._database.read() as connection:
+            rows, following = self._page(
+                connection, where, experiments, order_by, stages, limit=limit, offset=offset, plain=plain
+            )
+            return Page(rows, following), read_belongings(connection, (row.number for row in rows))
+
+    def _page(
+        self,
+        connection: Connection,
+        where: str | None,
+        experiments: Sequence[int] | None,
+        order_by: Sequence[str],
+        stages: Sequence[str],
+        *,
+        limit: int,
+        offset: int,
+        plain: bool,
+    ) -> tuple[list[Row[Any]], int | None]:
+        if experiments is not None and not experiments:
+            return [], None
+        query = runs_page(
+            where, order_by, within=experiments, stages=stages, limit=limit + 1, offset=offset,
+            dialect=dialect_of(connection), plain=plain,
+        )  # fmt: skip
+        rows = list(connection.execute(query))
+        return rows[:limit], offset + limit if len(rows) > limit else None
 
     def history(
         self, run_id: str, key: str, *, limit: int | None = None, offset: int = 0

@@ -79,8 +79,9 @@ runs = Table(
     Index(
         "tracking_runs_waiting",
         "waiting",
-        sqlite_where=text("waiting IS NOT NULL"),
-        postgresql_where=text("waiting IS NOT NULL"),
+        sqlite_where=text(
+            "waiting IS NOT NULL"
+        ),  # in PostgreSQL too, by its migration: to say it here loads the driver
     ),
 )
 metrics = Table(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flyball.ledger import Ledger
 from flyball.store import ArtifactStore, Database
 from flyball.tracking.binding import bind_ended
+from flyball.tracking.bulk import Bulk
 from flyball.tracking.experiments import Experiments
 from flyball.tracking.files import Files
 from flyball.tracking.models import LoggedModels
@@ -17,7 +18,8 @@ ARTIFACT_ROOT = "mlflow-artifacts:"
 
 
 class Tracking:
-    """What was tried and measured: `experiments`, `runs`, `models` (logged ones), `files`, `registered` models.
+    """What was tried and measured: `experiments`, `runs`, `models` (logged ones), `files`, `registered` models; `bulk` reads
+    runs by column.
 
     Not governed: these are ordinary rows. `bind` writes the digest of every run that ended into the ledger.
 
@@ -32,6 +34,7 @@ class Tracking:
         self.root = root
         self.experiments = Experiments(database, root)
         self.runs = Runs(database, self.experiments)
+        self.bulk = Bulk(database)
         self.models = LoggedModels(database, self.experiments)
         self.files = Files(database, artifacts)
         self.registered = RegisteredModels(database)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from bisect import bisect_right
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from flyball.ledger import Draft
 from flyball.project import Project
 from flyball.project.history import MomentInvalid, served_at
 from flyball.registry import ModelUnknown
@@ -16,7 +18,7 @@ from flyball.server import open_for_server
 from flyball.testing.registries import TESTER, SteppingClock
 from support.command_line import flyball
 
-MOVES = 400
+MOVES = 10_000
 
 
 @pytest.fixture
@@ -39,27 +41,46 @@ def project(tmp_path: Path) -> Iterator[Project]:
     opened.close()
 
 
-def test_it_is_exact_at_and_between_all_of_many_moves(project: Project) -> None:
+def many_moves(project: Project, rng: random.Random) -> list[tuple[str, int | None, int]]:
+    """Time, version (None: taken off) and entry of each of many moves; some are of one instant, as in one transaction."""
+    registry, moves = project.registry, []
+    entries = {number: registry.version("machines", number).entry for number in (1, 2, 3)}
+    while len(moves) < MOVES:
+        numbers: list[int | None] = []
+        while len(numbers) < min(rng.randint(1, 60), MOVES - len(moves)):
+            held = numbers[-1] if numbers else moves[-1][1] if moves else None
+            numbers.append(None if held is not None and rng.random() < 0.1 else rng.randint(1, 3))
+        drafts = [
+            Draft("alias.removed", "machines@production", TESTER, "off")
+            if number is None
+            else Draft("alias.moved", "machines@production", TESTER, "on", {"version": entries[number]})
+            for number in numbers
+        ]
+        with project.database.write("test") as tx:
+            made = project.ledger.append(tx, *drafts)
+        moves += [(entry.time, number, entry.seq) for entry, number in zip(made, numbers, strict=True)]
+    return moves
+
+
+def test_it_is_exact_at_and_between_all_of_ten_thousand_moves(project: Project) -> None:
     rng = random.Random(3)
-    moves = []
-    for _ in range(MOVES):
-        if moves and moves[-1].number is not None and rng.random() < 0.1:
-            moves.append(project.registry.remove_alias("machines", "production", TESTER, "off"))
-        else:
-            moves.append(project.registry.move_alias("machines", "production", rng.randint(1, 3), TESTER, "on"))
-    times = [datetime.fromisoformat(move.time) for move in moves]
-    for place in rng.sample(range(MOVES), 60):
-        told = served_at(project, "machines@production", times[place])
-        assert (told["version"], told["since"], told["moved"]["entry"]) == (
-            moves[place].number,
-            moves[place].time,
-            moves[place].seq,
-        )
-        assert told["until"] == (moves[place + 1].time if place + 1 < MOVES else None)
-        before = served_at(project, "machines@production", times[place] - timedelta(microseconds=1))
-        assert before["version"] == (moves[place - 1].number if place else None)
+    moves = many_moves(project, rng)
+    assert project.registry.move_alias("machines", "other", 1, TESTER, "on").number == 1
+    times = [datetime.fromisoformat(time) for time, _, _ in moves]
+    at = rng.sample(sorted(set(times)), 60)
+    for moment in (
+        *at,
+        *(one - timedelta(microseconds=1) for one in at),
+        *(one + timedelta(microseconds=1) for one in at),
+    ):
+        told = served_at(project, "machines@production", moment)
+        place = bisect_right(times, moment)
+        since, version, entry = moves[place - 1] if place else (None, None, None)
+        assert (told["version"], told["since"]) == (version, since)
+        assert told["until"] == (moves[place][0] if place < MOVES else None)
+        assert (told["moved"] and told["moved"]["entry"]) == entry
     first = served_at(project, "machines@production", times[0] - timedelta(days=1))
-    assert (first["version"], first["moved"], first["until"]) == (None, None, moves[0].time)
+    assert (first["version"], first["moved"], first["until"]) == (None, None, moves[0][0])
 
 
 def test_the_answer_names_who_why_evidence_and_code(project: Project, tmp_path: Path) -> None:
