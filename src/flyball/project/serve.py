@@ -25,8 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NoPastWanted", "serve"]
 
-_WAIT_S = 15.0  # for a server that is ending: it answers what is under way for 10 seconds
-_LEASE_S = 35.0  # for one that was killed: on a database server its lease runs out after 30 seconds
+_LEASE_S = 35.0  # a server that was killed holds on: on a database server its lease runs out after 30 seconds
 
 
 class NoPastWanted(BadInput):
@@ -80,7 +79,7 @@ def _sessions(
 ) -> Stream:
     from flyball.sessions import Stream
 
-    wait_s = _WAIT_S if project.database.file else _LEASE_S
+    wait_s = 0.0 if project.database.file else _LEASE_S
     return Stream.open(
         project.database, bundle, version.model, version.number, personal=personal, most=entities, wait_s=wait_s
     )

@@ -169,7 +169,9 @@ def test_a_new_version_begins_with_what_the_old_one_saw_and_back(database: Datab
     assert answer.standing.past.tolist() == [10, 11, 11, 11, 11]  # type: ignore[union-attr]
     second.close()
     second = Stream.open(database, longer, "engines", 2)  # what it began with is its own by now
-    assert tell(served(second, longer, 2), log, [rows[15]]).outputs["prediction"].tolist() == expected(rows, longer)[15:16]
+    assert (
+        tell(served(second, longer, 2), log, [rows[15]]).outputs["prediction"].tolist() == expected(rows, longer)[15:16]
+    )
     second.close()
     first = Stream.open(database, BUNDLE, "engines", 1)
     assert tell(served(first), log, rows[16:]).outputs["prediction"].tolist() == expected(rows)[16:]
@@ -205,7 +207,9 @@ def test_streams_of_versions_long_out_of_use_are_removed(database: Database, log
     assert (kept, held) == ([5, 6, 7, 8], 4)
 
 
-def test_a_second_server_of_the_same_version_is_refused_one_of_another_is_not(database: Database, tmp_path: Path) -> None:
+def test_a_second_server_of_the_same_version_is_refused_one_of_another_is_not(
+    database: Database, tmp_path: Path
+) -> None:
     stream = Stream.open(database, BUNDLE, "engines", 1)
     with Database.open("sqlite:///s.db", SystemClock(), folder=tmp_path) as other:
         with pytest.raises(SessionsHeld) as refused:
