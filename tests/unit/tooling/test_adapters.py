@@ -35,6 +35,7 @@ OWNERS = {
         "flyball/registry",
         "flyball/tracking",
         "flyball/predictions",
+        "flyball/sessions",
         "flyball/monitoring",
         "flyball/testing",
     ),
