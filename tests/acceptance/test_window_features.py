@@ -149,7 +149,7 @@ def test_a_server_answers_as_the_whole_table_does_however_often_it_is_killed(
         again = asked(url, table[came[-1:]])[0]  # the client did not see its last answer, and asks once more
         assert (again["arrival"], again["prediction"]) == ("repeated", pytest.approx(told[-1]["prediction"], rel=1e-12))
         refused = flyball("serve", "wear@production", "--port", "0", folder=folder).error(1)
-        assert refused["code"] == "FB-SESSION-002"
+        assert refused["code"] == "FB-PAST-001"
         said = httpx.get(url).json()["models"][0]["sessions"]
         assert (said["entity"], said["order"], said["entities"]) == ("unit", "cycle", UNITS)
     project = fb.open(folder)  # what is watched is the raw row, as of any model

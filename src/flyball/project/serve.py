@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from flyball.core.progress import NoProgress, Progress
 from flyball.serving import Served, run, serving_app
-from flyball_runtime.errors import BadInput, FlyballError
+from flyball.sessions.errors import NoPastWanted
+from flyball_runtime.errors import FlyballError
 from flyball_runtime.schema import MISSING_TIME, Field
 
 if TYPE_CHECKING:
@@ -23,15 +24,9 @@ if TYPE_CHECKING:
     from flyball.sessions import Stream
     from flyball_runtime.bundle import Bundle
 
-__all__ = ["NoPastWanted", "serve"]
+__all__ = ["serve"]
 
 _LEASE_S = 35.0  # a server that was killed holds on: on a database server its lease runs out after 30 seconds
-
-
-class NoPastWanted(BadInput):
-    """A table of earlier rows was given to serve a model that looks at single rows."""
-
-    code = "FB-SESSION-006"
 
 
 def serve(

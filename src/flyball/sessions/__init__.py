@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from flyball.sessions.errors import PastLost, PastPersonal, SessionsHeld, TooManyPasts
+from flyball.sessions.errors import NoPastWanted, PastLost, PastPersonal, SessionsHeld, TooManyPasts
 from flyball.sessions.seeding import Seeded, seed
 from flyball.sessions.stream import MOST_ENTITIES, Stream, Taken
 
 __all__ = [
     "MOST_ENTITIES",
+    "NoPastWanted",
     "PastLost",
     "PastPersonal",
     "Seeded",

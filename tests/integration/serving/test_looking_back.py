@@ -108,7 +108,7 @@ def test_entities_beyond_the_most_are_refused(app: App) -> None:
     rows = [{"unit": f"unit {number}", "cycle": 1, "heat": 1, "mode": None} for number in range(51)]
     answered, refused = post(app, [("/predict", rows[:50]), ("/predict", rows[50])])
     assert answered.status_code == 200
-    assert (refused.status_code, refused.json()["code"]) == (507, "FB-SESSION-004")
+    assert (refused.status_code, refused.json()["code"]) == (507, "FB-PAST-003")
 
 
 def test_many_requests_at_once_each_have_their_turn(

@@ -100,7 +100,7 @@ def test_rows_whose_write_fails_never_happened_nor_do_answers_that_stand_on_them
     assert isinstance(waiting[0].exception(20), ZeroDivisionError)
     lost = waiting[1].exception(20)
     assert isinstance(lost, FlyballError)
-    assert lost.code == "FB-SESSION-005"
+    assert lost.code == "FB-PAST-004"
     answer = tell(model, log, run_of("a", 8, 10))
     assert answer.outputs["prediction"].tolist() == expected([*run_of("a", 1, 5), *run_of("a", 8, 10)])[5:]
     assert log.counts("engines") == {1: 8}
@@ -126,7 +126,7 @@ def test_one_entity_more_than_may_have_a_past_is_refused_and_the_others_go_on(
     tell(model, log, [row("a", 1), row("b", 1)])
     with pytest.raises(TooManyPasts) as refused:
         tell(model, log, [row("a", 2), row("c", 1)])
-    assert refused.value.code == "FB-SESSION-004"
+    assert refused.value.code == "FB-PAST-003"
     answer = tell(model, log, [row("a", 2)])
     assert answer.standing.status.tolist() == [NEW]  # type: ignore[union-attr]
     assert stream.counts["entities"] == 2
@@ -214,7 +214,7 @@ def test_a_second_server_of_the_same_version_is_refused_one_of_another_is_not(
     with Database.open("sqlite:///s.db", SystemClock(), folder=tmp_path) as other:
         with pytest.raises(SessionsHeld) as refused:
             Stream.open(other, BUNDLE, "engines", 1)
-        assert refused.value.code == "FB-SESSION-002"
+        assert refused.value.code == "FB-PAST-001"
         Stream.open(other, looking_back(order=None), "engines", 2).close()
         stream.close()
         Stream.open(other, BUNDLE, "engines", 1).close()
