@@ -83,6 +83,7 @@ COMMANDS: dict[str, list[str]] = {
     "FB-REG-004": ["explain", "machines@prod", "--row", "0"],
     "FB-SERVE-010": ["serve", "machines@1", "--host", "0.0.0.0"],
     "FB-SERVE-019": ["serve", "machines@1", "--port", "99999"],
+    "FB-PAST-005": ["serve", "machines@1", "--history", "machines.csv"],
     "FB-TABLE-002": ["predict", "machines@1", "short.csv", "scores.csv"],
     "FB-TABLE-004": ["predict", "machines@1", "odd.csv", "scores.csv"],
 }

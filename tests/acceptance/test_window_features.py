@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import csv
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import numpy as np
 import polars as pl
 import pytest
@@ -52,7 +60,7 @@ def scored(made: dict[str, Any]) -> tuple[pl.DataFrame, np.ndarray]:
 
 def test_the_past_is_found_and_pays_on_machines_never_seen(made: dict[str, Any]) -> None:
     assert made["split"]["kind"] == "group"
-    assert any("`flyball serve` does not" in note for note in made["notes"])
+    assert any("`flyball serve` keeps them from request to request" in note for note in made["notes"])
     assert made["metrics"]["test"]["r2"]["value"] > 0.8  # a row alone knows an eighth of the variance
     told = flyball("features", "wear@1", folder=made["folder"] / "plant").answer()
     assert (told["windows"]["entity"], told["windows"]["order"]) == ("unit", "cycle")
@@ -89,10 +97,80 @@ def test_rows_refused_by_a_session_leave_its_past_as_it_was(made: dict[str, Any]
         bundle.session(before.replace(b'"windows": "', b'"windows": "!'))
 
 
-def test_a_server_of_single_rows_refuses_the_model(made: dict[str, Any]) -> None:
-    error = flyball("serve", "wear@1", "--port", "0", folder=made["folder"] / "plant").error(1)
-    assert error["code"] == "FB-SERVE-021"
-    assert "session" in error["fix"]
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server of the version in production in a process of its own: its URL, and the process. Killed at the end."""
+    words = [sys.executable, "-m", "flyball", "serve", "wear@production", "--port", "0", "--json", "--dir", str(folder)]
+    process = subprocess.Popen([*words, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    try:
+        line = process.stdout.readline()
+        assert line, process.communicate()[1]
+        yield json.loads(line)["url"], process
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+
+
+@pytest.fixture(scope="module")
+def promoted(made: dict[str, Any]) -> Path:
+    """A project whose model that looks back is in production."""
+    flyball("promote", "wear@1", "production", "--reason", "serve it", folder=made["folder"] / "plant").answer()
+    return Path(made["folder"]) / "plant"
+
+
+def asked(url: str, rows: pl.DataFrame) -> list[dict[str, Any]]:
+    answer = httpx.post(f"{url}/predict", json={"rows": rows.to_dicts()}, timeout=60)
+    assert answer.status_code == 200, answer.text
+    told: list[dict[str, Any]] = answer.json()["predictions"]
+    return told
+
+
+def test_a_server_answers_as_the_whole_table_does_however_often_it_is_killed(
+    made: dict[str, Any], promoted: Path, scored: tuple[pl.DataFrame, np.ndarray], tmp_path: Path
+) -> None:
+    """Rows come in requests of any size, and each server is killed where it stands; nothing acknowledged is lost."""
+    folder = Path(shutil.copytree(promoted, tmp_path / "plant"))
+    table, answers = scored
+    came = np.argsort(table["cycle"].to_numpy(), kind="stable")
+    sizes = np.random.default_rng(5).integers(1, 120, size=len(came)).tolist()
+    told: list[dict[str, Any]] = []
+    while len(told) < len(came):
+        with serving(folder) as (url, process):
+            for size in sizes[:20]:
+                told += asked(url, table[came[len(told) : len(told) + size]]) if len(told) < len(came) else []
+            sizes = sizes[20:]
+            process.send_signal(signal.SIGKILL)
+    np.testing.assert_allclose([one["prediction"] for one in told], answers[came], rtol=1e-12)
+    assert {one["arrival"] for one in told} == {"new"}
+    assert told[0]["history"] == {"rows": 0, "complete": False}
+    assert told[-1]["history"]["complete"]
+    with serving(folder) as (url, _):
+        again = asked(url, table[came[-1:]])[0]  # the client did not see its last answer, and asks once more
+        assert (again["arrival"], again["prediction"]) == ("repeated", pytest.approx(told[-1]["prediction"], rel=1e-12))
+        refused = flyball("serve", "wear@production", "--port", "0", folder=folder).error(1)
+        assert refused["code"] == "FB-PAST-001"
+        said = httpx.get(url).json()["models"][0]["sessions"]
+        assert (said["entity"], said["order"], said["entities"]) == ("unit", "cycle", UNITS)
+    project = fb.open(folder)  # what is watched is the raw row, as of any model
+    logged = project.log().read("wear", limit=1)[0].prediction
+    assert set(logged.inputs) == set(open_bundle(made["bundle"]).inputs.names)
+    project.close()
+
+
+def test_a_table_of_earlier_rows_is_a_past_to_go_on_from(
+    promoted: Path, scored: tuple[pl.DataFrame, np.ndarray], tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(promoted, tmp_path / "plant"))
+    table, answers = scored
+    early = (table["cycle"] <= 25).to_numpy()
+    table.filter(early).write_csv(tmp_path / "early.csv")
+    came = np.flatnonzero(~early)[np.argsort(table["cycle"].to_numpy()[~early], kind="stable")]
+    for _ in range(2):  # a unit file that names the table again at each start does no harm
+        with serving(folder, "--history", str(tmp_path / "early.csv")) as (url, _):
+            told, came, expected = asked(url, table[came[:300]]), came[300:], answers[came[:300]]
+            np.testing.assert_allclose([one["prediction"] for one in told], expected, rtol=1e-12)
+            assert all(one["history"]["rows"] > 0 for one in told)
 
 
 def test_a_row_is_explained_by_its_past(made: dict[str, Any]) -> None:

@@ -125,6 +125,7 @@ def control_app(
         redoc_url=None,
     )
     _add_readers(app, view)
+    _add_tracked(app, view)
     _add_judgements(app, view)
     _add_differences(app, view)
     _add_promotion(app, view, actor)
@@ -184,6 +185,16 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
     def served(name: str, alias: str, at: Moment = None) -> Response:
         return _json(_find(view.served, name, alias, at))
 
+    @app.get(**_route("/audit", Audit, "Verify every hash now"))
+    def audit() -> Response:
+        return _json(view.audit())
+
+    @app.get(**_route("/doctor", DiagnosisDocument, "Examine the installation and the project"))
+    def doctor() -> Response:
+        return _json(view.doctor())
+
+
+def _add_tracked(app: FastAPI, view: ProjectView) -> None:
     @app.get(
         **_route("/runs", RunsDocument, "Tracked runs over all experiments, by a query with AND, OR, NOT and brackets")
     )
@@ -197,8 +208,8 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
 
     @app.get(**_route("/runs/columns", RunColumnsDocument, "Tracked runs by column, for tables of many of them"))
     def run_columns(
-        where: str = "",
-        order: Annotated[list[str] | None, Query()] = None,
+        where: RunQuery = "",
+        order: Orders = None,
         limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
         offset: Annotated[int, Query(ge=0, lt=2**63)] = 0,
         upto: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
@@ -207,20 +218,12 @@ def _add_readers(app: FastAPI, view: ProjectView) -> None:
 
     @app.get(**_route("/runs/points", RunPointsDocument, "Every point of the metrics of tracked runs, by column"))
     def run_points(
-        where: str = "",
+        where: RunQuery = "",
         key: Annotated[list[str] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=100_000)] = 50_000,
         after: str | None = None,
     ) -> Response:
         return _json(view.run_points(where, key or [], limit, after))
-
-    @app.get(**_route("/audit", Audit, "Verify every hash now"))
-    def audit() -> Response:
-        return _json(view.audit())
-
-    @app.get(**_route("/doctor", DiagnosisDocument, "Examine the installation and the project"))
-    def doctor() -> Response:
-        return _json(view.doctor())
 
 
 def _add_judgements(app: FastAPI, view: ProjectView) -> None:

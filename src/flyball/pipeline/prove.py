@@ -207,14 +207,15 @@ class _Prover:
                 f'"{took:.1g}ms" allows it, a smaller one makes the search choose fewer trees']  # fmt: skip
 
     def _needs_past(self) -> list[str]:
-        """What a model with window features is for, said before somebody tries to serve it."""
+        """What a model with window features needs of its server, said before somebody serves it."""
         windows = self._pipeline.windows
         if windows is None:
             return []
         made = "1 feature is" if len(windows.names) == 1 else f"{len(windows.names)} features are"
+        of = f'for the same "{windows.entity}"' if windows.entity is not None else "in the same stream"
         return [
-            f"{made} made from the rows before each row: `flyball predict` and sessions answer, `flyball serve` does not; "
-            f"windows = false under [model.{self._settings.name}] makes a model without them"
+            f"{made} made from the rows before each row {of}: `flyball serve` keeps them from request to request, and "
+            "--history gives it those of a table"
         ]
 
     def _windows(self) -> dict[str, Any] | None:

@@ -7,17 +7,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Protocol, Self
 
 from sqlalchemy import RowMapping, Select, and_, func, select
 
 from flyball.predictions.records import Logged, Outcome, Prediction, Value
 from flyball.predictions.tables import outcomes, predictions
 from flyball.predictions.writer import GroupWriter
-from flyball.store.database import Database, Reader
+from flyball.store.database import Database, Reader, Transaction
 from flyball_runtime.errors import BadInput
 
-__all__ = ["LOOK_UP", "BadOutcome", "PredictionLog", "Told", "UnknownPrediction", "microseconds", "moment"]
+__all__ = [
+    "LOOK_UP",
+    "BadOutcome",
+    "Beside",
+    "Companion",
+    "PredictionLog",
+    "Told",
+    "UnknownPrediction",
+    "microseconds",
+    "moment",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -47,6 +57,30 @@ class Told:
     source: str = ""
 
 
+class Companion(Protocol):
+    """What is written in the very transactions of predictions, so that neither is durable without the other.
+
+    All three are called by the log's own thread, in the order in which parts were submitted.
+    """
+
+    def write(self, transaction: Transaction, parts: Sequence[Any]) -> None:
+        """Write the parts. What it raises takes back the whole transaction, the predictions in it too."""
+
+    def written(self, parts: Sequence[Any]) -> None:
+        """The parts are durable."""
+
+    def lost(self, parts: Sequence[Any]) -> None:
+        """The transaction failed: nothing of it may be relied on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """A part for `companion` to write beside the predictions that it is submitted with."""
+
+    companion: Companion
+    part: Any
+
+
 class PredictionLog:
     """The predictions of one project and their outcomes.
 
@@ -58,14 +92,14 @@ class PredictionLog:
     def __init__(self, database: Database, *, capacity: int = 200_000) -> None:
         self._database = database
         self._clock = database.clock
-        self._writer: GroupWriter[Prediction] = GroupWriter(self._write, capacity=capacity)
+        self._writer: GroupWriter[Prediction | Beside] = GroupWriter(self._write, capacity=capacity)
 
-    def append(self, records: Sequence[Prediction]) -> None:
+    def append(self, records: Sequence[Prediction | Beside]) -> None:
         """Write predictions and wait until they are durable. Raises WriterBusy, WriterClosed or the store's errors."""
         self.submit(records).result()
 
-    def submit(self, records: Sequence[Prediction]) -> Future[None]:
-        """As `append`, without waiting: the future is done when the rows are durable."""
+    def submit(self, records: Sequence[Prediction | Beside]) -> Future[None]:
+        """As `append`, without waiting: the future is done when the rows are durable, and what belongs beside them."""
         return self._writer.submit(records)
 
     def outcome(self, prediction_id: str, value: Value, time: datetime | None = None, source: str = "") -> Outcome:
@@ -146,10 +180,24 @@ class PredictionLog:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _write(self, records: list[Prediction]) -> None:
-        rows = [_prediction_row(record) for record in records]
-        with self._database.write("predictions.append") as transaction:
-            transaction.execute(predictions.insert(), rows)
+    def _write(self, records: list[Prediction | Beside]) -> None:
+        rows = [_prediction_row(record) for record in records if isinstance(record, Prediction)]
+        parts: dict[Companion, list[Any]] = {}
+        for record in records:
+            if isinstance(record, Beside):
+                parts.setdefault(record.companion, []).append(record.part)
+        try:
+            with self._database.write("predictions.append") as transaction:
+                if rows:
+                    transaction.execute(predictions.insert(), rows)
+                for companion, some in parts.items():
+                    companion.write(transaction, some)
+        except BaseException:
+            for companion, some in parts.items():
+                companion.lost(some)
+            raise
+        for companion, some in parts.items():
+            companion.written(some)
 
 
 def _with_outcome() -> Select[Any]:

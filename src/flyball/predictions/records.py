@@ -15,7 +15,7 @@ from flyball.core.clock import Clock
 from flyball.core.ids import new_id
 from flyball_runtime.schema import MISSING_TIME, Schema
 
-__all__ = ["Logged", "Outcome", "Prediction", "Value", "records_of"]
+__all__ = ["Logged", "Outcome", "Prediction", "Value", "cells_of", "records_of"]
 
 Value = str | int | float | bool | None
 
@@ -77,7 +77,7 @@ def records_of(
     Columns named in `personal` are left out, so that they never reach the store.
     """
     kept = {
-        field.name: _cells(columns[field.name], field.kind) for field in schema.fields if field.name not in personal
+        field.name: cells_of(columns[field.name], field.kind) for field in schema.fields if field.name not in personal
     }
     answered = {name: values.tolist() for name, values in outputs.items()}
     now = clock.now()
@@ -98,7 +98,8 @@ def records_of(
     ]
 
 
-def _cells(values: NDArray[Any], kind: str) -> list[Any]:
+def cells_of(values: NDArray[Any], kind: str) -> list[Any]:
+    """A normalised column (rows,) as values for JSON; see `Prediction.inputs`."""
     if kind == "number":
         return [value if math.isfinite(value) else _not_finite(value) for value in values.tolist()]
     if kind == "time":

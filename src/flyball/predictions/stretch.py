@@ -15,7 +15,7 @@ from flyball.predictions.tables import predictions
 from flyball.store import Database, StoreDamaged
 from flyball_runtime.schema import MISSING_TIME, Schema
 
-__all__ = ["Place", "Stretch", "count_rows", "read_stretch", "versions_since"]
+__all__ = ["Place", "Stretch", "column_of", "count_rows", "read_stretch", "versions_since"]
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -50,7 +50,7 @@ class Stretch:
         Raises StoreDamaged when a value is not of its column's kind: no server logs such a one.
         """
         try:
-            return {field.name: _column([row.get(field.name) for row in self.inputs], field.kind) for field in schema}
+            return {field.name: column_of([row.get(field.name) for row in self.inputs], field.kind) for field in schema}
         except (ValueError, TypeError, OverflowError) as error:
             raise _damaged(None) from error
 
@@ -139,7 +139,8 @@ def _damaged(identity: str | None) -> StoreDamaged:
     )  # fmt: skip
 
 
-def _column(values: list[Any], kind: str) -> NDArray[Any]:
+def column_of(values: list[Any], kind: str) -> NDArray[Any]:
+    """The normalised column (rows,) of values as they were logged. Raises ValueError, TypeError or OverflowError."""
     if kind == "number":
         return np.array(values, dtype=np.float64)  # None becomes NaN, "Infinity" the number
     if kind == "time":

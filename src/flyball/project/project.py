@@ -330,12 +330,24 @@ class Project:
         return PredictionLog(self.database)
 
     def serve(
-        self, ref: str, *, host: str = "127.0.0.1", port: int = 8080, on_ready: Callable[[str], None] | None = None
+        self,
+        ref: str,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        history: Path | None = None,
+        entities: int = 100_000,
+        on_ready: Callable[[str], None] | None = None,
+        progress: Progress | None = None,
     ) -> None:
-        """Answer predictions over HTTP until SIGINT or SIGTERM."""
+        """Answer predictions over HTTP until SIGINT or SIGTERM.
+
+        For a model that looks back: `history` is a table whose rows are taken for the past before any request is answered;
+        `entities` is how many entities may have a past. Raises SessionsHeld, PastPersonal, TooManyPasts.
+        """
         from flyball.project.serve import serve
 
-        serve(self, ref, host=host, port=port, on_ready=on_ready)
+        serve(self, ref, host=host, port=port, history=history, entities=entities, on_ready=on_ready, progress=progress)
 
     def predict_file(self, ref: str, source: Path, destination: Path) -> dict[str, Any]:
         """Score every row of a table into a CSV or Parquet file, which appears whole or not at all."""

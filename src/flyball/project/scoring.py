@@ -25,7 +25,15 @@ from flyball_runtime.table import WrongType
 if TYPE_CHECKING:
     from flyball.project.project import Project
 
-__all__ = ["DestinationUnfit", "ExplainedRow", "RowUnknown", "check_destination", "explain_row", "predict_file"]
+__all__ = [
+    "DestinationUnfit",
+    "ExplainedRow",
+    "RowUnknown",
+    "check_destination",
+    "explain_row",
+    "predict_file",
+    "read_for",
+]
 
 
 _ENDINGS = ("", ".csv", ".txt", ".parquet")
@@ -58,7 +66,7 @@ def predict_file(project: Project, ref: str, source: Path, destination: Path) ->
     bundle = project.bundle(version)
     evidence = project.registry.evidence(version)
     personal = evidence["data"]["personal"]
-    read = _read_for(source, known_schema(evidence, bundle.inputs), personal)
+    read = read_for(source, known_schema(evidence, bundle.inputs), personal)
     try:
         wide = with_features(project, evidence, bundle.inputs, read.table, where=source.name)
         outputs = bundle.score(wide.columns)
@@ -70,7 +78,7 @@ def predict_file(project: Project, ref: str, source: Path, destination: Path) ->
     return table.rows, version, notes_without_values(read.notes, personal)
 
 
-def _read_for(source: Path, schema: Schema, personal: Collection[str]) -> Read:
+def read_for(source: Path, schema: Schema, personal: Collection[str]) -> Read:
     """A table with the model's own types. Raises WrongType with the lines of cells that are not of them."""
     read = read_source(source, schema=schema)
     for trouble in read.troubles:
@@ -106,7 +114,7 @@ def explain_row(project: Project, ref: str, row: int, *, source: Path | None) ->
     lineage = project.registry.lineage(version)
     pipeline = project.pipeline_of(version)
     if source:
-        table = _read_for(source, known_schema(evidence, pipeline.inputs), personal).table
+        table = read_for(source, known_schema(evidence, pipeline.inputs), personal).table
         table = with_features(project, evidence, pipeline.inputs, table, where=source.name)
     else:
         table = load_table(project.artifacts, lineage["dataset"]["artifact"])

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, ClassVar
 from urllib.parse import unquote
 
@@ -28,6 +29,7 @@ from flyball.serving.describe import describe_model, describe_server, metadata
 from flyball.serving.guard import Guard
 from flyball.serving.named import read_rows, write_answer
 from flyball.serving.outcomes import tell_outcomes
+from flyball.serving.past import past_parameters
 from flyball.serving.personal import without_value
 from flyball.serving.served import Answer, Served
 from flyball.serving.tensors import BinaryTensor, read_request, write_outputs
@@ -104,6 +106,11 @@ class _Server:
         self._log = log
         self._clock = clock
         self._limits = limits
+        self._turns = {
+            served.model: ThreadPoolExecutor(1, "flyball-turns")
+            for served in self._bundles.values()
+            if served.stream is not None
+        }
         self._personal = frozenset(name for served in self._bundles.values() for name in served.personal)
         live = self._fixed(lambda: {"live": True})
         self._readers = {
@@ -209,11 +216,12 @@ class _Server:
                 ids = ",".join(record.id for record in answer.records)
                 identity = {} if asked.id is None else {"id": asked.id}
                 outputs = write_outputs(answer.outputs, asked.outputs)
-                return {**said, **identity, "parameters": {"prediction_ids": ids}, "outputs": outputs}
+                parameters = {"prediction_ids": ids, **past_parameters(answer)}
+                return {**said, **identity, "parameters": parameters, "outputs": outputs}
 
             return answer, document
 
-        return await self._scored(request, work)
+        return await self._scored(request, work, served)
 
     async def _predict(self, request: Request, name: str | None) -> Response:
         served = self._only() if name is None else self._find(name, None)
@@ -222,29 +230,42 @@ class _Server:
             answer = served.answer(read_rows(body, served.schema, limits=self._limits), self._clock)
             return answer, lambda: write_answer(answer, served)
 
-        return await self._scored(request, work)
+        return await self._scored(request, work, served)
 
-    async def _scored(self, request: Request, work: Work) -> Response:
+    async def _scored(self, request: Request, work: Work, served: Served) -> Response:
         body = await request.body()
 
-        def score() -> tuple[Answer, Response]:
+        def score() -> tuple[Response, Future[None]]:
             try:
-                answer, document = work(parse_json(body))
+                parsed = parse_json(body)
+                with served.turn():
+                    answer, document = work(parsed)
+                    written = self._submit(answer)
             except FlyballError as error:
                 raise without_value(error, self._personal) from None
-            return answer, json_response(200, document())
+            return json_response(200, document()), written
 
-        answer, response = await _run(score, small=len(body) <= _SMALL_BODY)
+        response, written = await self._run(score, served, small=len(body) <= _SMALL_BODY)
         try:
-            await asyncio.wrap_future(self._log.submit(answer.records))
+            await asyncio.wrap_future(written)
         except Exception as error:
-            code = f"{error.code} " if isinstance(error, FlyballError) else ""
-            raise NotLogged(
-                "the prediction could not be logged, so it is not given",
-                why=f"{code}{error}".splitlines()[0],
-                fix="ask again; if it stays so, run `flyball status`",
-            ) from error
+            raise _not_logged(error) from error
         return response
+
+    def _submit(self, answer: Answer) -> Future[None]:
+        try:
+            return self._log.submit([*answer.records, *answer.beside])
+        except Exception as error:
+            raise _not_logged(error) from error
+
+    async def _run(
+        self, work: Callable[[], tuple[Response, Future[None]]], served: Served, *, small: bool
+    ) -> tuple[Response, Future[None]]:
+        if (
+            served.stream is not None
+        ):  # one thread for its rows, so that they are answered in the order in which they came
+            return await asyncio.get_running_loop().run_in_executor(self._turns[served.model], work)
+        return work() if small else await asyncio.to_thread(work)
 
     async def _outcomes(self, request: Request) -> Response:
         body = parse_json(await request.body())
@@ -271,8 +292,13 @@ class _Server:
         raise UnknownModel("/predict needs the model's name here", why="several models are served", fix=f"use {shown}")
 
 
-async def _run(work: Callable[[], tuple[Answer, Response]], *, small: bool) -> tuple[Answer, Response]:
-    return work() if small else await asyncio.to_thread(work)
+def _not_logged(error: Exception) -> NotLogged:
+    code = f"{error.code} " if isinstance(error, FlyballError) else ""
+    return NotLogged(
+        "the prediction could not be logged, so it is not given",
+        why=f"{code}{error}".splitlines()[0],
+        fix="ask again; if it stays so, run `flyball status`",
+    )
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

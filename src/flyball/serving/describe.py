@@ -54,6 +54,7 @@ def describe_server(bundles: Mapping[str, Served]) -> dict[str, Any]:
 
 def _summary(name: str, served: Served) -> dict[str, Any]:
     manifest = served.bundle.manifest
+    sessions = {} if served.stream is None else {"sessions": served.stream.describe()}
     return {
         "name": name,
         "model": served.model,
@@ -66,4 +67,5 @@ def _summary(name: str, served: Served) -> dict[str, Any]:
         "outputs": list(served.output_types()),
         "content_hash": manifest["content_hash"],
         "authentic": served.bundle.authentic,
+        **sessions,
     }

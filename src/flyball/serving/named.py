@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from flyball.serving.asgi import Limits, check_rows
 from flyball.serving.cells import column_array
+from flyball.serving.past import past_of_rows
 from flyball.serving.served import Answer, Served
 from flyball_runtime.errors import BadInput, near_miss
 from flyball_runtime.schema import Schema
@@ -42,11 +43,14 @@ def read_rows(body: Any, schema: Schema, *, limits: Limits | None = None) -> dic
 def write_answer(answer: Answer, served: Served) -> dict[str, Any]:
     """`{"model", "version", "alias", "predictions": [{"id", "prediction", ...}]}`, one prediction per row.
 
-    For classes: `"probability": {class: number}` and, where the model has class sets, `"set": [class, ...]`.
+    For classes: `"probability": {class: number}` and, where the model has class sets, `"set": [class, ...]`. For a model
+    that looks back: `"history": {"rows": number, "complete": bool}` and `"arrival"`, which is "new", "late", "repeated" or
+    "unplaced".
     """
     labels = served.labels or []
     values = {name: array.tolist() for name, array in answer.outputs.items()}
     predictions = []
+    past = past_of_rows(answer)
     for row, record in enumerate(answer.records):
         said: dict[str, Any] = {"id": record.id}
         for name, cells in values.items():
@@ -56,7 +60,7 @@ def write_answer(answer: Answer, served: Served) -> dict[str, Any]:
                 said["set"] = [label for label, held in zip(labels, cells[row], strict=True) if held]
             else:
                 said[name] = cells[row]
-        predictions.append(said)
+        predictions.append(said | past[row])
     return {"model": served.model, "version": served.version, "alias": served.alias, "predictions": predictions}
 
 

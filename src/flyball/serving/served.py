@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,30 +17,38 @@ from flyball_runtime.schema import Schema
 from flyball_runtime.score import class_label
 
 if TYPE_CHECKING:
+    from flyball.predictions.log import Beside
+    from flyball.sessions import Stream
     from flyball_runtime.bundle import Bundle
+    from flyball_runtime.windows import Standing
 
 __all__ = ["Answer", "NeedsPast", "Served", "class_label"]
 
 
 class NeedsPast(Refused):
-    """A model with window features answers a row from the rows before it, which a server of single requests does not keep."""
+    """A model with window features answers a row from the rows before it, and nothing was given that keeps these."""
 
     code = "FB-SERVE-021"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a model says of some rows: `outputs` name -> (rows,) or (rows, classes), and one log record per row."""
+    """What a model says of some rows: `outputs` name -> (rows,) or (rows, classes), and one log record per row.
+
+    For a model that looks back also what the rows stand on, and what is to be written `beside` the records.
+    """
 
     outputs: Mapping[str, NDArray[Any]]
     records: list[Prediction]
+    standing: Standing | None = None
+    beside: tuple[Beside, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Served:
     """One bundle on a server. `personal` names the raw columns that the log must not hold. Threads may share it.
 
-    Raises NeedsPast for a bundle with window features.
+    `stream` keeps the past for a bundle with window features; without it such a bundle raises NeedsPast.
     """
 
     bundle: Bundle
@@ -47,16 +56,16 @@ class Served:
     version: int | None
     alias: str | None = None
     personal: frozenset[str] = frozenset()
+    stream: Stream | None = None
 
     def __post_init__(self) -> None:
-        if self.bundle.windowed is None:
+        if self.bundle.windowed is None or self.stream is not None:
             return
         ref = f"{self.model}@{self.version}" if self.version else self.model
         raise NeedsPast(
-            f"{ref} looks at earlier rows and cannot be served row by row",
-            why=f"it computes {len(self.bundle.windowed.spec.features)} window features, and requests may come in any order",
-            fix=f"score whole tables with flyball predict {ref}, or streams with open_bundle(path).session(); "
-            "windows = false in the project file makes a model of single rows",
+            f"{ref} looks at earlier rows, and nothing keeps them",
+            why=f"it computes {len(self.bundle.windowed.spec.features)} window features from the past of each row",
+            fix="give it a stream: Served(..., stream=flyball.sessions.Stream.open(...)), as flyball serve does",
         )
 
     @property
@@ -76,11 +85,18 @@ class Served:
         return None if classes is None else [class_label(value) for value in classes.tolist()]
 
     def answer(self, columns: Mapping[str, Any], clock: Clock, *, request: str | None = None) -> Answer:
-        """Score raw columns (name -> (rows,)). Raises the runtime's coded errors for columns it cannot use."""
+        """Score raw columns (name -> (rows,)). Raises the runtime's coded errors for columns it cannot use.
+
+        Of a model that looks back only inside a `turn`, and once; raises the stream's errors too.
+        """
         from flyball_runtime.table import normalise
 
         normal = normalise(columns, self.schema)
-        outputs = self.bundle.score(normal)
+        taken = None if self.stream is None else self.stream.push(normal)
+        if self.stream is None or taken is None:
+            outputs = self.bundle.score(normal)
+        else:
+            outputs = self.bundle.scorer.score(self.stream.joined(normal, taken))
         shown = {name: values for name, values in outputs.items() if name in self.output_types()}
         records = records_of(
             normal,
@@ -94,7 +110,20 @@ class Served:
             personal=self.personal,
             request=request,
         )
-        return Answer(shown, records)
+        return Answer(shown, records) if taken is None else Answer(shown, records, taken.standing, (taken.beside,))
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """The time in which rows are answered and their records handed to the log, last of all.
+
+        Rows of a model that looks back take turns, so that they are written in the order in which they were answered; what
+        is raised inside takes them out of the past again.
+        """
+        if self.stream is None:
+            yield
+            return
+        with self.stream.turn():
+            yield
 
     @property
     def hides_target(self) -> bool:

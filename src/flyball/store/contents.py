@@ -14,7 +14,9 @@ __all__ = ["LARGE_TABLES", "digests_in", "named_digests", "row_counts"]
 
 _DIGEST = re.compile(rb"[0-9a-f]{64}")
 # Their rows hold what was asked, answered, true or measured, never the digest of an artifact; they are by far the largest.
-LARGE_TABLES = frozenset(("predictions", "outcomes", "tracking_metrics", "tracking_latest"))
+LARGE_TABLES = frozenset(
+    ("predictions", "outcomes", "tracking_metrics", "tracking_latest", "session_entities", "session_rows")
+)
 _ROWS = 500
 
 

@@ -36,6 +36,7 @@ OWNERS = {
         "flyball/registry",
         "flyball/tracking",
         "flyball/predictions",
+        "flyball/sessions",
         "flyball/monitoring",
         "flyball/webhooks",
         "flyball/testing",

@@ -107,6 +107,28 @@ class History:
         for name in _ARRAYS:
             getattr(self, name)[known:] = 0 if name == "length" else np.nan
 
+    def of(self, names: Sequence[Any]) -> History:
+        """A history of these entities alone, in this order; it counts no rows."""
+        slots = np.array([self.keys[name] for name in names], dtype=np.intp)
+        made = History(self.shape, {name: slot for slot, name in enumerate(names)})
+        for name, values in self.part(slots).items():
+            setattr(made, name, values)
+        return made
+
+    def take_on(self, others: Sequence[History]) -> None:
+        """Hold the entities of others too, in place of what was known of them. Raises TooManyEntities."""
+        names = [name for other in others for name in other.keys]
+        if not names:
+            return
+        known = len(self.keys)
+        for name in names:
+            self.keys.setdefault(name, len(self.keys))
+        if len(self.keys) > len(self.length):
+            self._grow(known)
+        slots = np.array([self.keys[name] for name in names], dtype=np.intp)
+        parts = [other.part(np.arange(len(other.keys))) for other in others]
+        self.put_back(slots, {name: np.concatenate([part[name] for part in parts]) for name in _ARRAYS})
+
     def part(self, slots: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
         """A copy of what these slots hold, for `put_back`."""
         return {name: getattr(self, name)[slots] for name in _ARRAYS}

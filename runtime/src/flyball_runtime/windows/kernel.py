@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 
 from flyball_runtime.schema import MISSING_TIME
 from flyball_runtime.windows.history import History, Shape
-from flyball_runtime.windows.layout import Arrivals, Layout, lay_out
+from flyball_runtime.windows.layout import LATE, REPEATED, UNPLACED, Arrivals, Layout, Status, lay_out
 from flyball_runtime.windows.reductions import Decayed, Extreme, Moments, Reduction, Slopes, Spans, over_spans
 from flyball_runtime.windows.specification import Condition, WindowFeature, WindowSpec
 
-__all__ = ["WindowKernel", "window_features"]
+__all__ = ["Standing", "WindowKernel", "entity_names", "window_features"]
 
 _CELLS = 250_000  # laid out at a time: what lies in the processor's cache is joined fastest
 _BATCH = 50_000  # rows of a table at a time
@@ -25,6 +25,19 @@ _KIND = {"mean": "moments", "std": "moments", "count": "moments"}
 Floats = NDArray[np.float64]
 Columns = Mapping[str, NDArray[Any]]
 Window = tuple[int, float | None, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What became of the rows of one push, and what their answers stand on; (rows,) each.
+
+    `status` is NEW, LATE, REPEATED or UNPLACED of `flyball_runtime.windows`. `past` is how many earlier rows of its entity
+    a row is answered from, as far back as any feature looks; `full` whether every window and lag reached back to its end.
+    """
+
+    status: Status
+    past: NDArray[np.intp]
+    full: NDArray[np.bool_]
 
 
 class WindowKernel:
@@ -44,40 +57,74 @@ class WindowKernel:
         self._undo: tuple[int, dict[str, int], NDArray[np.intp], dict[str, NDArray[Any]]] | None = None
         shape = self._plan.shape
         self._history = History(shape) if state is None else History.from_bytes(state, shape, spec.digest)
+        self.standing = _nothing_came(0)
+
+    @property
+    def bytes_each(self) -> int:
+        """How many bytes one entity's past takes."""
+        return self._plan.shape.bytes_each
+
+    def __len__(self) -> int:
+        """How many entities' pasts are carried."""
+        return len(self._history.keys)
 
     @property
     def counts(self) -> dict[str, int]:
         """How many rows came, and of these were late, repeated, or unplaced: without a moment or an entity."""
         return dict(self._history.counts)
 
-    def state(self) -> bytes:
-        """Everything that a later kernel needs to go on from here: an npz without pickles."""
-        return self._history.to_bytes(self.spec.digest)
+    def state(self, only: Sequence[Any] | None = None) -> bytes:
+        """Everything that a later kernel needs to go on from here: an npz without pickles.
+
+        only: names of entities, as str or float (None where rows have no entity column); the state is then of these alone,
+        and counts no rows.
+        """
+        history = self._history if only is None else self._history.of(only)
+        return history.to_bytes(self.spec.digest)
+
+    def take_on(self, states: Sequence[bytes]) -> None:
+        """Carry on the entities of other kernels' states too; one that is known already takes the past that is given.
+
+        Raises WindowStateInvalid, TooManyEntities, and has then changed nothing.
+        """
+        shape, digest = self._plan.shape, self.spec.digest
+        self._history.take_on([History.from_bytes(state, shape, digest) for state in states])
+        self._undo = None
+
+    def keep(self, names: Sequence[Any]) -> None:
+        """Forget every entity but these."""
+        counts = self._history.counts
+        self._history = self._history.of([name for name in names if name in self._history.keys])
+        self._history.counts = counts
+        self._undo = None
 
     def push(self, columns: Columns) -> Floats:
         """The features of these rows, (rows, features), and their place in the past of those to come.
 
-        columns: the specification's, normalised (see `flyball_runtime.table.normalise`). Raises TooManyEntities, and has
-        then changed nothing.
+        columns: the specification's, normalised (see `flyball_runtime.table.normalise`). `standing` then tells what became
+        of each row. Raises TooManyEntities, and has then changed nothing.
         """
         history, plan = self._history, self._plan
         rows = len(next(iter(columns.values())))
         known, counts = len(history.keys), dict(history.counts)
-        names = None if self.spec.entity is None else _names(columns[self.spec.entity])
+        names = None if self.spec.entity is None else entity_names(columns[self.spec.entity])
         slots = history.slots_of(names, rows)
         touched = np.unique(slots[(slots >= 0) & (slots < known)])
         self._undo = (known, counts, touched, history.part(touched))
         values, events = self._series(columns), self._events(columns)
         order = None if self.spec.order is None else _moments(columns[self.spec.order])
         found = np.full((rows, len(self.spec.features)), np.nan)
+        self.standing = _nothing_came(rows)
         placed = np.flatnonzero(slots >= 0)
         placed = placed[np.argsort(slots[placed], kind="stable")]
         for piece in _pieces(slots[placed], plan.shape):
             chosen = placed[piece]
             came = Arrivals(slots[chosen], values[chosen], None if order is None else order[chosen], events[chosen])
-            found[chosen] = self._answer(came)
+            found[chosen] = self._answer(came, chosen)
         history.counts["rows"] += rows
-        history.counts["unplaced"] += rows - len(placed)
+        many = np.bincount(self.standing.status, minlength=4)
+        for name, status in (("late", LATE), ("repeated", REPEATED), ("unplaced", UNPLACED)):
+            history.counts[name] += int(many[status])
         return found
 
     def undo(self) -> None:
@@ -125,25 +172,28 @@ class WindowKernel:
             happened[:, position] = _holds(where, columns)
         return happened
 
-    def _answer(self, came: Arrivals) -> Floats:
+    def _answer(self, came: Arrivals, chosen: NDArray[np.intp]) -> Floats:
         """The features of rows of a few entities, (rows, features); the history then holds these rows too."""
         history, plan = self._history, self._plan
         laid = lay_out(came, history)
-        for name in ("late", "repeated", "unplaced"):
-            history.counts[name] += getattr(laid, name)
+        self.standing.status[chosen] = laid.status
         known = np.flatnonzero(laid.at >= 0)
         at = laid.at[known]
+        past = at - laid.start[at]
+        self.standing.past[chosen[known]] = np.minimum(past, plan.shape.rows - 1)
         found = np.full((len(came.slots), len(self.spec.features)), np.nan)
         answers = np.empty((len(at), len(self.spec.features)))
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            self._over_windows(laid, at, answers)
+            full = self._over_windows(laid, at, answers)
             self._back(laid, at, answers)
             self._since(came, laid, at, answers)
         found[known] = answers
+        self.standing.full[chosen[known]] = full & (past >= plan.least)
         _carry(laid, history, plan.shape.rows)
         return found
 
-    def _over_windows(self, laid: Layout, at: NDArray[np.intp], answers: Floats) -> None:
+    def _over_windows(self, laid: Layout, at: NDArray[np.intp], answers: Floats) -> NDArray[np.bool_]:
+        """Fills in the features over windows; tells at which rows every duration is covered by what is known."""
         per_second = self.spec.per_second
         spans = {window: _span(window, laid, at, per_second) for window in self._plan.windows}
         for job in self._plan.jobs:
@@ -155,6 +205,11 @@ class WindowKernel:
                 for feature, column in job.wanted[window]:
                     value = _value(self.spec.features[feature].aggregate, part, column, per_second)
                     answers[:, feature] = np.where(np.isnan(value), np.nan, value)
+        full = np.ones(len(at), dtype=np.bool_)
+        for (rows, duration, _), span in spans.items():
+            if duration is not None:  # it ends at its last row, or where an older row of the entity is known
+                full &= (span.width == rows) | (span.end - span.width >= laid.start[at])
+        return full
 
     def _back(self, laid: Layout, at: NDArray[np.intp], answers: Floats) -> None:
         for feature, series in self._plan.back:
@@ -263,6 +318,7 @@ class _Plan:
         self.jobs = [self._job(kind, wanted, spec) for kind, wanted in groups.items()]
         self.windows = list(dict.fromkeys(window for job in self.jobs for window in job.windows))
         self.shape = Shape(spec.reach, len(self.series), len(self.changes), len(self.events))
+        self.least = max((feature.reach for feature in spec.features if feature.duration is None), default=0)
 
     def _series_of(self, feature: WindowFeature) -> int:
         key = (feature.column or "", feature.where)
@@ -287,6 +343,12 @@ class _Plan:
         chosen = [number for number, _ in columns]
         every = chosen == list(range(len(self.series)))
         return _Job(reductions[kind], chosen, every, list(wanted), wanted)
+
+
+def _nothing_came(rows: int) -> Standing:
+    return Standing(
+        np.full(rows, UNPLACED, dtype=np.int8), np.zeros(rows, dtype=np.intp), np.zeros(rows, dtype=np.bool_)
+    )
 
 
 def _span(window: Window, laid: Layout, at: NDArray[np.intp], per_second: float) -> Spans:
@@ -402,10 +464,10 @@ def _moments(values: NDArray[Any]) -> Floats:
 def _codes(values: NDArray[Any]) -> NDArray[np.intp]:
     """Equal numbers for equal names, in the order in which they first come: (rows,)."""
     known: dict[Any, int] = {}
-    return np.array([known.setdefault(name, len(known)) for name in _names(values)], dtype=np.intp)
+    return np.array([known.setdefault(name, len(known)) for name in entity_names(values)], dtype=np.intp)
 
 
-def _names(values: NDArray[Any]) -> list[Any]:
-    """A column's values as they name entities: one str or float each, None where missing."""
+def entity_names(values: NDArray[Any]) -> list[Any]:
+    """A normalised column's values as they name entities: one str or float each, None where missing."""
     names: list[Any] = values.tolist() if values.dtype.kind == "O" else (values + 0.0).tolist()
     return [None if name != name else name for name in names]  # noqa: PLR0124 - NaN

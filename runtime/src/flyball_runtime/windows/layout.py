@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 
 from flyball_runtime.windows.history import History
 
-__all__ = ["Arrivals", "Layout", "lay_out"]
+__all__ = ["LATE", "NEW", "REPEATED", "UNPLACED", "Arrivals", "Layout", "Status", "lay_out"]
 
 Floats = NDArray[np.float64]
 Positions = NDArray[np.intp]
+Status = NDArray[np.int8]
+NEW, LATE, REPEATED, UNPLACED = range(4)  # what became of a row that came
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Layout:
     `start` is where what is known of a position's entity begins. `slots` (entities,); `last` (entities,) the position of
     an entity's newest row. `at` (rows,) where each row that came is answered from, -1 where nothing is known; `rows`
     (new,) which rows went in, `new` (new,) their positions; `newest` (entities,) the carried row before the new ones.
+    `status` (rows,) is NEW, LATE, REPEATED or UNPLACED.
     """
 
     slots: Positions
@@ -47,9 +50,7 @@ class Layout:
     at: Positions
     rows: Positions
     new: Positions
-    late: int
-    repeated: int
-    unplaced: int
+    status: Status
 
 
 def lay_out(came: Arrivals, history: History) -> Layout:
@@ -59,7 +60,8 @@ def lay_out(came: Arrivals, history: History) -> Layout:
     slots = came.slots[begins]
     length = history.length[slots]
     carried = max(1, int(length.max()))
-    accepted, counts = _accepted(came.order, entity, begins, history.newest[slots])
+    status = _status(came.order, entity, begins, history.newest[slots])
+    accepted = status == NEW
     rows = np.flatnonzero(accepted)
     own = entity[rows]
     many = np.bincount(own, minlength=len(slots))
@@ -77,7 +79,7 @@ def lay_out(came: Arrivals, history: History) -> Layout:
     at = (entity + 1) * carried + np.cumsum(accepted) - 1
     at = np.where(at >= start[at], at, -1)
     return Layout(
-        slots, values, order, start, first, first + carried - 1, first + carried + many - 1, at, rows, new, *counts
+        slots, values, order, start, first, first + carried - 1, first + carried + many - 1, at, rows, new, status
     )
 
 
@@ -88,19 +90,17 @@ def _counted(history: History, slots: Positions, begin: Positions, own: Position
     return np.asarray(before[own] + (new - begin[own] + 1))
 
 
-def _accepted(
-    order: Floats | None, entity: Positions, begins: NDArray[np.bool_], newest: Floats
-) -> tuple[NDArray[np.bool_], tuple[int, int, int]]:
-    """Which rows come after all before them of their entity; how many are late, repeated, and without an order."""
+def _status(order: Floats | None, entity: Positions, begins: NDArray[np.bool_], newest: Floats) -> Status:
+    """Which rows come after all before them of their entity, and what the others are: (rows,)."""
     rows = len(entity)
     if order is None:
-        return np.ones(rows, dtype=np.bool_), (0, 0, 0)
+        return np.full(rows, NEW, dtype=np.int8)
     known = np.isfinite(order)
     before = np.where(np.isnan(newest), -np.inf, newest)
     moment = np.where(known, order, -np.inf)
     previous = np.where(begins, before[entity], np.concatenate([[-np.inf], moment[:-1]]))
     if bool((moment > previous).all()):
-        return known, (0, 0, 0)
+        return np.full(rows, NEW, dtype=np.int8)
     # the largest moment so far of each entity, by one accumulation over whole numbers that grow from entity to entity
     place = np.arange(rows) + entity + 1
     joined = np.empty(rows + len(newest))
@@ -112,6 +112,5 @@ def _accepted(
     key[place[begins] - 1] = np.arange(len(newest))
     key = key * (int(rank.max()) + 1) + rank
     latest = np.maximum.accumulate(key)[place - 1]
-    accepted = known & (key[place] > latest)
-    late = int((known & (key[place] < latest)).sum())
-    return accepted, (late, int((known & (key[place] == latest)).sum()), int((~known).sum()))
+    status = np.where(key[place] > latest, NEW, np.where(key[place] < latest, LATE, REPEATED))
+    return np.where(known, status, UNPLACED).astype(np.int8)

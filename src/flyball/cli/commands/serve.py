@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from flyball.cli.answer import Answer
 from flyball.cli.options import AsJson, ProjectFolder
 
@@ -13,6 +15,8 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
+    history: Path | None = None,
+    entities: int = 100_000,
     folder: ProjectFolder = None,
     as_json: AsJson = False,
 ) -> Answer | None:
@@ -21,8 +25,11 @@ def serve(
     Every prediction is logged under an id; POST /outcomes brings the truth later by that id. Stops on Ctrl-C or SIGTERM
     after answering what is under way. Beyond loopback a bearer token is required in FLYBALL_TOKEN.
 
+    A model that looks back is answered from the rows that came before for the same entity, over restarts too.
+
     For example:
         flyball serve machines@production --port 8080
+        flyball serve engines@production --history last-month.csv
 
     Parameters
     ----------
@@ -32,10 +39,22 @@ def serve(
         The address to listen on.
     port
         The port to listen on; 0 takes a free one, which the first line names.
+    history
+        A table of earlier rows to go on from, for a model that looks back. Rows that are known already change nothing.
+    entities
+        How many entities may have a past, for a model that looks back; a row of one more is refused.
     """
+    from flyball.cli.progress import console_progress
     from flyball.project import open as open_project
 
-    open_project(folder).serve(ref, host=host, port=port, on_ready=lambda url: _announce(ref, url, as_json=as_json))
+    progress = console_progress()
+    try:
+        open_project(folder).serve(
+            ref, host=host, port=port, history=history, entities=entities, progress=progress,
+            on_ready=lambda url: _announce(ref, url, as_json=as_json),
+        )  # fmt: skip
+    finally:
+        progress.close()
     return None
 
 
