@@ -114,7 +114,7 @@ class Linear:
     family: str = "linear"
 
     def fit(self, view: View, stop: Stop) -> Any:
-        models = fit_linear(view.problem, view.fit, stop=stop)
+        models = fit_linear(view.problem, view.fit, stop=stop, matrix=view.bare[0])
         return models, stop()
 
     def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
@@ -122,7 +122,7 @@ class Linear:
         stopped = any(late for _, late in fits)
         for index, penalty in enumerate(PENALTIES):
             margins = [
-                models[index].predict(view.problem.matrix[view.validate])
+                models[index].predict(view.bare[1])
                 for view, (models, _) in zip(views, fits, strict=True)
             ]
             results.append(_collect(self, views, fits, margins, chosen=penalty, stopped=stopped))

@@ -29,10 +29,14 @@ def constant_model(margin: Floats, width: int) -> LinearModel:
 
 
 def fit_linear(
-    problem: Problem, rows: Indices, *, stop: Callable[[], bool], penalties: Sequence[float] = PENALTIES
-) -> list[LinearModel]:
-    """One model per penalty, fitted on these rows of the problem. What the deadline cuts short is still a model."""
-    design = _Design.of(problem, rows)
+    problem: Problem, rows: Indices, *, stop: Callable[[], bool], penalties: Sequence[float] = PENALTIES,
+    matrix: NDArray[np.float32] | None = None,
+) -> list[LinearModel]:  # fmt: skip
+    """One model per penalty, fitted on these rows of the problem. What the deadline cuts short is still a model.
+
+    matrix: (rows, features) what the rows hold, where it is not what the problem's matrix says of them.
+    """
+    design = _Design.of(problem, rows, problem.matrix[rows] if matrix is None else matrix)
     start = np.zeros((design.width, problem.outputs))
     start[-1] = problem.prior(rows)
     models = []
@@ -47,7 +51,7 @@ class _Design:
     """Columns in order: standardised numbers, missing indicators, one-hot categories (sparse), a one."""
 
     problem: Problem
-    rows: Indices
+    matrix: NDArray[np.float32]
     shell: LinearModel
     dense: Floats
     hot: Any
@@ -55,10 +59,9 @@ class _Design:
     weight: Floats
 
     @classmethod
-    def of(cls, problem: Problem, rows: Indices) -> _Design:
+    def of(cls, problem: Problem, rows: Indices, matrix: NDArray[np.float32]) -> _Design:
         from scipy import sparse
 
-        matrix = problem.matrix[rows]
         weight = problem.weight[rows] / problem.weight[rows].sum()
         shell = _shell(problem, matrix, weight)
         scaled, gone = shell.standardised(matrix)
@@ -71,7 +74,7 @@ class _Design:
         ]
         hot = sparse.hstack(blocks, format="csr") if blocks else None
         dense = np.concatenate([scaled, gone.astype(np.float64)], axis=1)
-        return cls(problem, rows, shell, dense, hot, problem.target[rows], weight)
+        return cls(problem, matrix, shell, dense, hot, problem.target[rows], weight)
 
     @property
     def width(self) -> int:
@@ -111,7 +114,7 @@ class _Design:
             coef[-1].copy(),
         )
         model = LinearModel(*fields, center)
-        parts = model.contributions(self.problem.matrix[self.rows]) if shell.width else center[None]
+        parts = model.contributions(self.matrix) if shell.width else center[None]
         return LinearModel(*fields, np.tensordot(self.weight, parts, axes=1) if shell.width else center)
 
 

@@ -23,13 +23,13 @@ from flyball.automl.losses import loss_for
 from flyball.automl.pipeline import Calibration, FittedPipeline, Member, Task
 from flyball.automl.portfolio import Pace, boosting_portfolio, leaf_allowance, measure_pace, unhurried
 from flyball.automl.problem import Fold, Problem, View
+from flyball.automl.prose import Allowance, framed
 from flyball.automl.spread import SPREAD
 from flyball.automl.task import Labels, TargetUnfit, encode_target, infer_task, row_weights, standard_score
 from flyball.automl.weights import choose_weights
 from flyball.core.executor import Executor, LocalExecutor, usable_cores
 from flyball.core.progress import Cancellation, NoProgress, Progress
 from flyball.data import Table
-from flyball.features import fit_frame
 from flyball_runtime.schema import Field
 
 __all__ = ["Learned", "learn"]
@@ -119,29 +119,30 @@ def learn(
     )
     labels = encode_target(target, choice, field=field, positive=positive)
     mean, spread = standard_score(labels, sample_weight)
-    problem = _problem(
-        table,
-        labels,
-        choice,
-        metric,
-        folds,
-        sample_weight=sample_weight,
-        missing=missing,
-        seed=seed,
-        executor=executor,
-        standard=(mean, spread),
-        single=trials is not None,
-    )
-    search = _Search(
-        problem,
-        budget,
-        executor=executor or LocalExecutor(),
-        progress=progress or NoProgress(),
-        step=step,
-        cancellation=cancellation or Cancellation(),
-        memory=memory,
-    )
     with _blas_threads(1 if trials is not None else None):
+        problem = _problem(
+            table,
+            labels,
+            choice,
+            metric,
+            folds,
+            sample_weight=sample_weight,
+            missing=missing,
+            seed=seed,
+            executor=executor,
+            standard=(mean, spread),
+            single=trials is not None,
+            seconds=math.inf if trials is not None else budget_seconds,
+        )
+        search = _Search(
+            problem,
+            budget,
+            executor=executor or LocalExecutor(),
+            progress=progress or NoProgress(),
+            step=step,
+            cancellation=cancellation or Cancellation(),
+            memory=memory,
+        )
         search.run()
         return search.conclude(labels, mean, spread, units)
 
@@ -172,6 +173,7 @@ def _problem(
     executor: Executor | None,
     standard: tuple[float, float],
     single: bool,
+    seconds: float,
 ) -> Problem:
     rows = len(labels.values)
     if table.rows != rows:
@@ -186,23 +188,29 @@ def _problem(
             why="there are no folds" if not folds else "a fold has no rows on one side",
             fix="give more rows, or fewer folds",
         )
-    frame = fit_frame(table, missing)
     mean, spread = standard
     values = (labels.values - mean) / spread
+    weight = row_weights(sample_weight, rows)
+    sides = [(np.asarray(fit, dtype=np.intp), np.asarray(validate, dtype=np.intp)) for fit, validate in folds]
+    made = framed(
+        table, missing, values, weight, outputs=labels.outputs, folds=sides, seed=seed,
+        allowance=Allowance.within(seconds),
+    )  # fmt: skip
     workers = executor.workers if executor else usable_cores()
     cores = 1 if single else usable_cores()
     return Problem(
-        frame=frame,
+        frame=made.frame,
         task=task,
         loss=loss_for(task, metric, labels.outputs),
-        matrix=frame.apply(table.columns),
+        matrix=made.matrix,
         target=values,
-        weight=row_weights(sample_weight, rows),
+        weight=weight,
         weighted=sample_weight is not None,
-        folds=[(np.asarray(fit, dtype=np.intp), np.asarray(validate, dtype=np.intp)) for fit, validate in folds],
+        folds=sides,
         seed=seed,
         threads=max(1, cores // max(1, min(workers, len(folds)))),
         all_threads=cores,
+        readings=made.readings,
     )
 
 
