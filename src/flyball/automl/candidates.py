@@ -121,10 +121,7 @@ class Linear:
         results = []
         stopped = any(late for _, late in fits)
         for index, penalty in enumerate(PENALTIES):
-            margins = [
-                models[index].predict(view.bare[1])
-                for view, (models, _) in zip(views, fits, strict=True)
-            ]
+            margins = [models[index].predict(view.bare[1]) for view, (models, _) in zip(views, fits, strict=True)]
             results.append(_collect(self, views, fits, margins, chosen=penalty, stopped=stopped))
         return min(results, key=lambda result: result.score)
 

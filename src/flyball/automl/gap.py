@@ -59,9 +59,7 @@ def random_gap(
     if any(len(fit) == 0 or len(validate) == 0 for fit, validate in folds):
         return None
     standard = (values - mean) / spread
-    made = framed(
-        table, missing, standard, weight, outputs=labels.outputs, folds=folds[: len(honest_folds)], seed=seed
-    )
+    made = framed(table, missing, standard, weight, outputs=labels.outputs, folds=folds[: len(honest_folds)], seed=seed)
     problem = Problem(
         frame=made.frame,
         task=task,

@@ -122,32 +122,22 @@ def framed(
     frame = fit_frame(table, missing, prose=written <= allowance.characters)
     if not frame.prose:
         return Framed(frame, frame.apply(table.columns))
-    with _one_thread():
-        return _framed(frame, table, target, weight, outputs, folds, seed, allowance, {} if known is None else known)
-
-
-def _one_thread() -> AbstractContextManager[Any]:
-    """Products and solutions this small lose more than they gain by threads that wait for one another."""
-    from threadpoolctl import threadpool_limits
-
-    return cast("AbstractContextManager[Any]", threadpool_limits(limits=1, user_api="blas"))
-
-
-def _framed(
-    frame: Frame, table: Table, target: Floats, weight: Floats, outputs: int, folds: Sequence[tuple[Indices, Indices]],
-    seed: int, allowance: Allowance, kept: dict[str, Reading],
-) -> Framed:  # fmt: skip
+    kept = {} if known is None else known
     labels = np.full(len(target), -1, dtype=np.int64)
     for number, (_, validate) in enumerate(folds):
         labels[validate] = number
     goal = _goal(target, outputs, seed)
-    allowance = allowance.shared(len(frame.prose), goal.shape[1])
-    for encoder in frame.prose.values():
-        if encoder.column not in kept:
-            values = blanked(table[encoder.column], "text", encoder.missing)
-            kept[encoder.column] = _read(encoder, values, goal, weight, labels, seed=seed, allowance=allowance)
-    made = {encoder.column: kept[encoder.column] for encoder in frame.prose.values()}
-    everything = np.arange(len(target))
+    shared = allowance.shared(len(frame.prose), goal.shape[1])
+    with _one_thread():
+        for encoder in frame.prose.values():
+            if encoder.column not in kept:
+                values = blanked(table[encoder.column], "text", encoder.missing)
+                kept[encoder.column] = _read(encoder, values, goal, weight, labels, seed=seed, allowance=shared)
+        return _filled(frame, table, {encoder.column: kept[encoder.column] for encoder in frame.prose.values()})
+
+
+def _filled(frame: Frame, table: Table, made: Mapping[str, Reading]) -> Framed:
+    everything = np.arange(table.rows)
     blocks = {
         name: np.hstack([reading.measures, _scores(reading, everything, everything[:0])[0]])
         for name, reading in made.items()
@@ -155,6 +145,13 @@ def _framed(
     frame = frame.with_prose({name: reading.encoder for name, reading in made.items()})
     readings = {position + 2: made[encoder.column] for position, encoder in frame.prose.items()}
     return Framed(frame, frame.apply(table.columns, blocks), readings)
+
+
+def _one_thread() -> AbstractContextManager[Any]:
+    """Products and solutions this small lose more than they gain by threads that wait for one another."""
+    from threadpoolctl import threadpool_limits
+
+    return cast("AbstractContextManager[Any]", threadpool_limits(limits=1, user_api="blas"))
 
 
 def scores_of(reading: Reading, fit: Indices, validate: Indices) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

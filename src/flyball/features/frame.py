@@ -172,8 +172,7 @@ def fit_frame(table: Table, missing: Mapping[str, Sequence[Any]] | None = None, 
         encoder = _fit(field, values, absent, prose=prose)
         why = _useless(values, field, encoder)
         if why is None:
-            prose = isinstance(encoder, WordsEncoder)
-            found["prose" if prose else field.kind].append((field, encoder))
+            found["prose" if isinstance(encoder, WordsEncoder) else field.kind].append((field, encoder))
         else:
             dropped.append(DroppedColumn(field.name, why))
     kept = [*found["number"], *found["time"], *found["prose"], *found["text"]]

@@ -7,9 +7,10 @@ device agree whatever their kernels do. Roots and quotients are rounded once, as
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,7 @@ MOST_TERMS = 6_000
 _LOOKED_AT = 2_000  # texts by which a column is known for prose
 _COUNTED = 20_000  # texts whose terms are counted
 _PIECES_SHARE = 0.4  # of the terms, where pieces are read
+_NEARLY_ALL = 0.95  # of the texts
 _ROWS_AT_ONCE = 4_096
 _RARITY_UNIT = 16  # steps of a squared inverse document frequency per one
 
@@ -133,7 +135,7 @@ class WordsEncoder:
         single, double = self._index
         held = {single[token] for token in tokens if token in single}
         if double:
-            for first, second in zip(tokens, tokens[1:], strict=False):
+            for first, second in pairwise(tokens):
                 follows = double.get(first)
                 if follows is not None and second in follows:
                     held.add(follows[second])
@@ -168,6 +170,15 @@ class WordsEncoder:
         """(rows,) str or None -> (rows, 2 + outputs) float32."""
         return self.encode(self.find(values))
 
+    def shares(self, text: str | None, output: int) -> list[tuple[str, float]]:
+        """Each known term of a text with what it adds to one score, the largest first; ties in alphabetical order."""
+        values = np.empty(1, dtype=object)
+        values[0] = text
+        terms = self.find(values).terms
+        norm = float(np.sqrt(max(float(self.rarity[terms].sum()), 1.0)))
+        found = [(self.terms[term], float(self.weights[term, output]) / norm * self.unit) for term in terms]
+        return sorted(found, key=lambda item: (-abs(item[1]), item[0]))
+
     def to_dict(self) -> dict[str, Any]:
         described = {
             "kind": "words", "column": self.column, "terms": list(self.terms), "pieces": self.pieces,
@@ -177,7 +188,7 @@ class WordsEncoder:
         return {**described, "missing": list(self.missing)} if self.missing else described
 
 
-def words_encoder(raw: dict[str, Any]) -> WordsEncoder:
+def words_encoder(raw: Mapping[str, Any]) -> WordsEncoder:
     """The encoder of `to_dict`."""
     outputs = len(raw["intercept"])
     return WordsEncoder(
@@ -224,31 +235,32 @@ def fit_words(
     """The column's terms without any weight. `values`, (rows,) of str or None, hold none of the `missing` ones."""
     present = [value for value in values.tolist() if value is not None]
     chosen = present[:: max(1, -(-len(present) // _COUNTED))]
-    terms, counts = choose_terms((spelling(value, pieces=pieces) for value in chosen), len(chosen), pieces, most)
+    terms, counts = choose_terms((spelling(value, pieces=pieces) for value in chosen), len(chosen), most)
     rarity = (np.log((1 + len(chosen)) / (1 + counts)) + 1) ** 2
     stepped = np.clip(np.rint(_RARITY_UNIT * rarity), 1, LARGEST_WEIGHT)
     nothing = np.zeros((len(terms), 0))
     return WordsEncoder(column, terms, stepped, nothing, np.zeros(0), 0, pieces, missing)
 
 
-def choose_terms(
-    texts: Iterable[Sequence[str]], rows: int, pieces: bool, most: int
-) -> tuple[tuple[str, ...], NDArray[np.float64]]:
+def choose_terms(texts: Iterable[Sequence[str]], rows: int, most: int) -> tuple[tuple[str, ...], NDArray[np.float64]]:
     """The terms that most of the spelled texts hold, and how many texts hold each; ties stand in alphabetical order.
 
-    A term stands in at least three texts, of fewer than 200 in two. Where pieces are read they are four tenths.
+    A term stands in at least three texts, of fewer than 200 in two, and not in nearly all: that would tell none from
+    another. Where pieces are read they are four tenths.
     """
     counts: Counter[str] = Counter()
     for tokens in texts:
         end = tokens.index(PIECE_MARK) if PIECE_MARK in tokens else len(tokens)
         words = tokens[:end]
-        counts.update({*words, *tokens[end + 1 :], *(f"{a} {b}" for a, b in zip(words, words[1:], strict=False))})
+        counts.update({*words, *tokens[end + 1 :], *(f"{a} {b}" for a, b in pairwise(words))})
     del counts[MISSING_TEXT]
-    least = 3 if rows >= 200 else 2
-    ranked = sorted((-count, term) for term, count in counts.items() if count >= least)
+    least, most_held = 3 if rows >= 200 else 2, _NEARLY_ALL * rows
+    ranked = sorted((-count, term) for term, count in counts.items() if least <= count <= most_held)
     parts = [(count, term) for count, term in ranked if term[0] == PIECE_MARK][: int(_PIECES_SHARE * most)]
     whole = [(count, term) for count, term in ranked if term[0] != PIECE_MARK][: most - len(parts)]
-    kept = sorted([*whole, *parts], key=lambda item: (" " in item[1], item[0], item[1]))  # the graph wants singles first
+    kept = sorted(
+        [*whole, *parts], key=lambda item: (" " in item[1], item[0], item[1])
+    )  # the graph wants singles first
     return tuple(term for _, term in kept), np.array([-count for count, _ in kept], dtype=np.float64)
 
 
@@ -259,7 +271,9 @@ def emit_words(builder: GraphBuilder, texts: str, position: int | None, encoder:
         column = builder.node("Gather", texts, builder.constant(np.array([position]), "column"), axis=1)
     flat = builder.node("Reshape", column, builder.constant(np.array([-1]), "flat"))
     tokens, count = builder.node("StringSplit", flat, outputs=2, delimiter=" ")
-    sums = builder.cast(builder.node("MatMul", _emit_found(builder, tokens, encoder), _table(builder, encoder)), np.float64)
+    sums = builder.cast(
+        builder.node("MatMul", _emit_found(builder, tokens, encoder), _table(builder, encoder)), np.float64
+    )
 
     def part(columns: list[int]) -> str:
         return builder.node("Gather", sums, builder.constant(np.array(columns), "columns"), axis=1)

@@ -124,7 +124,10 @@ class GraphBuilder:
         constants = [tensor for tensor in self._constants.values() if tensor.name in read]
         graph = helper.make_graph(nodes, "flyball", self._inputs, self._outputs, initializer=constants)
         newer = any(node.op_type in _STRING_OPERATORS for node in nodes)
-        opsets = [helper.make_opsetid("", OPSET_OF_STRINGS if newer else OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)]
+        opsets = [
+            helper.make_opsetid("", OPSET_OF_STRINGS if newer else OPSET),
+            helper.make_opsetid(ML_DOMAIN, ML_OPSET),
+        ]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="flyball")
         model.doc_string = doc
         helper.set_model_props(model, dict(sorted((metadata or {}).items())))

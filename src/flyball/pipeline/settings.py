@@ -20,9 +20,9 @@ class LoopSettings:
     that many candidates are tried instead.
 
     `test` is what the file of test rows is called, `embargo` a length of time ("7d") or a number of rows. `windows`: False
-    for no window features, None to look for those of entities, True also for those of one stream, or their specification. `known` is the column that says when a row's
-    target became known. `places` tells where a setting was written, such as "flyball.toml:17" or "--time", for what is
-    wrong with it.
+    for no window features, None to look for those of entities, True also for those of one stream, or their
+    specification. `known` is the column that says when a row's target became known. `places` tells where a setting was
+    written, such as "flyball.toml:17" or "--time", for what is wrong with it.
     """
 
     name: str
