@@ -22,6 +22,7 @@ from flyball_runtime.schema import Field
 
 __all__ = ["random_gap"]
 
+_MOST_GROWN = 200  # classes; of more, trees for each take longer than the answer is worth
 _MOST_FIT_ROWS = 20_000
 _MOST_JUDGED_ROWS = 20_000
 _SETTINGS = BoostingSettings("gap", learning_rate=0.1, iterations=80)
@@ -48,9 +49,11 @@ def random_gap(
     the model look, in units of the metric: positive means that it flatters. honest_units: (rows,) labels of rows that
     belong together, resampled as one; positive: the class that a binary metric is about; weights: (rows,), for
     learning and for judging; missing: values that mean missing, by column. None where the metric is undefined on these
-    rows. An end that is not finite: the data cannot tell.
+    rows, and beyond 200 classes. An end that is not finite: the data cannot tell.
     """
     labels = encode_target(target, task, field=field, positive=positive)
+    if labels.outputs > _MOST_GROWN:
+        return None
     values = labels.values
     mean, spread = standard_score(labels, weights)
     weight = row_weights(weights, table.rows)

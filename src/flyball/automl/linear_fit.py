@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flyball.automl.linear import CategoryTable, LinearModel
 from flyball.automl.problem import Indices, Problem
 
-__all__ = ["PENALTIES", "constant_model", "fit_linear"]
+__all__ = ["PENALTIES", "Design", "constant_model", "fit_linear"]
 
 PENALTIES = (0.1, 0.003, 0.0001)  # per unit of mean loss, strongest first, so that each fit starts near its answer
 _MOST_STEPS = 120
@@ -36,7 +36,7 @@ def fit_linear(
 
     matrix: (rows, features) what the rows hold, where it is not what the problem's matrix says of them.
     """
-    design = _Design.of(problem, rows, problem.matrix[rows] if matrix is None else matrix)
+    design = Design.of(problem, rows, problem.matrix[rows] if matrix is None else matrix)
     start = np.zeros((design.width, problem.outputs))
     start[-1] = problem.prior(rows)
     models = []
@@ -47,7 +47,7 @@ def fit_linear(
 
 
 @dataclass(frozen=True)
-class _Design:
+class Design:
     """Columns in order: standardised numbers, missing indicators, one-hot categories (sparse), a one."""
 
     problem: Problem
@@ -59,7 +59,7 @@ class _Design:
     weight: Floats
 
     @classmethod
-    def of(cls, problem: Problem, rows: Indices, matrix: NDArray[np.float32]) -> _Design:
+    def of(cls, problem: Problem, rows: Indices, matrix: NDArray[np.float32]) -> Design:
         from scipy import sparse
 
         weight = problem.weight[rows] / problem.weight[rows].sum()
@@ -113,9 +113,12 @@ class _Design:
             tuple(tables),
             coef[-1].copy(),
         )
-        model = LinearModel(*fields, center)
-        parts = model.contributions(self.matrix) if shell.width else center[None]
-        return LinearModel(*fields, np.tensordot(self.weight, parts, axes=1) if shell.width else center)
+        center[shell.features] = (self.weight @ self.dense[:, :count])[:, None] * numbers
+        center[shell.features] += (self.weight @ self.dense[:, count:])[:, None] * missing
+        for table in tables:
+            rows = table.rows_of(self.matrix[:, table.feature])
+            center[table.feature] += np.bincount(rows, self.weight, len(table.values)) @ table.values
+        return LinearModel(*fields, center)
 
 
 def _shell(problem: Problem, matrix: NDArray[np.float32], weight: Floats) -> LinearModel:
@@ -139,7 +142,7 @@ def _shell(problem: Problem, matrix: NDArray[np.float32], weight: Floats) -> Lin
     return LinearModel(matrix.shape[1], numeric, mean, scale, empty, empty, tables, np.zeros(outputs), center)
 
 
-def _minimise(design: _Design, start: Floats, penalty: float, stop: Callable[[], bool]) -> Floats:
+def _minimise(design: Design, start: Floats, penalty: float, stop: Callable[[], bool]) -> Floats:
     """Penalised mean loss by L-BFGS; the intercept is free."""
     from scipy.optimize import minimize
 

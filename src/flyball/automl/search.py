@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from flyball.automl.budget import Budget, WorkBudget
 from flyball.automl.calibration import calibrate
-from flyball.automl.candidates import Boosting, Candidate, Linear, Prior, Result
+from flyball.automl.candidates import Boosting, Candidate, ClassMeans, Linear, Prior, Result
 from flyball.automl.conformal import Standing, class_sets, standing
 from flyball.automl.intervals import LEAST_ROWS, fit_interval
 from flyball.automl.kept import KeptTrials, TrialMemory, settings_of
@@ -39,6 +39,7 @@ _FIRST_SHARE = 0.6
 _CHOSEN = 4  # candidates chosen beforehand, after the first; then settings are drawn
 _PATIENCE = 3  # drawn candidates in a row that improve the ensemble by nothing
 _LEAST_GAIN = 2e-4  # relative
+_MOST_GROWN = 200  # classes; of more, trees for each would not fit into the artefact
 _LEAST_SECONDS = 0.25  # below this much time, a candidate is not begun
 
 
@@ -246,6 +247,19 @@ class _Search:
         if self.budget.left < _LEAST_SECONDS or not any(self.problem.frame.sources):
             self.notes.append(self._untrained)
             return
+        if self.problem.outputs > _MOST_GROWN:
+            self._try(ClassMeans(), math.inf if self.budget.trials is not None else self._spare())
+            self.notes.append(f"{self.problem.outputs:,} classes: told apart by the nearest class mean, without trees")
+        else:
+            self._run_all()
+        if self.cancellation.hurried:
+            self.notes.append("the search was ended early, as asked: the best so far is kept")
+        if self.kept is not None and self.kept.taken:
+            self.notes.append(f"taken over from a search that was interrupted: {self.kept.taken} of its candidates")
+        if len(self.results) == 1:
+            self.notes.append(self._untrained)
+
+    def _run_all(self) -> None:
         from threadpoolctl import threadpool_limits
 
         pace, workers = self._paced(), self.executor.workers
@@ -255,12 +269,6 @@ class _Search:
         # several folds run at once: more threads than cores within each would only wait for one another
         with threadpool_limits(limits=1, user_api="blas"):
             self._run_portfolio(boosting_portfolio(self.problem, pace, self.budget, workers))
-        if self.cancellation.hurried:
-            self.notes.append("the search was ended early, as asked: the best so far is kept")
-        if self.kept is not None and self.kept.taken:
-            self.notes.append(f"taken over from a search that was interrupted: {self.kept.taken} of its candidates")
-        if len(self.results) == 1:
-            self.notes.append(self._untrained)
 
     def _by_size(self) -> list[View]:
         return sorted(self.views, key=lambda view: -len(view.fit))

@@ -24,6 +24,8 @@ def choose_weights(
     Starts from the best single candidate; one is added only while the loss falls. Caruana et al. (2004), "Ensemble
     selection from libraries of models".
     """
+    if len(margins) == 1:
+        return dict.fromkeys(margins, 1.0)
     counts = dict.fromkeys(margins, 0)
     total: NDArray[np.float64] | None = None
     reached, kept = np.inf, dict(counts)
