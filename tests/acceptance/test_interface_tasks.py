@@ -119,3 +119,25 @@ def test_a_class_too_rare_to_be_tested_is_said_and_not_a_crash(few: int, tmp_pat
     assert any("roc_auc is undefined on the 12 test rows" in note for note in run["notes"])
     assert flyball("promote", "plant@1", "production", "--reason", "?", folder=folder).code == 1
     assert flyball("status", folder=folder).answer()["models"][0]["quality"] is None
+
+
+def test_test_rows_of_another_kind_are_demonstrated_with_the_column_that_tells(tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+
+    def readings(rows: int, heat: float) -> pl.DataFrame:
+        kind = rng.random(rows) < 0.5
+        columns = {"heat": rng.normal(heat, 1, rows).round(3), "load": (kind + rng.normal(0, 0.7, rows)).round(3)}
+        return pl.DataFrame(columns | {"ok": np.where(kind, "yes", "no")})
+
+    readings(500, 0.0).write_csv(tmp_path / "past.csv")
+    for name, heat in (("alike", 0.0), ("moved", 2.0)):
+        readings(200, heat).write_csv(tmp_path / f"{name}.csv")
+        folder, _ = make_project(tmp_path / f"p-{name}", tmp_path / "past.csv", "ok")
+        text = (folder / "flyball.toml").read_text(encoding="utf-8")
+        given = f'test = "{(tmp_path / name).as_posix()}.csv"\n\n[model.plant]'
+        (folder / "flyball.toml").write_text(text.replace("[model.plant]", given), encoding="utf-8")
+        shift = flyball("run", "--budget", "2s", folder=folder).answer()["shift"]
+        assert shift["demonstrated"] == (name == "moved")
+        assert shift["auc"]["low"] <= shift["auc"]["value"] <= shift["auc"]["high"]
+        if name == "moved":
+            assert shift["columns"][0]["column"] == "heat"

@@ -12,11 +12,12 @@ from flyball_runtime.cells import WrongType, number_converter, text_of, time_of
 from flyball_runtime.errors import BadInput, InternalError
 from flyball_runtime.schema import Schema
 from flyball_runtime.table import normalise, read_columns
+from flyball_runtime.words import MISSING_TEXT, is_prose, spelled
 
 __all__ = ["MISSING_TEXT", "GraphMismatch", "NotEncodable", "Scorer", "ScoringFailed", "class_label", "class_values"]
 
-MISSING_TEXT = "\ue000"  # ONNX text has no null; this private character stands for it, by the bundle's definition
 _CHUNK = 65_536  # rows a run: bounds the memory of a batch without slowing it
+_CHUNK_OF_PROSE = 2_048  # each text may be some hundred tokens wide, and as many terms
 _INPUTS = {
     "number": ("numbers", "tensor(double)"),
     "time": ("times", "tensor(int64)"),
@@ -64,6 +65,8 @@ class Scorer:
         self._times = schema.of_kind("time")
         self._time_fields = [schema[name] for name in self._times]
         self._texts = schema.of_kind("text")
+        self._prose = {name: schema[name] for name in self._texts if is_prose(schema[name])}
+        self._chunk = _CHUNK_OF_PROSE if self._prose else _CHUNK
         self._to_number = [number_converter(schema[name]) for name in self._numbers]
         self._session = _open_session(graph, threads)
         self._outputs = _VALUE_OUTPUTS if classes is None else _CLASS_OUTPUTS
@@ -91,8 +94,8 @@ class Scorer:
             return self._answer(dict(zip(names, self._run(names, feed), strict=True)))
         columns = normalise(read_columns(table), self.schema)
         rows = len(next(iter(columns.values())))
-        starts = range(0, rows, _CHUNK)
-        parts = [self._run(names, self._feed(columns, slice(start, start + _CHUNK))) for start in starts]
+        starts = range(0, rows, self._chunk)
+        parts = [self._run(names, self._feed(columns, slice(start, start + self._chunk))) for start in starts]
         if not parts:
             return self._answer({name: self._nothing(name) for name in names})
         joined = parts[0] if len(parts) == 1 else [np.concatenate(pieces) for pieces in zip(*parts, strict=True)]
@@ -115,6 +118,9 @@ class Scorer:
         if self._texts:
             texts = _side_by_side([columns[name][part] for name in self._texts], object)
             texts[texts == None] = MISSING_TEXT  # noqa: E711 - element by element, at C speed
+            for place, name in enumerate(self._texts if self._prose else ()):
+                if name in self._prose:
+                    texts[:, place] = [spelled(cell, self._prose[name]) for cell in columns[name][part].tolist()]
             feed["texts"] = texts
         return feed
 
@@ -134,11 +140,16 @@ class Scorer:
                 cells = [time_of(_only_cell(table[field.name]), field) for field in self._time_fields]
                 feed["times"] = np.array([cells], dtype=np.int64)
             if self._texts:
-                cells = [text_of(_only_cell(table[name])) for name in self._texts]
-                feed["texts"] = np.array([[MISSING_TEXT if cell is None else cell for cell in cells]], dtype=object)
+                cells = [self._text(name, text_of(_only_cell(table[name]))) for name in self._texts]
+                feed["texts"] = np.array([cells], dtype=object)
         except (KeyError, TypeError, ValueError, ArithmeticError, WrongType):
             return None
         return feed
+
+    def _text(self, name: str, cell: str | None) -> str:
+        if name in self._prose:
+            return spelled(cell, self._prose[name])
+        return MISSING_TEXT if cell is None else cell
 
     def _run(self, names: list[str], feed: dict[str, NDArray[Any]]) -> list[NDArray[Any]]:
         try:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from flyball.automl.parity import ExportRefused, Parity, check_parity, check_windows
     from flyball.automl.pipeline import FittedPipeline, Member
     from flyball.automl.search import Learned, learn
+    from flyball.automl.shift import Shift, split_shift
     from flyball.automl.task import TargetUnfit, TaskChoice, encode_target, infer_task
     from flyball.automl.worth import Worth, worth
 
@@ -28,6 +29,7 @@ __all__ = [
     "Learned",
     "Member",
     "Parity",
+    "Shift",
     "TargetUnfit",
     "TaskChoice",
     "Worth",
@@ -41,6 +43,7 @@ __all__ = [
     "infer_task",
     "learn",
     "random_gap",
+    "split_shift",
     "worth",
 ]
 
@@ -54,6 +57,7 @@ _HOMES = {
     "parity": ("ExportRefused", "Parity", "check_parity", "check_windows"),
     "pipeline": ("FittedPipeline", "Member"),
     "search": ("Learned", "learn"),
+    "shift": ("Shift", "split_shift"),
     "task": ("TargetUnfit", "TaskChoice", "encode_target", "infer_task"),
     "worth": ("Worth", "worth"),
 }

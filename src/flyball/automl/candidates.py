@@ -11,15 +11,18 @@ from numpy.typing import NDArray
 
 from flyball.automl.allowance import Cost
 from flyball.automl.budget import Budget
+from flyball.automl.class_means import SHRINKAGES, TEMPERATURES, fit_class_means, tempered
 from flyball.automl.gbm import Boosted, BoostingSettings, Settled, boost, boosted_margin, settle
+from flyball.automl.linear import LinearModel
 from flyball.automl.linear_fit import PENALTIES, constant_model, fit_linear
 from flyball.automl.pipeline import Member
 from flyball.automl.problem import View
 
-__all__ = ["Boosting", "Candidate", "Grown", "Linear", "Prior", "Result"]
+__all__ = ["Boosting", "Candidate", "ClassMeans", "Grown", "Linear", "Prior", "Result"]
 
 Stop = Callable[[], bool]
 _NOTHING = Cost()
+_CELLS_JUDGED = 2_000_000  # of margins, by which settings are chosen where classes are very many
 _NEAR = 2e-4  # relative; a loss this close to the lowest is reached with far fewer trees
 
 
@@ -119,17 +122,14 @@ class Linear:
     family: str = "linear"
 
     def fit(self, view: View, stop: Stop) -> Any:
-        models = fit_linear(view.problem, view.fit, stop=stop)
+        models = fit_linear(view.problem, view.fit, stop=stop, matrix=view.bare[0])
         return models, stop()
 
     def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
         results = []
         stopped = any(late for _, late in fits)
         for index, penalty in enumerate(PENALTIES):
-            margins = [
-                models[index].predict(view.problem.matrix[view.validate])
-                for view, (models, _) in zip(views, fits, strict=True)
-            ]
+            margins = [models[index].predict(view.bare[1]) for view, (models, _) in zip(views, fits, strict=True)]
             results.append(_collect(self, views, fits, margins, chosen=penalty, stopped=stopped))
         return min(results, key=lambda result: result.score)
 
@@ -142,6 +142,45 @@ class Linear:
         return Grown(
             [Member(self.name, "linear", weight, problem.frame.sources, linear=model, candidate=self.name)], {}
         )
+
+
+@dataclass(frozen=True)
+class ClassMeans:
+    """The nearest class mean, for very many classes; shrinkage and temperature are shared by the folds."""
+
+    name: str = "class means"
+    family: str = "linear"
+
+    def fit(self, view: View, stop: Stop) -> list[LinearModel]:  # noqa: ARG002 - the protocol's; it takes no steps
+        return fit_class_means(view.problem, view.fit, view.bare[0])
+
+    def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
+        problem = views[0].problem
+        most = max(1, _CELLS_JUDGED // problem.outputs // len(views))
+        some = [view.validate[:: max(1, len(view.validate) // most)] for view in views]
+        losses: dict[tuple[float, float], float] = {}
+        for place, shrinkage in enumerate(SHRINKAGES):
+            for view, models, rows in zip(views, fits, some, strict=True):
+                prior, matrix = problem.prior(view.fit), view.bare[1][:: max(1, len(view.validate) // most)]
+                plain = models[place].predict(matrix) - prior
+                for temperature in TEMPERATURES:
+                    loss = problem.loss.rows(temperature * plain + prior, problem.target[rows]) @ problem.weight[rows]
+                    losses[shrinkage, temperature] = losses.get((shrinkage, temperature), 0.0) + float(loss)
+        shrinkage, temperature = min(losses, key=lambda key: losses[key])
+        place = SHRINKAGES.index(shrinkage)
+        margins = [
+            tempered(models[place], temperature, problem.prior(view.fit)).predict(view.bare[1])
+            for view, models in zip(views, fits, strict=True)
+        ]
+        return _collect(self, views, (), margins, chosen=[shrinkage, temperature])
+
+    def grow(self, result: Result, weight: float, budget: Budget, *, folds: int) -> Grown:  # noqa: ARG002 - the protocol's
+        problem, everything = result.views[0].problem, np.arange(result.views[0].problem.rows)
+        shrinkage, temperature = result.chosen
+        model = fit_class_means(problem, everything, problem.matrix, (shrinkage,))[0]
+        model = tempered(model, temperature, problem.prior(everything))
+        member = Member(self.name, "linear", weight, problem.frame.sources, linear=model, candidate=self.name)
+        return Grown([member], {})
 
 
 @dataclass(frozen=True)

@@ -160,10 +160,15 @@ def class_sets(probability: Floats, target: Codes, counted: Standing, *, level: 
     rows = np.bincount(target, minlength=classes)
     rare = rows < _LEAST_CLASS_ROWS
     shared = rare[target] if rows[rare].sum() >= _LEAST_CLASS_ROWS else np.ones(len(target), dtype=np.bool_)
+
+    def threshold(chosen: NDArray[np.bool_]) -> float:
+        return _with_room(-_quantile(score[chosen], counted.of(chosen), level), -score[chosen])
+
     thresholds = np.empty(classes)
-    for code in range(classes):
-        chosen = shared if rare[code] else target == code
-        thresholds[code] = _with_room(-_quantile(score[chosen], counted.of(chosen), level), -score[chosen])
+    if rare.any():
+        thresholds[rare] = threshold(shared)
+    for code in np.flatnonzero(~rare):
+        thresholds[code] = threshold(target == code)
     return PredictionSet(tuple(float(value) for value in np.maximum(thresholds - _NEAR, 0.0)), level)
 
 

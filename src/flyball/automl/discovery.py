@@ -14,9 +14,10 @@ from flyball.automl.gbm import BoostingSettings, boost, boosted_margin
 from flyball.automl.losses import loss_for
 from flyball.automl.pipeline import Task
 from flyball.automl.problem import Fold, Problem, View
+from flyball.automl.prose import Reading, framed
 from flyball.automl.task import Labels, row_weights, standard_score
 from flyball.data import Table
-from flyball.features import fit_frame, proposed_windows, with_windows
+from flyball.features import proposed_windows, with_windows
 from flyball_runtime.windows import WindowSpec
 
 __all__ = ["Discovery", "discover_windows"]
@@ -137,17 +138,21 @@ class _Trial:
         self.weight, self.weighted = row_weights(weights, table.rows), weights is not None
         self.units = np.arange(table.rows) if units is None else np.unique(units, return_inverse=True)[1]
         rng = np.random.default_rng([seed, 11])
+        self.known: dict[str, Reading] = {}
         latest = list(folds)[-_FOLDS:]
         self.folds = [(_sample(fit, rng), _sample(validate, rng)) for fit, validate in latest]
 
     def losses(self, columns: Sequence[str], late: Callable[[], bool]) -> tuple[Floats, dict[str, float]] | None:
         """The loss of each judged row, one fold after another; and each column's gain within the models. None: too late."""
         table = self.table.select(columns)
-        frame = fit_frame(table, self.missing)
+        made = framed(
+            table, self.missing, self.target, self.weight, outputs=self.loss.outputs, folds=self.folds, seed=self.seed,
+            known=self.known,
+        )  # fmt: skip
         problem = Problem(
-            frame=frame, task=self.task, loss=self.loss, matrix=frame.apply(table.columns), target=self.target,
+            frame=made.frame, task=self.task, loss=self.loss, matrix=made.matrix, target=self.target,
             weight=self.weight, weighted=self.weighted, folds=self.folds, seed=self.seed, threads=1,
-            all_threads=1,
+            all_threads=1, readings=made.readings,
         )  # fmt: skip
         found, gains = [], dict.fromkeys(columns, 0.0)
         for number, (fit, validate) in enumerate(self.folds):

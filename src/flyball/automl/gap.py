@@ -13,15 +13,16 @@ from flyball.automl.gbm import BoostingSettings, boost, boosted_margin
 from flyball.automl.losses import loss_for
 from flyball.automl.pipeline import Calibration, FittedPipeline, Task
 from flyball.automl.problem import Fold, Problem, View
+from flyball.automl.prose import framed
 from flyball.automl.task import encode_target, row_weights, standard_score
 from flyball.core.executor import usable_cores
 from flyball.data import Table
 from flyball.evaluation import METRICS, Interval, evaluate
-from flyball.features import fit_frame
 from flyball_runtime.schema import Field
 
 __all__ = ["random_gap"]
 
+_MOST_GROWN = 200  # classes; of more, trees for each take longer than the answer is worth
 _MOST_FIT_ROWS = 20_000
 _MOST_JUDGED_ROWS = 20_000
 _SETTINGS = BoostingSettings("gap", learning_rate=0.1, iterations=80)
@@ -48,9 +49,11 @@ def random_gap(
     the model look, in units of the metric: positive means that it flatters. honest_units: (rows,) labels of rows that
     belong together, resampled as one; positive: the class that a binary metric is about; weights: (rows,), for
     learning and for judging; missing: values that mean missing, by column. None where the metric is undefined on these
-    rows. An end that is not finite: the data cannot tell.
+    rows, and beyond 200 classes. An end that is not finite: the data cannot tell.
     """
     labels = encode_target(target, task, field=field, positive=positive)
+    if labels.outputs > _MOST_GROWN:
+        return None
     values = labels.values
     mean, spread = standard_score(labels, weights)
     weight = row_weights(weights, table.rows)
@@ -58,22 +61,24 @@ def random_gap(
     folds = [(fit[weight[fit] > 0], validate[weight[validate] > 0]) for fit, validate in [*honest_folds, *random_folds]]
     if any(len(fit) == 0 or len(validate) == 0 for fit, validate in folds):
         return None
-    frame = fit_frame(table, missing)
+    standard = (values - mean) / spread
+    made = framed(table, missing, standard, weight, outputs=labels.outputs, folds=folds[: len(honest_folds)], seed=seed)
     problem = Problem(
-        frame=frame,
+        frame=made.frame,
         task=task,
         loss=loss_for(task, metric, labels.outputs),
-        matrix=frame.apply(table.columns),
-        target=(values - mean) / spread,
+        matrix=made.matrix,
+        target=standard,
         weight=weight,
         weighted=weights is not None,
         folds=folds[: len(honest_folds)],
         seed=seed,
         threads=usable_cores(),
         all_threads=usable_cores(),
+        readings=made.readings,
     )
     bias = np.array([mean]) if task == "regression" else np.zeros(labels.outputs)
-    pipeline = FittedPipeline(frame, task, (), Calibration(spread, bias), labels.classes, labels.class_type)
+    pipeline = FittedPipeline(made.frame, task, (), Calibration(spread, bias), labels.classes, labels.class_type)
     sizes = [len(fit) for fit, _ in problem.folds]
     # the random models learn from as many rows as the honest ones: fewer rows would look like a gap
     sizes += [sizes[position % len(sizes)] for position in range(len(random_folds))]

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl.allowance import Cost
-from flyball.automl.candidates import Boosting, Candidate, Result
+from flyball.automl.candidates import Boosting, Candidate, ClassMeans, Result
 from flyball.automl.gbm import Boosted
 from flyball.automl.portfolio import Pace
 from flyball.automl.problem import Problem, View
@@ -91,6 +91,8 @@ def settings_of(result: Result) -> dict[str, Any]:
     if isinstance(candidate, Boosting):
         chosen = {key: value for key, value in asdict(candidate.settings).items() if key != "name"}
         return {**chosen, "iterations": result.chosen, "seed": seed}
+    if isinstance(candidate, ClassMeans):
+        return {"shrinkage": result.chosen[0], "temperature": result.chosen[1]}
     return {} if result.chosen is None else {"penalty": result.chosen, "seed": seed}
 
 

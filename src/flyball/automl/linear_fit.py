@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flyball.automl.linear import CategoryTable, LinearModel
 from flyball.automl.problem import Indices, Problem
 
-__all__ = ["PENALTIES", "constant_model", "fit_linear"]
+__all__ = ["PENALTIES", "Design", "constant_model", "fit_linear"]
 
 PENALTIES = (0.1, 0.003, 0.0001)  # per unit of mean loss, strongest first, so that each fit starts near its answer
 _MOST_STEPS = 120
@@ -29,10 +29,14 @@ def constant_model(margin: Floats, width: int) -> LinearModel:
 
 
 def fit_linear(
-    problem: Problem, rows: Indices, *, stop: Callable[[], bool], penalties: Sequence[float] = PENALTIES
-) -> list[LinearModel]:
-    """One model per penalty, fitted on these rows of the problem. What the deadline cuts short is still a model."""
-    design = _Design.of(problem, rows)
+    problem: Problem, rows: Indices, *, stop: Callable[[], bool], penalties: Sequence[float] = PENALTIES,
+    matrix: NDArray[np.float32] | None = None,
+) -> list[LinearModel]:  # fmt: skip
+    """One model per penalty, fitted on these rows of the problem. What the deadline cuts short is still a model.
+
+    matrix: (rows, features) what the rows hold, where it is not what the problem's matrix says of them.
+    """
+    design = Design.of(problem, rows, problem.matrix[rows] if matrix is None else matrix)
     start = np.zeros((design.width, problem.outputs))
     start[-1] = problem.prior(rows)
     models = []
@@ -43,11 +47,11 @@ def fit_linear(
 
 
 @dataclass(frozen=True)
-class _Design:
+class Design:
     """Columns in order: standardised numbers, missing indicators, one-hot categories (sparse), a one."""
 
     problem: Problem
-    rows: Indices
+    matrix: NDArray[np.float32]
     shell: LinearModel
     dense: Floats
     hot: Any
@@ -55,10 +59,9 @@ class _Design:
     weight: Floats
 
     @classmethod
-    def of(cls, problem: Problem, rows: Indices) -> _Design:
+    def of(cls, problem: Problem, rows: Indices, matrix: NDArray[np.float32]) -> Design:
         from scipy import sparse
 
-        matrix = problem.matrix[rows]
         weight = problem.weight[rows] / problem.weight[rows].sum()
         shell = _shell(problem, matrix, weight)
         scaled, gone = shell.standardised(matrix)
@@ -71,7 +74,7 @@ class _Design:
         ]
         hot = sparse.hstack(blocks, format="csr") if blocks else None
         dense = np.concatenate([scaled, gone.astype(np.float64)], axis=1)
-        return cls(problem, rows, shell, dense, hot, problem.target[rows], weight)
+        return cls(problem, matrix, shell, dense, hot, problem.target[rows], weight)
 
     @property
     def width(self) -> int:
@@ -110,9 +113,12 @@ class _Design:
             tuple(tables),
             coef[-1].copy(),
         )
-        model = LinearModel(*fields, center)
-        parts = model.contributions(self.problem.matrix[self.rows]) if shell.width else center[None]
-        return LinearModel(*fields, np.tensordot(self.weight, parts, axes=1) if shell.width else center)
+        center[shell.features] = (self.weight @ self.dense[:, :count])[:, None] * numbers
+        center[shell.features] += (self.weight @ self.dense[:, count:])[:, None] * missing
+        for table in tables:
+            rows = table.rows_of(self.matrix[:, table.feature])
+            center[table.feature] += np.bincount(rows, self.weight, len(table.values)) @ table.values
+        return LinearModel(*fields, center)
 
 
 def _shell(problem: Problem, matrix: NDArray[np.float32], weight: Floats) -> LinearModel:
@@ -136,7 +142,7 @@ def _shell(problem: Problem, matrix: NDArray[np.float32], weight: Floats) -> Lin
     return LinearModel(matrix.shape[1], numeric, mean, scale, empty, empty, tables, np.zeros(outputs), center)
 
 
-def _minimise(design: _Design, start: Floats, penalty: float, stop: Callable[[], bool]) -> Floats:
+def _minimise(design: Design, start: Floats, penalty: float, stop: Callable[[], bool]) -> Floats:
     """Penalised mean loss by L-BFGS; the intercept is free."""
     from scipy.optimize import minimize
 

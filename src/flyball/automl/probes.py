@@ -13,6 +13,7 @@ from flyball.data import Table
 from flyball.features.dates import DateEncoder
 from flyball.features.frame import Encoder
 from flyball.features.numbers import LARGEST, NumberEncoder
+from flyball.features.words import WordsEncoder
 from flyball_runtime.schema import MISSING_TIME, Field
 
 __all__ = ["probes"]
@@ -91,10 +92,19 @@ def _hostile(
         if len(days):
             exact = encoder.origin + np.rint(days * _DAY).astype(np.int64)
             yield "tree thresholds", _cycled(base, field, np.concatenate([exact - 1, exact, exact + 1]))
+    elif isinstance(encoder, WordsEncoder):
+        yield "strange prose", _cycled(base, field, _of_kind(_strange(encoder.terms, rng), field))
     else:
-        unseen = np.empty(len(_UNSEEN), dtype=object)
-        unseen[:] = _UNSEEN
-        yield "unseen categories", _cycled(base, field, unseen)
+        yield "unseen categories", _cycled(base, field, _of_kind(_UNSEEN, field))
+
+
+def _strange(terms: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]:
+    """Texts without a known word, of all terms at once, of one term over and over, capital, tiny, long, in many scripts."""
+    some = [terms[place] for place in rng.integers(0, len(terms), 200)]
+    return (
+        *_UNSEEN, "!!! ...", "\t".join(some).upper(), " ".join([some[0]] * 1_000), *some[:40], "é" * 30_000,
+        " ".join(terms[:2_000]), "東京 の 天気 😀 مرحبا привет", "\u0130stanbul \ufb01x \u00df", some[1] + "\u0301",
+    )  # fmt: skip
 
 
 def _thresholds(pipeline: FittedPipeline, rng: np.random.Generator) -> list[NDArray[np.float64]]:

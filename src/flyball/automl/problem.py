@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flyball.automl.losses import Loss
 from flyball.automl.pipeline import Task
+from flyball.automl.prose import Reading, scores_of
 from flyball.features import Frame, TargetEncoding, cross_fitted, fit_encoding
 
 __all__ = ["Fold", "Problem", "View"]
@@ -28,7 +29,8 @@ Fold = tuple[Indices, Indices]
 class Problem:
     """matrix: (rows, features) float32; target: (rows,) class positions or standard scores; weight: (rows,), mean 1.
 
-    Folds are pairs of row positions (fit, validate). `threads` is for one of several fits that run at a time,
+    Folds are pairs of row positions (fit, validate). `readings`: columns of prose by the position of their first score;
+    in the matrix, a row's scores are of models that did not see it. `threads` is for one of several fits that run at a time,
     `all_threads` for one that runs alone.
     """
 
@@ -43,6 +45,7 @@ class Problem:
     seed: int
     threads: int
     all_threads: int
+    readings: Mapping[int, Reading] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -110,6 +113,22 @@ class View:
     cache: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def bare(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """The frame's features of the rows to fit on and to validate on; prose is scored by the former rows alone."""
+        problem = self.problem
+        if not problem.readings or len(self.fit) == problem.rows:
+            return problem.matrix[self.fit], problem.matrix[self.validate]
+        if "bare" not in self.cache:
+            inside, outside = problem.matrix[self.fit], problem.matrix[self.validate]
+            for position, reading in problem.readings.items():
+                seen, unseen = scores_of(reading, self.fit, self.validate)
+                places = slice(position, position + seen.shape[1])
+                inside[:, places], outside[:, places] = seen, unseen
+            self.cache["bare"] = inside, outside
+        known: tuple[NDArray[np.float32], NDArray[np.float32]] = self.cache["bare"]
+        return known
+
+    @property
     def encodings(self) -> tuple[TargetEncoding, ...]:
         if self._encodings is None:
             problem, rows = self.problem, self.fit
@@ -139,7 +158,7 @@ class View:
         positions = problem.encoded_features()
         target = problem.encoding_target()[rows] if positions else None
         rng = np.random.default_rng([problem.seed, 7, self.number])
-        blocks = [problem.matrix[rows]]
+        blocks = [self.bare[0]]
         for position in positions:
             assert target is not None
             blocks.append(
@@ -157,6 +176,6 @@ class View:
 
     def validation(self) -> NDArray[np.float32]:
         """Features of the rows to validate on, encoded as at scoring time."""
-        matrix = self.problem.matrix[self.validate]
+        matrix = self.bare[1]
         extra = [encoding.apply(matrix[:, encoding.feature]) for encoding in self.encodings]
         return np.concatenate([matrix, *extra], axis=1) if extra else matrix

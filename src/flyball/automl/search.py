@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from flyball.automl.allowance import DEFAULT_CAPS, Allowance, Caps
 from flyball.automl.budget import Budget, WorkBudget
 from flyball.automl.calibration import calibrate
-from flyball.automl.candidates import Boosting, Candidate, Grown, Linear, Prior, Result
+from flyball.automl.candidates import Boosting, Candidate, ClassMeans, Grown, Linear, Prior, Result
 from flyball.automl.conformal import Standing, class_sets, standing
 from flyball.automl.forms import REFITTED, choose_forms, needs_refit, refit_seconds
 from flyball.automl.intervals import LEAST_ROWS, fit_interval
@@ -25,13 +25,13 @@ from flyball.automl.losses import loss_for
 from flyball.automl.pipeline import Calibration, FittedPipeline, Member, Task
 from flyball.automl.portfolio import Pace, boosting_portfolio, measure_pace, unhurried
 from flyball.automl.problem import Fold, Problem, View
+from flyball.automl.prose import ReadingAllowance, framed
 from flyball.automl.spread import SPREAD
 from flyball.automl.task import Labels, TargetUnfit, encode_target, infer_task, row_weights, standard_score
 from flyball.automl.weights import choose_weights
 from flyball.core.executor import Executor, LocalExecutor, usable_cores
 from flyball.core.progress import Cancellation, NoProgress, Progress
 from flyball.data import Table
-from flyball.features import fit_frame
 from flyball_runtime.schema import Field
 
 __all__ = ["Learned", "learn"]
@@ -41,6 +41,7 @@ _FIRST_SHARE = 0.6
 _CHOSEN = 4  # candidates chosen beforehand, after the first; then settings are drawn
 _PATIENCE = 3  # drawn candidates in a row that improve the ensemble by nothing
 _LEAST_GAIN = 2e-4  # relative
+_MOST_GROWN = 200  # classes; of more, trees for each would not fit into the artefact
 _LEAST_SECONDS = 0.25  # below this much time, a candidate is not begun
 
 
@@ -123,30 +124,31 @@ def learn(
     )
     labels = encode_target(target, choice, field=field, positive=positive)
     mean, spread = standard_score(labels, sample_weight)
-    problem = _problem(
-        table,
-        labels,
-        choice,
-        metric,
-        folds,
-        sample_weight=sample_weight,
-        missing=missing,
-        seed=seed,
-        executor=executor,
-        standard=(mean, spread),
-        single=trials is not None,
-    )
-    search = _Search(
-        problem,
-        budget,
-        executor=executor or LocalExecutor(),
-        progress=progress or NoProgress(),
-        step=step,
-        cancellation=cancellation or Cancellation(),
-        memory=memory,
-        caps=caps,
-    )
     with _blas_threads(1 if trials is not None else None):
+        problem = _problem(
+            table,
+            labels,
+            choice,
+            metric,
+            folds,
+            sample_weight=sample_weight,
+            missing=missing,
+            seed=seed,
+            executor=executor,
+            standard=(mean, spread),
+            single=trials is not None,
+            seconds=math.inf if trials is not None else budget_seconds,
+        )
+        search = _Search(
+            problem,
+            budget,
+            executor=executor or LocalExecutor(),
+            progress=progress or NoProgress(),
+            step=step,
+            cancellation=cancellation or Cancellation(),
+            memory=memory,
+            caps=caps,
+        )
         search.run()
         return search.conclude(labels, mean, spread, units)
 
@@ -177,6 +179,7 @@ def _problem(
     executor: Executor | None,
     standard: tuple[float, float],
     single: bool,
+    seconds: float,
 ) -> Problem:
     rows = len(labels.values)
     if table.rows != rows:
@@ -191,23 +194,29 @@ def _problem(
             why="there are no folds" if not folds else "a fold has no rows on one side",
             fix="give more rows, or fewer folds",
         )
-    frame = fit_frame(table, missing)
     mean, spread = standard
     values = (labels.values - mean) / spread
+    weight = row_weights(sample_weight, rows)
+    sides = [(np.asarray(fit, dtype=np.intp), np.asarray(validate, dtype=np.intp)) for fit, validate in folds]
+    made = framed(
+        table, missing, values, weight, outputs=labels.outputs, folds=sides, seed=seed,
+        allowance=ReadingAllowance.within(seconds),
+    )  # fmt: skip
     workers = executor.workers if executor else usable_cores()
     cores = 1 if single else usable_cores()
     return Problem(
-        frame=frame,
+        frame=made.frame,
         task=task,
         loss=loss_for(task, metric, labels.outputs),
-        matrix=frame.apply(table.columns),
+        matrix=made.matrix,
         target=values,
-        weight=row_weights(sample_weight, rows),
+        weight=weight,
         weighted=sample_weight is not None,
-        folds=[(np.asarray(fit, dtype=np.intp), np.asarray(validate, dtype=np.intp)) for fit, validate in folds],
+        folds=sides,
         seed=seed,
         threads=max(1, cores // max(1, min(workers, len(folds)))),
         all_threads=cores,
+        readings=made.readings,
     )
 
 
@@ -245,6 +254,19 @@ class _Search:
         if self.budget.left < _LEAST_SECONDS or not any(self.problem.frame.sources):
             self.notes.append(self._untrained)
             return
+        if self.problem.outputs > _MOST_GROWN:
+            self._try(ClassMeans(), math.inf if self.budget.trials is not None else self._spare())
+            self.notes.append(f"{self.problem.outputs:,} classes: told apart by the nearest class mean, without trees")
+        else:
+            self._run_all()
+        if self.cancellation.hurried:
+            self.notes.append("the search was ended early, as asked: the best so far is kept")
+        if self.kept is not None and self.kept.taken:
+            self.notes.append(f"taken over from a search that was interrupted: {self.kept.taken} of its candidates")
+        if len(self.results) == 1:
+            self.notes.append(self._untrained)
+
+    def _run_all(self) -> None:
         from threadpoolctl import threadpool_limits
 
         pace, workers = self._paced(), self.executor.workers
@@ -254,12 +276,6 @@ class _Search:
         # several folds run at once: more threads than cores within each would only wait for one another
         with threadpool_limits(limits=1, user_api="blas"):
             self._run_portfolio(boosting_portfolio(self.problem, pace, self.budget, workers, self.allowance))
-        if self.cancellation.hurried:
-            self.notes.append("the search was ended early, as asked: the best so far is kept")
-        if self.kept is not None and self.kept.taken:
-            self.notes.append(f"taken over from a search that was interrupted: {self.kept.taken} of its candidates")
-        if len(self.results) == 1:
-            self.notes.append(self._untrained)
 
     def _by_size(self) -> list[View]:
         return sorted(self.views, key=lambda view: -len(view.fit))

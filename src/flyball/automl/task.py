@@ -16,7 +16,9 @@ from flyball_runtime.schema import Field
 __all__ = ["Labels", "TargetUnfit", "TaskChoice", "encode_target", "infer_task", "row_weights", "standard_score"]
 
 _FEW_LEVELS = 10  # an integer with more values than this counts or measures something
-_MOST_CLASSES = 200
+_MOST_CLASSES = 5_000
+_ALWAYS_CLASSES = 200
+_MOST_CELLS = 40_000_000  # rows times classes: 320 MB for each matrix of probabilities
 
 
 class TargetUnfit(BadInput):
@@ -65,7 +67,7 @@ def infer_task(target: NDArray[Any], field: Field | None = None) -> TaskChoice:
     if count == 2:
         return TaskChoice("binary", "the target has two values")
     if class_type == "text":
-        if count > min(_MOST_CLASSES, max(2, len(target) // 2)):
+        if count > min(_most_classes(len(target)), max(2, len(target) // 2)):
             raise TargetUnfit(
                 f"the target is text with {count:,} different values in {len(target):,} rows",
                 why="a class needs several examples before it can be learned",
@@ -109,9 +111,10 @@ def encode_target(
             why="one class is told from one other: " + _shown(levels),
             fix="leave the task to the data, or choose a target with two values",
         )
-    if not 2 <= len(levels) <= max(_MOST_CLASSES, 2):
+    most = _most_classes(len(target))
+    if not 2 <= len(levels) <= most:
         raise TargetUnfit(
-            f"the target has {len(levels):,} classes; between 2 and {_MOST_CLASSES} can be learned",
+            f"the target has {len(levels):,} classes; of {len(target):,} rows, between 2 and {most:,} can be learned",
             why="its values: " + _shown(levels),
             fix="group the classes first, or ask for regression if the target is a quantity",
         )
@@ -121,6 +124,11 @@ def encode_target(
         position = {level: index for index, level in enumerate(levels)}
     values = np.fromiter((position[value] for value in target.tolist()), dtype=np.float64, count=len(target))
     return Labels(values, tuple(_as_class(level, class_type) for level in levels), class_type)
+
+
+def _most_classes(rows: int) -> int:
+    """How many classes so many rows may have: two rows of each are needed, and each row has a probability of each."""
+    return max(_ALWAYS_CLASSES, min(_MOST_CLASSES, _MOST_CELLS // max(1, rows), rows // 2))
 
 
 def row_weights(sample_weight: NDArray[np.float64] | None, rows: int) -> NDArray[np.float64]:

@@ -25,6 +25,8 @@ def choose_weights(
     selection from libraries of models". Margins of classes are judged at the slope that suits their sum best, as they
     are calibrated later: a member that knows nothing must not be let in for damping the others.
     """
+    if len(margins) == 1:
+        return dict.fromkeys(margins, 1.0)
     counts = dict.fromkeys(margins, 0)
     total: NDArray[np.float64] | None = None
     reached, kept, slope = np.inf, dict(counts), 1.0

@@ -14,11 +14,11 @@ from flyball.automl.gbm import BoostingSettings, boost, boosted_margin
 from flyball.automl.losses import Loss, loss_for
 from flyball.automl.pipeline import Task
 from flyball.automl.problem import Fold, Problem, View
+from flyball.automl.prose import Reading, framed
 from flyball.automl.task import encode_target, row_weights, standard_score
 from flyball.core.executor import usable_cores
 from flyball.data import Table
 from flyball.evaluation import Interval
-from flyball.features import fit_frame
 from flyball_runtime.schema import Field
 
 __all__ = ["Worth", "worth"]
@@ -119,6 +119,7 @@ class _Trial:
             (_sample(fit, _MOST_FIT_ROWS, rng), _sample(rows, _MOST_JUDGED_ROWS, rng)) for fit, rows in folds
         ]
         self._problems: dict[tuple[str, ...], Problem] = {}
+        self._read: dict[str, Reading] = {}
 
     def found(self, hurry: Callable[[], bool]) -> Worth:
         own = [name for name in self._table.names if name not in self._names]
@@ -200,11 +201,14 @@ class _Trial:
     def _problem(self, names: list[str]) -> Problem:
         key = tuple(names)
         if key not in self._problems:
-            frame = fit_frame(self._table.select(names), self._missing)
+            made = framed(
+                self._table.select(names), self._missing, self._target, self._weight, outputs=self._loss.outputs,
+                folds=self._folds, seed=self._seed, known=self._read,
+            )  # fmt: skip
             self._problems[key] = Problem(
-                frame=frame, task=self._task, loss=self._loss, matrix=frame.apply(self._table.columns),
+                frame=made.frame, task=self._task, loss=self._loss, matrix=made.matrix,
                 target=self._target, weight=self._weight, weighted=self._weighted, folds=self._folds, seed=self._seed,
-                threads=1, all_threads=usable_cores(),
+                threads=1, all_threads=usable_cores(), readings=made.readings,
             )  # fmt: skip
         return self._problems[key]
 

@@ -84,6 +84,7 @@ def run_summary(data: Data) -> Group:
         unclear = low is None or high is None or low <= 0 <= high
         how = "one quick model on both splits" + ("; no clear difference" if unclear else "")
         head.append(f"honesty   a random split would have shown {shown} ({how})")
+    head += _shift_line(data.get("shift") or {})
     from flyball.cli.judging import judged_lines  # which builds on this file's numbers
 
     parts: list[Any] = ["\n".join(head), _metric_table(data)]
@@ -102,6 +103,15 @@ def run_summary(data: Data) -> Group:
         foot += [f"bundle    {escape(data['bundle'])}", f"report    {escape(data['report'])}"]
         foot.append(f'next      flyball explain {made} --row 0    flyball promote {made} production --reason "…"')
     return Group(*parts, "\n".join(foot))
+
+
+def _shift_line(shift: Data) -> list[str]:
+    """That test rows are of another kind than training rows, where that is demonstrated."""
+    if not shift.get("demonstrated"):
+        return []
+    told = ", ".join(escape(one["column"]) for one in shift["columns"][:3])
+    by = f", most of all by {told}" if told else ""
+    return [f"shift     a quick model tells test rows from training rows, with an AUC of {interval(shift['auc'])}{by}"]
 
 
 def _done(leak: Data, data: Data) -> str:

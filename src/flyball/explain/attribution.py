@@ -66,6 +66,7 @@ def explain(
         data=columns,
         schema=pipeline.schema,
         hidden=frozenset(hide),
+        prose={encoder.column: encoder for encoder in pipeline.frame.prose.values()},
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field as dataclass_field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,18 +16,25 @@ from flyball_runtime.score import class_label
 
 if TYPE_CHECKING:
     from flyball.explain.summary import ColumnImportance
+    from flyball.features import WordsEncoder
 
 __all__ = ["Explanation", "Reason"]
+
+_MOST_WORDS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """One column's share in a row's score: its raw value (None: missing or hidden), that value as text, and the share."""
+    """One column's share in a row's score: its raw value (None: missing or hidden), that value as text, and the share.
+
+    words: of a column of prose, the terms that speak most for the output (positive) or against it.
+    """
 
     column: str
     value: Any
     shown: str
     contribution: float
+    words: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +44,7 @@ class Explanation:
     Margins are log-odds of the positive class (binary), one logit per class (multiclass), or the target's own units
     (regression). base (outputs,); values (rows, columns, outputs); margin (rows, outputs); prediction (rows,);
     probability (rows, classes) and classes, for classifiers; data: the raw columns, normalised; hidden: columns whose
-    values must not be shown.
+    values must not be shown; prose: how columns of prose are read.
     """
 
     task: str
@@ -50,6 +58,7 @@ class Explanation:
     data: Mapping[str, NDArray[Any]]
     schema: Schema
     hidden: frozenset[str] = frozenset()
+    prose: Mapping[str, WordsEncoder] = dataclass_field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.margin)
@@ -79,7 +88,8 @@ class Explanation:
         at = self._row(index)
         shares = self.values[at, :, self._output(at, output)]
         order = np.argsort(-np.abs(shares), kind="stable")
-        return [self._reason(at, int(place), float(shares[place])) for place in order]
+        which = self._output(at, output)
+        return [self._reason(at, int(place), float(shares[place]), which) for place in order]
 
     def row_dict(self, index: int, output: int | None = None) -> dict[str, Any]:
         """One row as JSON values; `base` plus all contributions is `margin`. Hidden values are null."""
@@ -98,7 +108,8 @@ class Explanation:
             "base": float(self.base[which]),
             "margin": float(self.margin[at, which]),
             "reasons": [
-                {"column": one.column, "value": one.value, "contribution": one.contribution} for one in reasons
+                {"column": one.column, "value": one.value, "contribution": one.contribution, **_words(one)}
+                for one in reasons
             ],
         }
 
@@ -155,9 +166,19 @@ class Explanation:
             raise IndexError(f"there is no output {output} among {len(self.base)}")
         return output
 
-    def _reason(self, row: int, place: int, share: float) -> Reason:
+    def _reason(self, row: int, place: int, share: float, output: int) -> Reason:
         name = self.columns[place]
         if name in self.hidden:
             return Reason(name, None, "hidden", share)
         field, cell = self.schema[name], self.data[name][row]
-        return Reason(name, json_cell(cell, field), shown_cell(cell, field), share)
+        reader = self.prose.get(name)
+        words: tuple[tuple[str, float], ...] = ()
+        if reader is not None and reader.outputs == len(self.base):
+            words = tuple(reader.shares(cell, output)[:_MOST_WORDS])
+        return Reason(name, json_cell(cell, field), shown_cell(cell, field), share, words)
+
+
+def _words(reason: Reason) -> dict[str, Any]:
+    """The words of a reason as JSON, where it has any."""
+    told = [{"term": term, "weight": weight} for term, weight in reason.words]
+    return {"words": told} if told else {}

@@ -22,6 +22,7 @@ def to_text(explanation: Explanation, row: int, *, most: int, width: int) -> str
     reasons = explanation.row(row)
     shown, rest = reasons[:most], reasons[most:]
     lines = [(_clipped(f"{one.column} = {one.shown}"), one.contribution) for one in shown]
+    said = {place: f"      {_said(one)}" for place, one in enumerate(shown, start=1) if one.words}
     if rest:
         lines.append((f"{_columns(len(rest))} more", sum(one.contribution for one in rest)))
     start, end = float(explanation.base[output]), float(explanation.margin[row, output])
@@ -35,7 +36,8 @@ def to_text(explanation: Explanation, row: int, *, most: int, width: int) -> str
         f"  {label.ljust(left)}  {figure.rjust(right)}  {bar}".rstrip()
         for label, figure, bar in zip(labels, figures, bars, strict=True)
     ]
-    return "\n".join([_headline(explanation, row), *body])
+    told = [text for place, line in enumerate(body) for text in (line, said.get(place)) if text is not None]
+    return "\n".join([_headline(explanation, row), *told])
 
 
 def to_html(explanation: Explanation) -> str:
@@ -83,6 +85,11 @@ def _aligned(start: float, shares: Sequence[float], end: float) -> list[str]:
     decimals = min(6, max(0, 2 - math.floor(math.log10(largest)))) if largest > 0 else 0
     texts = [f"{start:,.{decimals}f}", *(f"{share:+,.{decimals}f}" for share in shares), f"{end:,.{decimals}f}"]
     return [text.replace("-", "−") for text in texts]
+
+
+def _said(reason: Reason) -> str:
+    """The words that speak most for the output, or against it."""
+    return "  ".join(f"{'+' if weight > 0 else '−'} {term.removeprefix('~')}" for term, weight in reason.words)
 
 
 def _columns(count: int) -> str:

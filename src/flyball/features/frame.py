@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from flyball.features.absent import blanked
 from flyball.features.dates import CATEGORY_SIZES, DateEncoder, emit_dates, fit_date
 from flyball.features.numbers import NumberEncoder, emit_numbers, fit_number
 from flyball.features.texts import TextEncoder, emit_texts, fit_text
+from flyball.features.words import WordsEncoder, emit_words, fit_words, reads_as_prose, words_encoder
 from flyball_runtime.schema import Field, Schema, missing_mask
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DroppedColumn", "Encoder", "Frame", "FrameGraph", "fit_frame"]
 
-Encoder = NumberEncoder | DateEncoder | TextEncoder
+Encoder = NumberEncoder | DateEncoder | WordsEncoder | TextEncoder
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class FrameGraph:
 
 @dataclass(frozen=True)
 class Frame:
-    """Encoders in matrix order: numbers first, then times, then texts; `schema` holds the raw columns they read."""
+    """Encoders in matrix order: numbers, times, prose, then texts of levels; `schema` holds the raw columns they read."""
 
     schema: Schema
     encoders: tuple[Encoder, ...]
@@ -66,6 +67,17 @@ class Frame:
         return dict(enumerate(found, start=len(self.names) - len(found)))
 
     @cached_property
+    def prose(self) -> dict[int, WordsEncoder]:
+        """The encoders of prose by the position of their first feature."""
+        found: dict[int, WordsEncoder] = {}
+        position = 0
+        for encoder in self.encoders:
+            if isinstance(encoder, WordsEncoder):
+                found[position] = encoder
+            position += len(encoder.names)
+        return found
+
+    @cached_property
     def categories(self) -> dict[int, tuple[int, int]]:
         """Features that name categories, by position: their first value and how many values there are."""
         found = {position: (-1, encoder.slots) for position, encoder in self.texts.items()}
@@ -78,14 +90,21 @@ class Frame:
             position += len(encoder.names)
         return found
 
-    def apply(self, columns: Mapping[str, NDArray[Any]]) -> NDArray[np.float32]:
-        """The matrix of normalised raw columns: (rows, features) float32, rows contiguous."""
+    def apply(
+        self, columns: Mapping[str, NDArray[Any]], made: Mapping[str, NDArray[np.float32]] | None = None
+    ) -> NDArray[np.float32]:
+        """The matrix of normalised raw columns: (rows, features) float32, rows contiguous.
+
+        made: features of some columns that are known already, (rows, features of the column).
+        """
         rows = len(columns[self.schema.names[0]])
         matrix = np.empty((rows, len(self.names)), dtype=np.float32)
         position = 0
         for encoder in self.encoders:
             width = len(encoder.names)
-            matrix[:, position : position + width] = encoder.apply(columns[encoder.column])
+            known = None if made is None else made.get(encoder.column)
+            features = encoder.apply(columns[encoder.column]) if known is None else known
+            matrix[:, position : position + width] = features
             position += width
         return matrix
 
@@ -99,12 +118,28 @@ class Frame:
             blocks.append(emit_numbers(builder, builder.input("numbers", np.dtype(np.float64), len(numbers)), numbers))
         if dates:
             blocks.append(emit_dates(builder, builder.input("times", np.dtype(np.int64), len(dates)), dates))
+        prose = [encoder for encoder in self.encoders if isinstance(encoder, WordsEncoder)]
         codes: list[str] = []
-        if texts:
-            codes = emit_texts(builder, builder.input("texts", str, len(texts)), texts)
+        if texts or prose:
+            given = builder.input("texts", str, len(texts) + len(prose))
+            places = {name: place for place, name in enumerate(self.schema.of_kind("text"))}
+            lone = len(places) == 1
+            blocks += [emit_words(builder, given, None if lone else places[each.column], each) for each in prose]
+            codes = emit_texts(builder, given, texts, None if lone else [places[each.column] for each in texts])
             blocks += [builder.cast(code, np.float32) for code in codes]
         matrix = builder.node("Concat", *blocks, axis=1) if len(blocks) > 1 else blocks[0]
         return FrameGraph(matrix, dict(zip(self.texts, codes, strict=True)))
+
+    def spelled(self) -> Frame:
+        """The same frame, whose schema says how the texts of each column of prose are spelled for the graph."""
+        how = {encoder.column: encoder.field.logical for encoder in self.prose.values()}
+        fields = tuple(replace(field, logical=how[field.name]) if field.name in how else field for field in self.schema)
+        return replace(self, schema=Schema(fields))
+
+    def with_prose(self, fitted: Mapping[str, WordsEncoder]) -> Frame:
+        """The same frame with other encoders of these columns of prose."""
+        encoders = (fitted.get(encoder.column, encoder) for encoder in self.encoders)
+        return replace(self, encoders=tuple(encoders)).spelled()
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -120,42 +155,47 @@ class Frame:
         return cls(Schema.from_list(raw["schema"]), encoders, dropped)
 
 
-def fit_frame(table: Table, missing: Mapping[str, Sequence[Any]] | None = None) -> Frame:
+def fit_frame(table: Table, missing: Mapping[str, Sequence[Any]] | None = None, *, prose: bool = True) -> Frame:
     """Choose an encoder for each column of a table that must not hold the target.
 
     `missing`: values that mean missing, by column, in the column's normalised form; every encoder takes them so, in the
-    graph too.
+    graph too. prose: whether columns of free text are read by their words, or only as levels.
 
     Columns that are constant, empty or different in every row are left out with the reason; when nothing else is
     there, the first column stays, because a graph needs an input to know how many rows it is asked about.
     """
-    found: dict[str, list[tuple[Field, Encoder]]] = {"number": [], "time": [], "text": []}
+    found: dict[str, list[tuple[Field, Encoder]]] = {"number": [], "time": [], "prose": [], "text": []}
     dropped: list[DroppedColumn] = []
     for field in table.schema:
         absent = tuple((missing or {}).get(field.name, ()))
         values = blanked(table.columns[field.name], field.kind, absent)
-        encoder = _fit(field, values, absent)
+        encoder = _fit(field, values, absent, prose=prose)
         why = _useless(values, field, encoder)
         if why is None:
-            found[field.kind].append((field, encoder))
+            found["prose" if isinstance(encoder, WordsEncoder) else field.kind].append((field, encoder))
         else:
             dropped.append(DroppedColumn(field.name, why))
-    kept = [*found["number"], *found["time"], *found["text"]]
+    kept = [*found["number"], *found["time"], *found["prose"], *found["text"]]
     if not kept and len(table.schema):
         field = next(iter(table.schema))
-        kept = [(field, _fit(field, table.columns[field.name], ()))]
+        kept = [(field, _fit(field, table.columns[field.name], (), prose=prose))]
         dropped = [item for item in dropped if item.column != field.name]
     used = {field.name for field, _ in kept}
     schema = Schema(tuple(field for field in table.schema if field.name in used))
-    return Frame(schema, tuple(encoder for _, encoder in kept), tuple(dropped))
+    return Frame(schema, tuple(encoder for _, encoder in kept), tuple(dropped)).spelled()
 
 
-def _fit(field: Field, values: NDArray[Any], absent: tuple[Any, ...]) -> Encoder:
+def _fit(field: Field, values: NDArray[Any], absent: tuple[Any, ...], *, prose: bool) -> Encoder:
     if field.kind == "number":
         return fit_number(field.name, values, tuple(float(value) for value in absent))
     if field.kind == "time":
         return fit_date(field.name, values, tuple(int(value) for value in absent))
-    return fit_text(field.name, values, tuple(str(value) for value in absent))
+    missing = tuple(str(value) for value in absent)
+    if prose and reads_as_prose(values):
+        words = fit_words(field.name, values, missing)
+        if words.terms:
+            return words
+    return fit_text(field.name, values, missing)
 
 
 def _useless(values: NDArray[Any], field: Field, encoder: Encoder) -> str | None:
@@ -176,4 +216,6 @@ def _encoder(raw: Mapping[str, Any]) -> Encoder:
         return NumberEncoder(raw["column"], raw["offset"], raw["scale"], absent)
     if raw["kind"] == "time":
         return DateEncoder(raw["column"], tuple(raw["parts"]), raw["origin"], absent)
+    if raw["kind"] == "words":
+        return words_encoder(raw)
     return TextEncoder(raw["column"], tuple(raw["levels"]), absent)

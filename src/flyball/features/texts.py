@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball_runtime.words import MISSING_TEXT
+
 if TYPE_CHECKING:
     from flyball.graph import GraphBuilder
 
 __all__ = ["MISSING_TEXT", "TextEncoder", "emit_texts", "fit_text"]
 
-MISSING_TEXT = "\ue000"  # stands for a missing text in the graph, whose strings cannot be absent
 MOST_LEVELS = 1000
 _MISSING = -1
 
@@ -99,12 +100,15 @@ def _encodable(level: str) -> bool:
     return True
 
 
-def emit_texts(builder: GraphBuilder, texts: str, encoders: Sequence[TextEncoder]) -> list[str]:
-    """The graph's twin of `codes`: string [N, c] -> one int64 [N, 1] per column."""
+def emit_texts(
+    builder: GraphBuilder, texts: str, encoders: Sequence[TextEncoder], places: Sequence[int] | None
+) -> list[str]:
+    """The graph's twin of `codes`: string [N, c] -> one int64 [N, 1] per encoder; places: its column, None for a lone one."""
     codes = []
-    for position, encoder in enumerate(encoders):
+    for number, encoder in enumerate(encoders):
         column = texts
-        if len(encoders) > 1:
+        if places is not None:
+            position = places[number]
             column = builder.node("Gather", texts, builder.constant(np.array([position]), "column"), axis=1)
         codes.append(
             builder.node(

@@ -16,10 +16,13 @@ from flyball_runtime.errors import InternalError
 __all__ = ["IR_VERSION", "ML_OPSET", "OPSET", "DType", "GraphBuilder", "GraphInvalid"]
 
 OPSET = 18
+OPSET_OF_STRINGS = 20  # where an operator of this set is used; other graphs stay with the older one, and their bytes
 ML_OPSET = 5
 IR_VERSION = 10
 ML_DOMAIN = "ai.onnx.ml"
 ROWS = "rows"
+
+_STRING_OPERATORS = frozenset({"StringSplit"})
 
 DType: TypeAlias = "np.dtype[Any] | type[np.generic] | type[str]"
 
@@ -31,7 +34,7 @@ class GraphInvalid(InternalError):
 
 
 class GraphBuilder:
-    """One ONNX graph (ai.onnx 18, ai.onnx.ml 5) whose every value has a row dimension of free length.
+    """One ONNX graph (ai.onnx 18, or 20 where it splits text; ai.onnx.ml 5) whose every value has rows of free number.
 
     Values are named by strings. Equal constants, and equal nodes on equal inputs, become one; what no output needs is
     left out; the same calls in the same order give the same bytes. Not thread-safe.
@@ -120,7 +123,11 @@ class GraphBuilder:
         read = {name for node in nodes for name in node.input}
         constants = [tensor for tensor in self._constants.values() if tensor.name in read]
         graph = helper.make_graph(nodes, "flyball", self._inputs, self._outputs, initializer=constants)
-        opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(ML_DOMAIN, ML_OPSET)]
+        newer = any(node.op_type in _STRING_OPERATORS for node in nodes)
+        opsets = [
+            helper.make_opsetid("", OPSET_OF_STRINGS if newer else OPSET),
+            helper.make_opsetid(ML_DOMAIN, ML_OPSET),
+        ]
         model = helper.make_model(graph, opset_imports=opsets, ir_version=IR_VERSION, producer_name="flyball")
         model.doc_string = doc
         helper.set_model_props(model, dict(sorted((metadata or {}).items())))

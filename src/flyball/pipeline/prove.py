@@ -44,6 +44,7 @@ from flyball.pipeline.personal import class_names
 from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion
 from flyball.pipeline.settings import LoopSettings
+from flyball.pipeline.shift import shift_evidence
 from flyball.pipeline.slicing import Scored, slice_evidence
 from flyball.pipeline.steps import StepRunner
 from flyball.pipeline.train import Trained
@@ -173,6 +174,7 @@ class _Prover:
                 pipeline, examined, self._outputs, self._truth, self._measured["sampling"]
             ),
             "random_gap": self._gap(),
+            "shift": shift_evidence(examined, seed=self._settings.seed),
             "windows": self._windows(),
             "overrules": [dict(one) for one in examined.overrules],
             "leaks": [dict(leak) for leak in examined.leaks],

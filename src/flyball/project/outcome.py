@@ -40,6 +40,7 @@ class Outcome:
             "version": version.number if version else None,
             "registered": self.registered,
             "unchanged": self.registration.unchanged,
+            "shift": evidence.get("shift"),
             "conformal": evidence.get("conformal"),
             "features": evidence.get("features"),
             "left_out": evidence["data"]["left_out"],

@@ -23,7 +23,16 @@ def data_and_split(evidence: Evidence) -> str:
         ("Personal columns", f"{e(', '.join(personal))} – values are not shown in this report" if personal else ""),
     ]
     lead = "A model is judged by rows that stand to its training rows as future rows will: the split follows the data."
-    return section("data", "Data and split", lead, _shares(split), _why(split), _gap(evidence), definitions(pairs))
+    return section(
+        "data",
+        "Data and split",
+        lead,
+        _shares(split),
+        _why(split),
+        _gap(evidence),
+        _shift(evidence),
+        definitions(pairs),
+    )
 
 
 def _shares(split: Mapping[str, object]) -> str:
@@ -66,6 +75,24 @@ def _gap(evidence: Evidence) -> str:
         f"<strong>A random split would have flattered.</strong> The same quick model reaches {e(evidence.label(name))} "
         f"{number(gap['random'])} on random rows and {number(gap['honest'])} on the honest split: a gap of {e(shown)}. "
         "Expect the honest figure in use.",
+        "warn",
+    )
+
+
+def _shift(evidence: Evidence) -> str:
+    """Whether test rows are of another kind than training rows; nothing where that could not be told."""
+    shift = evidence.part("shift")
+    auc = evidence.part("shift", "auc")
+    if auc.get("value") is None:
+        return ""
+    shown = e(span(auc["value"], auc.get("low"), auc.get("high")))
+    if not shift.get("demonstrated"):
+        return note(f"Test rows are like training rows: a model that looks for a difference reaches an AUC of {shown}; "
+                    "0.5 is chance.")  # fmt: skip
+    told = ", ".join(f"{code(one['column'])} {percent(one['share'], 0)}" for one in shift.get("columns") or ())
+    return note(
+        f"<strong>Test rows differ from training rows.</strong> A quick model tells them apart with an AUC of {shown}"
+        f"{f', by {told} of what it goes by' if told else ''}. The measured quality is that on rows which have moved on.",
         "warn",
     )
 

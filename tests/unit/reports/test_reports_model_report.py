@@ -155,9 +155,23 @@ def test_a_gap_within_its_noise_is_not_called_flattering(evidence: dict[str, Any
     assert "too good" not in told
 
 
+@pytest.mark.parametrize(("demonstrated", "told"), [(True, "Test rows differ"), (False, "Test rows are like")])
+def test_a_shift_of_the_test_rows_is_told_as_what_it_is(
+    evidence: dict[str, Any], *, demonstrated: bool, told: str
+) -> None:
+    evidence["shift"] = {
+        "auc": {"value": 0.71, "low": 0.66, "high": 0.76}, "p": 0.001, "demonstrated": demonstrated,
+        "columns": [{"column": "heat", "share": 0.6}],
+    }  # fmt: skip
+    text = Outline(model_report(evidence)).text
+    assert told in text
+    assert "0.71 [0.66, 0.76]" in text
+    assert ("heat 60 %" in text) == demonstrated
+
+
 @pytest.mark.parametrize(
     "part",
-    ["data", "split", "metrics", "random_gap", "leaks", "findings", "calibration", "curves", "importance", "effects",
+    ["data", "split", "metrics", "random_gap", "shift", "leaks", "findings", "calibration", "curves", "importance", "effects",
      "examples", "leaderboard", "parity", "latency", "environment", "code", "created", "budget", "confusion", "classes"],
 )  # fmt: skip
 def test_an_absent_part_is_left_out(evidence: dict[str, Any], part: str) -> None:

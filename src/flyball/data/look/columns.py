@@ -72,9 +72,10 @@ def _identifier(field: Field, present: NDArray[Any], rows: int) -> Finding | Non
         if share < 0.95:
             return None
         spaced = float(np.mean([" " in value for value in present[:500].tolist()]))
-        kind, what = ("free text", "is free text, which models here do not read") if spaced > 0.5 else (
-            "identifier", "names each row")  # fmt: skip
-        return Finding(kind, field.name, what, f"{distinct:,} different values in {rows:,} rows", "leave out")
+        why = f"{distinct:,} different values in {rows:,} rows"
+        if spaced > 0.5:
+            return Finding("free text", field.name, "is free text, read by its words", why, "mark")
+        return Finding("identifier", field.name, "names each row", why, "leave out")
     if share < 1:
         return None
     steps = np.diff(present.astype(np.float64))

@@ -56,11 +56,14 @@ def look(
         structure = declared_structure(view, time, group) or Structure("random", None, 0.0, "no row has a target")
         return Look(structure, [], personal, [f'no row has a value of "{target_name}"'])
     columns = column_findings(view, literal)
-    nameless = {item.column for item in columns if item.action == "leave out" and item.column}
+    # a text that never comes again as a whole says nothing to tests of whole values
+    prose = {item.column for item in columns if item.kind == "free text" and item.column}
+    nameless = prose | {item.column for item in columns if item.action == "leave out" and item.column}
     columns += repeated_rows(view, nameless, np.random.default_rng([seed, 4]))
     columns += [*hidden, *target_findings(table, target_name, view)]
     declared = {name for name in (time, group) if name}
-    gone = {item.column for item in columns if item.action == "leave out" and item.column} - declared
+    gone = prose | {item.column for item in columns if item.action == "leave out" and item.column}
+    gone -= declared
     numbering = {item.column for item in columns if item.kind == "identifier" and item.column}
     numbering = {name for name in numbering if table.schema[name].kind == "number"}
     leaks = find_leaks(view, gone - numbering, seed)  # a row number may know the target: of a table sorted by it
