@@ -8,37 +8,31 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flyball.config import STATE_FOLDER, Effort, ProjectConfig, check_choices, parse_effort
-from flyball.core.clock import Clock
-from flyball.core.executor import Executor, LocalExecutor
+from flyball.config import STATE_FOLDER, Effort, check_choices, parse_effort
 from flyball.core.files import write_atomic
 from flyball.core.progress import Cancellation, NoProgress, Progress
-from flyball.ledger import Actor, KeyFiles, KeyRing, Ledger
-from flyball.monitoring import ALERTS
+from flyball.ledger import Actor
 from flyball.project.declared import ModelNotDeclared, beside, declared_dataset
 from flyball.project.handles import Dataset, LearnedModel, Version
 from flyball.project.outcome import Outcome, Promotion
+from flyball.project.parts import LedgerRolledBack, Parts
 from flyball.project.reasons import reason_given
-from flyball.registry import REGISTRY, AliasMoved, ModelVersion, Registry
-from flyball.store import Database, FileArtifacts, StepCache
-from flyball.tracking import Tracking
-from flyball_runtime.errors import BadInput, InternalError
+from flyball.registry import AliasMoved, ModelVersion
+from flyball_runtime.errors import BadInput
 
 if TYPE_CHECKING:
     from flyball.automl import FittedPipeline
     from flyball.monitoring import Alert, Alerts, JudgedWindow
-    from flyball.pipeline import Gate, Loop, Registration
+    from flyball.pipeline import Gate, Registration
     from flyball.predictions import PredictionLog
     from flyball.project.scoring import ExplainedRow
     from flyball.project.view import ProjectDocuments
     from flyball.project.watch import Watch
     from flyball.reports import Report
     from flyball.upkeep import Backup, Cleaned, Diagnosis
-    from flyball.webhooks import Outbox
     from flyball_runtime.bundle import Bundle
 
 __all__ = [
@@ -52,75 +46,17 @@ __all__ = [
 _PROMOTION_TRIES = 20
 
 
-class LedgerRolledBack(InternalError):
-    """The ledger lacks entries that it once had, so nothing is added: the history would fork."""
-
-    code = "FB-PROJECT-010"
-
-
 class TargetMissing(BadInput):
     """A table was given without saying which column to predict."""
 
     code = "FB-PROJECT-005"
 
 
-class Project:
+class Project(Parts):
     """A folder with a flyball.toml. `flyball.open(path)` makes one; threads may share it.
 
     reads_only: open the store as it is and change nothing, not even what a crash left; it may lie on read-only media.
     """
-
-    def __init__(
-        self, config: ProjectConfig, clock: Clock, *, executor: Executor | None = None, reads_only: bool = False
-    ) -> None:
-        self.config = config
-        self.clock = clock
-        self.path = config.folder
-        self.name = config.project.name
-        self.actor = Actor.local()
-        state = self.path / STATE_FOLDER
-        self.database = Database.open(config.store_url, clock, folder=state, create=not reads_only)
-        self.artifacts = FileArtifacts(config.resolve(config.project.artifacts))
-        self.bundles = state / "bundles"
-        self.ledger = Ledger(
-            self.database, clock, KeyFiles(state / "keys"), projections=[REGISTRY, ALERTS], head=state / "head.json"
-        )
-        if not reads_only:
-            self.ledger.begin(self.name, self.actor)
-        self.keys = KeyRing(self.ledger)
-        self.registry = Registry(self.database, self.ledger, self.artifacts, clock, self.bundles)
-        self._executor = executor or LocalExecutor()
-        self._compared: dict[tuple[str, str], Mapping[str, Any] | None] = {}
-        if config.webhooks and not reads_only:
-            self.webhooks.begin()
-
-    @cached_property
-    def tracking(self) -> Tracking:
-        """Experiments, runs, logged and registered models, as tracking clients write them."""
-        return Tracking(self.database, self.artifacts, self.ledger)
-
-    @cached_property
-    def webhooks(self) -> Outbox:
-        """Who is told of what happens here, and how far that went; `deliver` makes the tries that are due."""
-        from flyball.webhooks import Outbox
-
-        return Outbox(self.config.webhooks, self.ledger, self.clock, project=self.name)
-
-    @cached_property
-    def loop(self) -> Loop:
-        """The steps with this project's parts."""
-        from flyball.pipeline import Loop
-
-        return Loop(
-            self.registry,
-            self.ledger,
-            self.keys,
-            self.artifacts,
-            StepCache(self.database),
-            self._executor,
-            self.clock,
-            self.path,
-        )
 
     # -- make
 
@@ -235,7 +171,7 @@ class Project:
         """The whole loop for a model of the project file: make, prove, gate, register."""
         table = declared_dataset(self, model or self._only_model())
         table = replace(table, settings=table.settings.with_budget(_effort(budget)))
-        self._check_writable()  # else the whole budget would be spent before a missing key is found
+        self.check_writable()  # else the whole budget would be spent before a missing key is found
         self.registry.clean_leftovers()
         run_id = self.registry.start_run("loop", table.settings.told(), self.actor)
         status = "failed"
@@ -264,7 +200,7 @@ class Project:
 
     def promote(self, ref: str, alias: str, *, reason: str = "", actor: Actor | None = None) -> Promotion:
         """Let `alias` point to a version, if its gate's rules are met. Raises GateRefused; the ledger tells either way."""
-        self._check_writable()
+        self.check_writable()
         version = self.registry.resolve(ref)
         self.check_signature(version)
         for _ in range(_PROMOTION_TRIES):
@@ -376,7 +312,7 @@ class Project:
         """
         from flyball.project.watch import watch
 
-        self._check_writable()
+        self.check_writable()
         return watch(self, model or self._only_model(), since=since, on_window=on_window)
 
     @property
@@ -392,12 +328,12 @@ class Project:
 
     def acknowledge_alert(self, number: int, *, reason: str, actor: Actor | None = None) -> Alert:
         """Say that somebody looks after an alert; the ledger tells who and why. Raises AlertUnknown, AlertSettled."""
-        self._check_writable()
+        self.check_writable()
         return self.alert_book.acknowledge(number, actor or self.actor, reason_given(reason))
 
     def resolve_alert(self, number: int, *, reason: str, actor: Actor | None = None) -> Alert:
         """Close an alert: what moves from now on raises a new one. Raises AlertUnknown, AlertSettled."""
-        self._check_writable()
+        self.check_writable()
         return self.alert_book.resolve(number, actor or self.actor, reason_given(reason))
 
     # -- tell
@@ -466,41 +402,6 @@ class Project:
 
         return status_document(self)
 
-    # -- ledger and keys
-
-    def ledger_entries(
-        self, *, subject: str | None = None, what: str | None = None, limit: int = 50
-    ) -> list[dict[str, Any]]:
-        """The newest entries first."""
-        return [entry.to_dict() for entry in self.ledger.entries(subject=subject, what=what, limit=limit, newest=True)]
-
-    def anchor(self) -> dict[str, Any]:
-        """The newest signed checkpoint, to keep elsewhere."""
-        return self.ledger.anchor()
-
-    def rebuild(self, accepted_keys: Collection[str] = ()) -> dict[str, Any]:
-        """Write the governed tables anew from the ledger alone; `accepted_keys` as in `audit verify`."""
-        rows = self.ledger.rebuild(accepted_keys=accepted_keys)
-        return {"entries": self.ledger.anchor()["size"], "tables": len(rows), "rows": rows}
-
-    def key_list(self) -> list[dict[str, Any]]:
-        """The signing keys, oldest first."""
-        return [{"id": key.id, "status": key.status, "since": key.created} for key in self.keys.list()]
-
-    def rotate_key(self, *, reason: str) -> dict[str, Any]:
-        """Sign with a new key from now on."""
-        return {"id": self.keys.rotate(self.actor, reason).id, "entry": self.ledger.anchor()["size"]}
-
-    def revoke_key(self, key: str, *, reason: str) -> dict[str, Any]:
-        """Declare a key's signatures void."""
-        identity = self.keys.get(key).id
-        current = self.keys.revoke(identity, self.actor, reason)
-        return {"id": identity, "current": current.id, "entry": self.ledger.anchor()["size"]}
-
-    def trust_document(self) -> dict[str, Any]:
-        """The public keys, revoked ones marked: what `open_bundle(path, trust=...)` takes."""
-        return self.keys.trust()
-
     # -- look after
 
     def backup(
@@ -523,7 +424,7 @@ class Project:
         from flyball.upkeep import clean
 
         if not dry_run:
-            self._check_writable()
+            self.check_writable()
         return clean(
             self.config, self.registry, actor=self.actor, clock=self.clock, progress=progress or NoProgress(),
             dry_run=dry_run,
@@ -535,38 +436,7 @@ class Project:
 
         return doctor(self.path, deep=deep, clock=self.clock)
 
-    def close(self) -> None:
-        """Let go of the store."""
-        self.database.close()
-
-    def __repr__(self) -> str:
-        return f"<Project {self.name} in {self.path}>"
-
     # -- inside
-
-    def check_signature(self, version: ModelVersion) -> None:
-        """Raises what `verify_files` raises when no key in force signed the bundle: a revoked one, say."""
-        from flyball_runtime.bundle import read_files
-        from flyball_runtime.manifest import SIGNATURE_NAME
-        from flyball_runtime.signature import verify_files
-
-        self.registry.restore_bundle(version)
-        if not version.external:  # of what other tools made the ledger binds the files; nothing is signed
-            files = read_files(version.bundle_path)
-            verify_files(files, files.get(SIGNATURE_NAME, b""), self.keys.trust())
-
-    def _check_writable(self) -> None:
-        """Raises LedgerRolledBack, or KeyMissing, before anything is added to a ledger that cannot or must not grow."""
-        with self.database.read() as reader:
-            rolled_back = self.ledger.rolled_back(reader)
-        if rolled_back:
-            raise LedgerRolledBack(
-                "the store is older than its own last checkpoint",
-                where=self.database.location,
-                why="head.json of this project holds a signed checkpoint that this ledger does not: it was rolled back",
-                fix="put the newest store back; for a deliberate return to a backup, move head.json away first",
-            )
-        self.keys.sign(b"the signing key is at hand")
 
     def _learn(self, table: Dataset, progress: Progress | None, cancellation: Cancellation | None) -> LearnedModel:
         settings = table.settings
