@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0006_webhooks"
-down_revision = "0005_leases"
+revision = "0007_webhooks"
+down_revision = "0006_sessions"
 
 
 def upgrade() -> None:
