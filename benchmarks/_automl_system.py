@@ -238,17 +238,18 @@ def _polars(folder: Path) -> tuple[Any, Any, Any]:
 
 
 def _graph_row_ms(bundle: Path, test: Any) -> float:
-    """One row through the opened bundle, as a server or a device scores it: from raw values to the answer."""
+    """One row through the opened bundle, as a server or a device scores it: from raw values to the answer. A model that looks back goes by a session."""
     import numpy as np
 
     from flyball_runtime import open_bundle
 
     opened = open_bundle(bundle)
+    score = opened.session().push if opened.windowed is not None else opened.score
     rows = [{column: [test[column][row]] for column in test.columns} for row in range(min(PROBED, len(test)))]
     times = []
     for row in rows:
         began = time.perf_counter()
-        opened.score(row)
+        score(row)
         times.append(time.perf_counter() - began)
     return round(float(np.median(times[2:] or times)) * 1e3, 4)
 

@@ -1,7 +1,8 @@
 """Is the search as accurate as the best peer at the same budget, within its time, small and fast?
 
 Every system gets the same rows of the same split, 2 cores and 60 s, in an environment of its own. A cell is a table and
-a split; its scores are normalised (LightGBM's defaults 0, the best of all 1). Cells are kept in
+a split; its scores are normalised (LightGBM's defaults 0, the best of all 1, nothing below -1: where nobody beats the
+defaults there is no scale, and one such table would outweigh all others). Cells are kept in
 `build/automl/results.jsonl`, so that the benchmark, which takes hours, can be stopped and goes on where it was.
 
     python -m benchmarks automl
@@ -149,7 +150,8 @@ def normalised(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[str, int], dict[
             high - low, 1e-3 * abs(low)
         )  # where nobody is better than the defaults, a thousandth counts as one
         found[key] = {
-            name: float((score - low) / spread) if np.isfinite(score) else -1.0 for name, score in scores.items()
+            name: max(-1.0, float((score - low) / spread)) if np.isfinite(score) else -1.0
+            for name, score in scores.items()
         }
     return found
 
