@@ -238,7 +238,10 @@ def _polars(folder: Path) -> tuple[Any, Any, Any]:
 
 
 def _graph_row_ms(bundle: Path, test: Any) -> float:
-    """One row through the opened bundle, as a server or a device scores it: from raw values to the answer. A model that looks back goes by a session."""
+    """One row through the opened bundle, as a server or a device scores it: from raw values to the answer.
+
+    A model that looks back goes by a session.
+    """
     import numpy as np
 
     from flyball_runtime import open_bundle
