@@ -91,11 +91,17 @@ class GraphBuilder:
     def node(
         self, op: str, *inputs: str, domain: str = "", outputs: int = 1, **attributes: Any
     ) -> str | tuple[str, ...]:
-        """Apply an operator; an omitted optional input is "". One name comes back, or a tuple when `outputs` > 1."""
+        """Apply an operator; an omitted optional input is "". One name comes back, or a tuple when `outputs` > 1.
+
+        Attributes are numbers, texts, lists of these, or numpy arrays, which become tensors.
+        """
         for name in inputs:
             if name and name not in self._names:
                 raise GraphInvalid(f"{op} reads the value {name!r}, which does not exist", fix="create it before use")
-        made = [helper.make_attribute(key, value) for key, value in sorted(attributes.items())]
+        made = [
+            helper.make_attribute(key, numpy_helper.from_array(value) if isinstance(value, np.ndarray) else value)
+            for key, value in sorted(attributes.items())
+        ]
         key = (op, domain, inputs, outputs, *(attribute.SerializeToString(deterministic=True) for attribute in made))
         if key not in self._nodes:
             names = [self._fresh(op) for _ in range(outputs)]

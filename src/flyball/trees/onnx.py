@@ -116,21 +116,15 @@ def _attributes(ensemble: TreeEnsemble, target: NDArray[np.int64]) -> dict[str, 
         "aggregate_function": _SUM,
         "tree_roots": place[ensemble.tree_start].tolist(),
         "nodes_featureids": ensemble.feature[inner].tolist(),
-        "nodes_modes": _tensor(np.full(int(inner.sum()), _LESS_OR_EQUAL, dtype=np.uint8)),
-        "nodes_splits": _tensor(round_down(ensemble.threshold[inner])),
+        "nodes_modes": np.full(int(inner.sum()), _LESS_OR_EQUAL, dtype=np.uint8),
+        "nodes_splits": round_down(ensemble.threshold[inner]),
         "nodes_truenodeids": place[left].tolist(),
         "nodes_trueleafs": leaf[left].astype(np.int64).tolist(),
         "nodes_falsenodeids": place[right].tolist(),
         "nodes_falseleafs": leaf[right].astype(np.int64).tolist(),
         "leaf_targetids": target[ensemble.tree_of_node[leaf]].tolist(),
-        "leaf_weights": _tensor(ensemble.value[leaf].astype(np.float32)),
+        "leaf_weights": ensemble.value[leaf].astype(np.float32),
     }
     if ensemble.missing_left[inner].any():
         made["nodes_missing_value_tracks_true"] = ensemble.missing_left[inner].astype(np.int64).tolist()
     return made
-
-
-def _tensor(values: NDArray[Any]) -> Any:
-    from onnx import numpy_helper
-
-    return numpy_helper.from_array(values)
