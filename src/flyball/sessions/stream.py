@@ -35,6 +35,7 @@ _MEMORY = 256 * 2**20  # bytes of pasts in memory
 _LEAST_KEPT = 64  # rows of an entity, for versions to come whose windows are longer
 _LONGEST_KEY = 200  # characters; an index of PostgreSQL takes 2,700 bytes
 _NEVER = -(2**60)
+_TO_JSON = json.JSONEncoder(separators=(",", ":"))
 _CELLS = 4_000_000  # of rows that are read again at a time
 
 Columns = Mapping[str, NDArray[Any]]
@@ -52,8 +53,10 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """An entity in memory: how many rows it has had, the `saved` first of which its state at rest tells of."""
+    """An entity in memory: its name in the store, and how many rows it has had, of the first `saved` of which its state
+    at rest tells."""
 
+    key: str
     number: int
     saved: int
     stored: bool
@@ -268,7 +271,7 @@ class Stream:
             begin += len(rows)
             number = (past.rows[-1].number if past.rows else past.number) if past else 0
             saved = _NEVER if foreign else past.number if past else 0
-            self._held[name] = _Held(number + foreign, saved, past is not None)
+            self._held[name] = _Held(key, number + foreign, saved, past is not None)
         self._counts["loaded"] += len(pasts)
         self._whole = True
 
@@ -306,7 +309,6 @@ class Stream:
             numbers[name] += 1
             came.append((row, name, numbers[name]))
         change = Change(self._ours)
-        keys = {name: _key(name) for name in touched}
         for name in touched:
             before = self._held.pop(name)
             after = self._moved(change, name, before, number=numbers[name], now=now)
@@ -315,26 +317,26 @@ class Stream:
         cells = [cells_of(columns[field.name], field.kind) for field in kept]
         for row, name, number in came:
             if number > numbers[name] - self._kept_rows or number > self._held[name].saved:
-                text = json.dumps([column[row] for column in cells], separators=(",", ":"))
-                change.rows.append({"entity": keys[name], "number": number, "time": now, "row": text})
+                text = _TO_JSON.encode([column[row] for column in cells])
+                change.rows.append({"entity": self._held[name].key, "number": number, "time": now, "row": text})
         return change
 
     def _moved(self, change: Change, name: Any, before: _Held, *, number: int, now: int) -> _Held:
         """Where an entity stands after a push; its state goes to rest now and then, so that few rows are read again."""
         if number == before.number:
             return before
-        key = _key(name)
+        key = before.key
         if not before.stored:
             change.entities.append({"entity": key, "number": 0, "state": None, "time": now})
             self._entities += 1
         # Entities that come together need not save their states together.
         due = before.saved + self._kept_rows + zlib.crc32(key.encode()) % self._kept_rows
         if number < due:
-            return _Held(number, before.saved, stored=True)
+            return _Held(key, number, before.saved, stored=True)
         state = self._kernel.state([name])
         change.states.append({"of": key, "to": number, "is": state, "at": now})
         change.dropped.append({"of": key, "to": number - self._kept_rows})
-        return _Held(number, number, stored=True)
+        return _Held(key, number, number, stored=True)
 
 
 def _key(name: Any) -> str:
