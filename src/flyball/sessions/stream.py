@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -109,8 +109,13 @@ class Stream:
         most: int = MOST_ENTITIES,
         memory: int = _MEMORY,
         wait_s: float = 0.0,
+        on_wait: Callable[[], None] | None = None,
     ) -> Stream:
-        """The sessions of a version, as they were left. Raises PastPersonal, SessionsHeld (after `wait_s` seconds)."""
+        """The sessions of a version, as they were left.
+
+        wait_s: for how many seconds another server that holds them is waited for; `on_wait` is called when it comes to
+        that. Raises PastPersonal, SessionsHeld.
+        """
         assert bundle.windowed is not None
         read = [name for name in bundle.windowed.spec.schema.names if name in personal]
         if read:
@@ -122,7 +127,9 @@ class Stream:
             )
         columns = Schema(tuple(field for field in bundle.inputs if field.name not in personal))
         entity = bundle.windowed.spec.entity
-        stored = StoredStream.open(database, model, version, bundle.content_hash, columns, entity=entity, wait_s=wait_s)
+        stored = StoredStream.open(
+            database, model, version, bundle.content_hash, columns, entity=entity, wait_s=wait_s, on_wait=on_wait
+        )
         return cls(bundle, stored, database.clock, most=most, memory=memory)
 
     def close(self) -> None:
