@@ -32,6 +32,7 @@ __all__ = ["MOST_ENTITIES", "Stream", "Taken"]
 
 MOST_ENTITIES = 100_000
 _MEMORY = 256 * 2**20  # bytes of pasts in memory
+_BESIDE = 1_000  # bytes of an entity's name and place, beside its past
 _LEAST_KEPT = 64  # rows of an entity, for versions to come whose windows are longer
 _LONGEST_KEY = 200  # characters; an index of PostgreSQL takes 2,700 bytes
 _NEVER = -(2**60)
@@ -84,7 +85,7 @@ class Stream:
         self._clock = clock
         self._most = most
         self._kernel: WindowKernel = self._windowed.kernel()
-        self._room = max(2, memory // self._kernel.bytes_each)
+        self._room = max(2, memory // (self._kernel.bytes_each + _BESIDE))
         self._kept_rows = max(_LEAST_KEPT, self.spec.reach)
         self._held: dict[Any, _Held] = {}
         self._entities = stored.count()
