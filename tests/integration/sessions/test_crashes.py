@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import subprocess
 import sys
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
+import sqlalchemy
 
 from flyball.core.clock import SystemClock
 from flyball.predictions import PredictionLog
 from flyball.serving import Served
 from flyball.sessions import Stream
 from flyball.store import Database
+from flyball_runtime.errors import FlyballError
 from flyball_runtime.windows import LATE, NEW, REPEATED
 from support.looking_back import columns_of, looking_back, rows_of, tell
 
@@ -66,3 +72,48 @@ def test_a_kill_at_the_commit_leaves_all_of_a_request_or_nothing(tmp_path: Path,
     assert answered == expected[:600]
     assert {int(one.standing.status[0]) for one in again if one.standing} == arrival
     assert rest == expected[610:]
+
+
+def test_callers_at_once_and_writes_that_fail_leave_one_order_that_all_answers_are_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every acknowledged row is stored, none else is, and each answer is what the stored rows before it give."""
+    bundle = looking_back([{"column": "heat", "aggregate": "ewm", "rows": 40}], order=None)
+    chance, write = random.Random(3), Database.write
+
+    def failing_now_and_then(self: Database, label: str) -> Any:
+        if label == "predictions.append" and chance.random() < 0.2:
+            raise OSError("the disk said no")
+        return write(self, label)
+
+    acknowledged: dict[float, float] = {}
+    with Database.open("sqlite:///s.db", SystemClock(), folder=tmp_path) as database, PredictionLog(database) as log:
+        # Two of three pasts fit into memory, so that they are read again all the time.
+        stream = Stream.open(database, bundle, "engines", 1, memory=1)
+        served = Served(bundle, "engines", 1, stream=stream)
+        monkeypatch.setattr(Database, "write", failing_now_and_then)
+
+        def ask(caller: int) -> None:
+            own = random.Random(caller)
+            for number in range(25):
+                heat = caller + number / 100
+                row = {"unit": own.choice("abc"), "cycle": None, "heat": heat, "mode": None}
+                with contextlib.suppress(OSError, FlyballError):
+                    acknowledged[heat] = float(tell(served, log, [row]).outputs["prediction"][0])
+
+        callers = [threading.Thread(target=ask, args=(caller,)) for caller in range(1, 5)]
+        for caller in callers:
+            caller.start()
+        for caller in callers:
+            caller.join(60)
+        monkeypatch.setattr(Database, "write", write)
+        evicted = stream.counts["evicted"]
+        stream.close()
+        with database.read() as reader:
+            query = sqlalchemy.text("SELECT entity, row FROM session_rows ORDER BY entity, number")
+            stored = [json.loads(row) for _, row in reader.execute(query)]
+    rows = [dict(zip(("unit", "cycle", "heat", "mode"), row, strict=True)) for row in stored]
+    expected = bundle.session().push(columns_of(rows))["prediction"].tolist()
+    assert 20 < len(acknowledged) < 100
+    assert evicted > 0
+    assert {row["heat"]: answer for row, answer in zip(rows, expected, strict=True)} == acknowledged
