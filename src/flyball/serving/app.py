@@ -262,9 +262,8 @@ class _Server:
     async def _run(
         self, work: Callable[[], tuple[Response, Future[None]]], served: Served, *, small: bool
     ) -> tuple[Response, Future[None]]:
-        if (
-            served.stream is not None
-        ):  # one thread for its rows, so that they are answered in the order in which they came
+        if served.stream is not None:
+            # one thread for its rows, so that they are answered in the order in which they came
             return await asyncio.get_running_loop().run_in_executor(self._turns[served.model], work)
         return work() if small else await asyncio.to_thread(work)
 
