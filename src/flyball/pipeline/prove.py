@@ -215,6 +215,12 @@ class _Prover:
             return []
         made = "1 feature is" if len(windows.names) == 1 else f"{len(windows.names)} features are"
         of = f'for the same "{windows.entity}"' if windows.entity is not None else "in the same stream"
+        personal = [name for name in windows.schema.names if name in self._examined.personal]
+        if personal:
+            return [
+                f"{made} made from the rows before each row {of}: `flyball predict` and sessions answer; `flyball serve` does "
+                f'not, because "{personal[0]}" is personal, and a server would have to keep its values'
+            ]
         return [
             f"{made} made from the rows before each row {of}: `flyball serve` keeps them from request to request, and "
             "--history gives it those of a table"

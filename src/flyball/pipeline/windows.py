@@ -44,7 +44,7 @@ def add_windows(
         return _joined(dataset, examined, _declared(examined, settings, settings.windows), None)
     entity, order = _structure(examined, settings)
     if entity is None and settings.windows is not True:
-        return examined  # one stream is asked by single rows, and a server answers no model that needs the rows before
+        return examined  # in one stream every row that anybody asks changes what all are answered later
     if entity is None and (examined.plan.kind != "time" or examined.plan.by == ROW_ORDER):
         return examined  # without a time nothing tells a new row's place in the stream
     if settings.budget_seconds < _LEAST_BUDGET:

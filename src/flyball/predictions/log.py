@@ -31,6 +31,7 @@ __all__ = [
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_TO_JSON = json.JSONEncoder(separators=(",", ":"))  # json.dumps would make one for each value
 LOOK_UP = 500  # ids per query, below every database's limit on parameters
 
 
@@ -299,7 +300,7 @@ def _logged(row: RowMapping) -> Logged:
 
 
 def _json(value: Mapping[str, Any] | Value) -> str:
-    return json.dumps(value, separators=(",", ":"))
+    return _TO_JSON.encode(value)
 
 
 def microseconds(time: datetime) -> int:

@@ -20,9 +20,6 @@ from flyball_runtime.schema import MISSING_TIME, Field
 if TYPE_CHECKING:
     from flyball.predictions import PredictionLog
     from flyball.project.project import Project
-    from flyball.registry import ModelVersion
-    from flyball.sessions import Stream
-    from flyball_runtime.bundle import Bundle
 
 __all__ = ["serve"]
 
@@ -55,7 +52,13 @@ def serve(
     with ExitStack() as stack:
         stream = None
         if bundle.windowed is not None:
-            stream = _sessions(project, bundle, version, personal, entities)
+            from flyball.sessions import Stream
+
+            stream = Stream.open(
+                project.database, bundle, version.model, version.number, personal=personal, most=entities,
+                wait_s=0.0 if project.database.file else _LEASE_S,
+                on_wait=lambda: told.start("sessions", "waiting for the server that holds them"),
+            )  # fmt: skip
             stack.callback(stream.close)
         log = project.log()
         stack.callback(log.close)
@@ -67,17 +70,6 @@ def serve(
             _take_in(history, served, log, project.registry.evidence(version), told)
         app = serving_app({version.model: served}, log, project.clock, token=token)
         run(app, host=host, port=port, token=token, ready=lambda address: on_ready(address.url) if on_ready else None)
-
-
-def _sessions(
-    project: Project, bundle: Bundle, version: ModelVersion, personal: frozenset[str], entities: int
-) -> Stream:
-    from flyball.sessions import Stream
-
-    wait_s = 0.0 if project.database.file else _LEASE_S
-    return Stream.open(
-        project.database, bundle, version.model, version.number, personal=personal, most=entities, wait_s=wait_s
-    )
 
 
 def _take_in(source: Path, served: Served, log: PredictionLog, evidence: Mapping[str, Any], progress: Progress) -> None:

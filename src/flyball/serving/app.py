@@ -27,7 +27,7 @@ from flyball.serving.asgi import (
 )
 from flyball.serving.describe import describe_model, describe_server, metadata
 from flyball.serving.guard import Guard
-from flyball.serving.named import read_rows, write_answer
+from flyball.serving.named import read_remember, read_rows, write_answer
 from flyball.serving.outcomes import tell_outcomes
 from flyball.serving.past import past_parameters
 from flyball.serving.personal import without_value
@@ -209,7 +209,7 @@ class _Server:
 
         def work(body: Any) -> tuple[Answer, Callable[[], Any]]:
             asked = read_request(body, served, limits=self._limits)
-            answer = served.answer(asked.columns, self._clock, request=asked.id)
+            answer = served.answer(asked.columns, self._clock, request=asked.id, remember=asked.remember)
 
             def document() -> dict[str, Any]:
                 said = {"model_name": name, "model_version": served.version_name}
@@ -227,7 +227,8 @@ class _Server:
         served = self._only() if name is None else self._find(name, None)
 
         def work(body: Any) -> tuple[Answer, Callable[[], Any]]:
-            answer = served.answer(read_rows(body, served.schema, limits=self._limits), self._clock)
+            rows = read_rows(body, served.schema, limits=self._limits)
+            answer = served.answer(rows, self._clock, remember=read_remember(body, served.schema))
             return answer, lambda: write_answer(answer, served)
 
         return await self._scored(request, work, served)
@@ -261,9 +262,8 @@ class _Server:
     async def _run(
         self, work: Callable[[], tuple[Response, Future[None]]], served: Served, *, small: bool
     ) -> tuple[Response, Future[None]]:
-        if (
-            served.stream is not None
-        ):  # one thread for its rows, so that they are answered in the order in which they came
+        if served.stream is not None:
+            # one thread for its rows, so that they are answered in the order in which they came
             return await asyncio.get_running_loop().run_in_executor(self._turns[served.model], work)
         return work() if small else await asyncio.to_thread(work)
 

@@ -13,7 +13,7 @@ from flyball.serving.served import Answer, Served
 from flyball_runtime.errors import BadInput, near_miss
 from flyball_runtime.schema import Schema
 
-__all__ = ["BadRows", "read_rows", "write_answer"]
+__all__ = ["BadRows", "read_remember", "read_rows", "write_answer"]
 
 
 class BadRows(BadInput):
@@ -38,6 +38,20 @@ def read_rows(body: Any, schema: Schema, *, limits: Limits | None = None) -> dic
     if isinstance(body.get("rows"), list) and "rows" not in schema:
         return _from_rows(body["rows"], schema, most)
     return _from_rows([body], schema, most)
+
+
+def read_remember(body: Any, schema: Schema) -> bool:
+    """`"remember"` beside `"rows"` or `"columns"`: whether a model that looks back takes the rows for the past of later ones.
+
+    True when it is left out. Raises BadRows.
+    """
+    wrapped = isinstance(body, dict) and any(
+        isinstance(body.get(name), kind) and name not in schema for name, kind in (("columns", dict), ("rows", list))
+    )
+    told = body.get("remember", True) if wrapped else True
+    if not isinstance(told, bool):
+        raise BadRows('"remember" must be true or false', why=f"it is {told!r:.60}", fix="leave it out to say true")
+    return told
 
 
 def write_answer(answer: Answer, served: Served) -> dict[str, Any]:

@@ -84,15 +84,18 @@ class Served:
         classes = self.bundle.classes
         return None if classes is None else [class_label(value) for value in classes.tolist()]
 
-    def answer(self, columns: Mapping[str, Any], clock: Clock, *, request: str | None = None) -> Answer:
+    def answer(
+        self, columns: Mapping[str, Any], clock: Clock, *, request: str | None = None, remember: bool = True
+    ) -> Answer:
         """Score raw columns (name -> (rows,)). Raises the runtime's coded errors for columns it cannot use.
 
-        Of a model that looks back only inside a `turn`, and once; raises the stream's errors too.
+        Of a model that looks back only inside a `turn`, and once; raises the stream's errors too. Without `remember` its
+        rows are answered and do not become part of any past.
         """
         from flyball_runtime.table import normalise
 
         normal = normalise(columns, self.schema)
-        taken = None if self.stream is None else self.stream.push(normal)
+        taken = None if self.stream is None else self.stream.push(normal, remember=remember)
         if self.stream is None or taken is None:
             outputs = self.bundle.score(normal)
         else:

@@ -54,11 +54,15 @@ class UnknownOutput(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class InferRequest:
-    """An inference request: raw columns (rows,), the client's id, and the outputs it wants (None: all)."""
+    """An inference request: raw columns (rows,), the client's id, and the outputs it wants (None: all).
+
+    `remember`: whether a model that looks back takes the rows for the past of later ones.
+    """
 
     columns: Mapping[str, NDArray[Any]]
     id: str | None
     outputs: list[str] | None
+    remember: bool = True
 
 
 def read_request(body: Any, served: Served, *, limits: Limits | None = None) -> InferRequest:
@@ -83,7 +87,7 @@ def read_request(body: Any, served: Served, *, limits: Limits | None = None) -> 
                 fix=f"GET /v2/models/{served.model} lists them",
             )
     _same_rows(columns)
-    return InferRequest(columns, identity, _wanted(body.get("outputs"), served))
+    return InferRequest(columns, identity, _wanted(body.get("outputs"), served), _remember(body.get("parameters")))
 
 
 def write_outputs(outputs: Mapping[str, NDArray[Any]], wanted: list[str] | None) -> list[dict[str, Any]]:
@@ -190,6 +194,13 @@ def _check_integers(data: list[Any], name: str, kind: str) -> None:
     outside = [row for row, value in enumerate(data) if value is not None and not span.min <= value <= span.max]
     if outside:
         raise BadValue(f'the input "{name}", row {outside[0]}: {data[outside[0]]} does not fit into {kind}')
+
+
+def _remember(parameters: Any) -> bool:
+    told = parameters.get("remember", True) if isinstance(parameters, dict) else True
+    if not isinstance(told, bool):
+        raise BadTensor('the parameter "remember" must be true or false', fix="leave it out to say true")
+    return told
 
 
 def _wanted(outputs: Any, served: Served) -> list[str] | None:

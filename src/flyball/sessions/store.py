@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, update
+from sqlalchemy import and_, bindparam, delete, exists, func, select, update
 
 from flyball.predictions.log import microseconds
 from flyball.sessions.errors import SessionsHeld
@@ -16,7 +16,7 @@ from flyball.sessions.tables import entities, rows, streams
 from flyball.store import Database, StoreDamaged, Transaction
 from flyball_runtime.schema import Schema
 
-__all__ = ["Change", "Kept", "Past", "StoredStream"]
+__all__ = ["Change", "Kept", "Past", "StoredStream", "stream_name"]
 
 _LOOK_UP = 500  # entities per query, below every database's limit on parameters
 _VERSIONS = 3  # whose rows are kept for a version to come, beside those that are served
@@ -79,11 +79,13 @@ class StoredStream:
         *,
         entity: str | None,
         wait_s: float,
+        on_wait: Callable[[], None] | None = None,
     ) -> StoredStream:
         """The stream of one version, made if there is none. columns: those of a row that are kept; entity: the one of
         them that names entities.
 
-        wait_s: how long to wait for another server that holds it. Raises SessionsHeld.
+        wait_s: how long to wait for another server that holds it; `on_wait` is called when it comes to that. Raises
+        SessionsHeld.
         """
         deadline = time.monotonic() + wait_s
         told = {
@@ -93,10 +95,11 @@ class StoredStream:
         while True:
             with database.write("sessions.open") as tx:
                 identity = _identity(tx, told | {"opened": microseconds(database.clock.now())})
-                name = _name(identity)
+                name = stream_name(identity)
                 if not database.presence.held(name):
                     database.presence.release(name)  # what a killed server left
                     database.presence.hold(tx, name)
+                    _drop_forgotten(tx, identity)
                     others = _others(tx, database, identity, columns)
                     break
             if time.monotonic() >= deadline:
@@ -106,12 +109,15 @@ class StoredStream:
                     why="each entity's past goes on in one place, or two servers would each know half of it",
                     fix="stop the other server first; or send its rows to it",
                 )  # fmt: skip
+            if on_wait is not None:
+                on_wait()
+                on_wait = None
             time.sleep(_POLL_S)
         return cls(database, identity, columns, others)
 
     def close(self) -> None:
         """Let another server open the stream."""
-        self.database.presence.release(_name(self._id))
+        self.database.presence.release(stream_name(self._id))
 
     def count(self) -> int:
         """How many entities have a past."""
@@ -187,6 +193,13 @@ def _identity(tx: Transaction, told: dict[str, Any]) -> int:
     return int(tx.execute(select(streams.c.id).where(*own)).scalar_one())
 
 
+def _drop_forgotten(tx: Transaction, identity: int) -> None:
+    """Entities whose past was removed while a server went on with it."""
+    own = and_(rows.c.stream == entities.c.stream, rows.c.entity == entities.c.entity)
+    anything = exists(select(rows.c.number).where(own).correlate(entities))
+    tx.execute(delete(entities).where(entities.c.stream == identity, entities.c.state.is_(None), ~anything))
+
+
 def _others(tx: Transaction, database: Database, identity: int, columns: Schema) -> list[tuple[int, list[str]]]:
     """The streams of other versions whose rows are of the same entities, and the columns they keep; "" stands for one
     that is of another kind here. Streams of versions long out of use are removed."""
@@ -195,7 +208,7 @@ def _others(tx: Transaction, database: Database, identity: int, columns: Schema)
     known = {(field.name, field.kind) for field in columns}
     kept: list[tuple[int, list[str]]] = []
     for place, row in enumerate(tx.execute(query.order_by(streams.c.opened.desc(), streams.c.id.desc())).all()):
-        if place < _VERSIONS or database.presence.held(_name(row.id)):
+        if place < _VERSIONS or database.presence.held(stream_name(row.id)):
             if row.entity == mine.entity:
                 told = json.loads(row.columns)
                 kept.append((row.id, [item["name"] if (item["name"], item["kind"]) in known else "" for item in told]))
@@ -216,5 +229,6 @@ def _values(text: str, names: Sequence[str]) -> dict[str, Any]:
         ) from error  # fmt: skip
 
 
-def _name(identity: int) -> str:
+def stream_name(identity: int) -> str:
+    """What a server holds while the stream is its own."""
     return f"session-{identity}"

@@ -6,7 +6,7 @@ import hashlib
 import json
 import threading
 import zlib
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -32,9 +32,11 @@ __all__ = ["MOST_ENTITIES", "Stream", "Taken"]
 
 MOST_ENTITIES = 100_000
 _MEMORY = 256 * 2**20  # bytes of pasts in memory
+_BESIDE = 1_000  # bytes of an entity's name and place, beside its past
 _LEAST_KEPT = 64  # rows of an entity, for versions to come whose windows are longer
 _LONGEST_KEY = 200  # characters; an index of PostgreSQL takes 2,700 bytes
 _NEVER = -(2**60)
+_TO_JSON = json.JSONEncoder(separators=(",", ":"))
 _CELLS = 4_000_000  # of rows that are read again at a time
 
 Columns = Mapping[str, NDArray[Any]]
@@ -52,8 +54,10 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """An entity in memory: how many rows it has had, the `saved` first of which its state at rest tells of."""
+    """An entity in memory: its name in the store, and how many rows it has had, of the first `saved` of which its state
+    at rest tells."""
 
+    key: str
     number: int
     saved: int
     stored: bool
@@ -81,7 +85,7 @@ class Stream:
         self._clock = clock
         self._most = most
         self._kernel: WindowKernel = self._windowed.kernel()
-        self._room = max(2, memory // self._kernel.bytes_each)
+        self._room = max(2, memory // (self._kernel.bytes_each + _BESIDE))
         self._kept_rows = max(_LEAST_KEPT, self.spec.reach)
         self._held: dict[Any, _Held] = {}
         self._entities = stored.count()
@@ -106,8 +110,13 @@ class Stream:
         most: int = MOST_ENTITIES,
         memory: int = _MEMORY,
         wait_s: float = 0.0,
+        on_wait: Callable[[], None] | None = None,
     ) -> Stream:
-        """The sessions of a version, as they were left. Raises PastPersonal, SessionsHeld (after `wait_s` seconds)."""
+        """The sessions of a version, as they were left.
+
+        wait_s: for how many seconds another server that holds them is waited for; `on_wait` is called when it comes to
+        that. Raises PastPersonal, SessionsHeld.
+        """
         assert bundle.windowed is not None
         read = [name for name in bundle.windowed.spec.schema.names if name in personal]
         if read:
@@ -119,7 +128,9 @@ class Stream:
             )
         columns = Schema(tuple(field for field in bundle.inputs if field.name not in personal))
         entity = bundle.windowed.spec.entity
-        stored = StoredStream.open(database, model, version, bundle.content_hash, columns, entity=entity, wait_s=wait_s)
+        stored = StoredStream.open(
+            database, model, version, bundle.content_hash, columns, entity=entity, wait_s=wait_s, on_wait=on_wait
+        )
         return cls(bundle, stored, database.clock, most=most, memory=memory)
 
     def close(self) -> None:
@@ -152,9 +163,10 @@ class Stream:
                 self._take_back()
                 raise
 
-    def push(self, columns: Columns) -> Taken:
+    def push(self, columns: Columns, *, remember: bool = True) -> Taken:
         """Take rows in, normalised, in the order in which they came. Only inside a turn, once.
 
+        Without `remember` they are answered as if they had come, and leave the pasts as they were.
         Raises TooManyPasts, and the store's and the kernel's errors; the pasts are then as they were.
         """
         names = self.names(columns)
@@ -165,7 +177,11 @@ class Stream:
         self._undo = ({name: self._held[name] for name in touched}, self._entities)
         with self._settled:
             self._pending += 1
-        change = self._change(columns, names, touched, standing)
+        if remember:
+            change = self._change(columns, names, touched, standing)
+        else:  # it is written all the same, to learn whether what the answers stand on is
+            change = Change(self._ours)
+            self._kernel.undo()
         many = np.bincount(standing.status, minlength=4).tolist()
         for place, name in enumerate(("late", "repeated", "unplaced"), start=1):
             self._counts[name] += many[place]
@@ -268,7 +284,7 @@ class Stream:
             begin += len(rows)
             number = (past.rows[-1].number if past.rows else past.number) if past else 0
             saved = _NEVER if foreign else past.number if past else 0
-            self._held[name] = _Held(number + foreign, saved, past is not None)
+            self._held[name] = _Held(key, number + foreign, saved, past is not None)
         self._counts["loaded"] += len(pasts)
         self._whole = True
 
@@ -306,7 +322,6 @@ class Stream:
             numbers[name] += 1
             came.append((row, name, numbers[name]))
         change = Change(self._ours)
-        keys = {name: _key(name) for name in touched}
         for name in touched:
             before = self._held.pop(name)
             after = self._moved(change, name, before, number=numbers[name], now=now)
@@ -315,26 +330,26 @@ class Stream:
         cells = [cells_of(columns[field.name], field.kind) for field in kept]
         for row, name, number in came:
             if number > numbers[name] - self._kept_rows or number > self._held[name].saved:
-                text = json.dumps([column[row] for column in cells], separators=(",", ":"))
-                change.rows.append({"entity": keys[name], "number": number, "time": now, "row": text})
+                text = _TO_JSON.encode([column[row] for column in cells])
+                change.rows.append({"entity": self._held[name].key, "number": number, "time": now, "row": text})
         return change
 
     def _moved(self, change: Change, name: Any, before: _Held, *, number: int, now: int) -> _Held:
         """Where an entity stands after a push; its state goes to rest now and then, so that few rows are read again."""
         if number == before.number:
             return before
-        key = _key(name)
+        key = before.key
         if not before.stored:
             change.entities.append({"entity": key, "number": 0, "state": None, "time": now})
             self._entities += 1
         # Entities that come together need not save their states together.
         due = before.saved + self._kept_rows + zlib.crc32(key.encode()) % self._kept_rows
         if number < due:
-            return _Held(number, before.saved, stored=True)
+            return _Held(key, number, before.saved, stored=True)
         state = self._kernel.state([name])
         change.states.append({"of": key, "to": number, "is": state, "at": now})
         change.dropped.append({"of": key, "to": number - self._kept_rows})
-        return _Held(number, number, stored=True)
+        return _Held(key, number, number, stored=True)
 
 
 def _key(name: Any) -> str:

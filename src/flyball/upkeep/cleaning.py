@@ -18,6 +18,8 @@ from flyball.core.progress import Progress
 from flyball.ledger import Actor
 from flyball.predictions.removal import Removed, count_before, models_before, remove_before
 from flyball.registry import Registry
+from flyball.sessions.removal import count_before as count_pasts
+from flyball.sessions.removal import forget_before
 from flyball.store import ArtifactMissing, Database, FileArtifacts, StepCache
 from flyball.store.contents import named_digests
 from flyball.tracking.removal import count_removable, remove_deleted
@@ -86,6 +88,7 @@ def clean(
         if not dry_run:
             held.enter_context(upkeep_lock(registry.database.beside("upkeep.lock"), shared=False))
         work.predictions()
+        work.pasts()
         work.deleted_runs()
         work.steps()
         work.artifacts()
@@ -146,6 +149,17 @@ class _Work:
                     self.done.entries.append(removed.entry or 0)
                     self.progress.update("predictions", part.count / max(1, counted.count), f"{part.count:,} removed")
             self.emptied |= part.count > 0
+
+    def pasts(self) -> None:
+        """What a server carries of entities that have been silent for as long as predictions are kept."""
+        limit = self.before("predictions")
+        if limit is None or not count_pasts(self.database, limit).bytes:
+            return
+        with self.part("sessions") as part:
+            act = count_pasts if self.done.dry_run else forget_before
+            found = act(self.database, limit)
+            part.count, part.bytes = found.entities, found.bytes
+            self.emptied |= not self.done.dry_run
 
     def deleted_runs(self) -> None:
         """Runs that were deleted long enough ago, with their files; what another run or a version shares stays."""

@@ -104,6 +104,29 @@ def test_a_row_that_cannot_be_read_is_refused_and_changes_nothing(app: App) -> N
     }  # fmt: skip
 
 
+def test_what_is_asked_what_if_is_in_no_past(app: App, log: PredictionLog, request: pytest.FixtureRequest) -> None:
+    rows = [{"unit": unit, "cycle": cycle, "heat": cycle, "mode": "run"} for cycle in range(4) for unit in "ab"]
+    other = [{**row, "heat": 99.0} for row in [*rows[4:], {"unit": "c", "cycle": 1, "heat": 1, "mode": "run"}]]
+    _, asked, inferred, answered, wrong = post(
+        app,
+        [
+            ("/predict", {"rows": rows[:4]}),
+            ("/predict", {"rows": other, "remember": False}),
+            ("/v2/models/engines/infer", {"inputs": tensors(other), "parameters": {"remember": False}}),
+            ("/predict", {"rows": rows[4:]}),
+            ("/predict", {"rows": rows, "remember": "no"}),
+        ],
+    )
+    told = asked.json()["predictions"]
+    expected = BUNDLE.session().push(columns_of([*rows[:4], *other]))["prediction"].tolist()[4:]
+    assert [one["prediction"] for one in told] == expected
+    assert next(o for o in inferred.json()["outputs"] if o["name"] == "prediction")["data"] == expected
+    expected = BUNDLE.session().push(columns_of(rows))["prediction"].tolist()[4:]
+    assert [one["prediction"] for one in answered.json()["predictions"]] == expected
+    assert wrong.json()["code"] == "FB-SERVE-009"
+    assert len(log.read(request.node.name)) == 4 + 5 + 5 + 4
+
+
 def test_entities_beyond_the_most_are_refused(app: App) -> None:
     rows = [{"unit": f"unit {number}", "cycle": 1, "heat": 1, "mode": None} for number in range(51)]
     answered, refused = post(app, [("/predict", rows[:50]), ("/predict", rows[50])])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,13 +19,14 @@ from flyball_runtime.bundle import Bundle
 from flyball_runtime.errors import FlyballError
 from flyball_runtime.windows import LATE, NEW, REPEATED, UNPLACED
 from support.looking_back import columns_of, looking_back, tell
+from support.stores import Store
 
 BUNDLE = looking_back()
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with Database.open("sqlite:///s.db", SystemClock(), folder=tmp_path) as opened:
+def database(store: Store) -> Iterator[Database]:
+    with Database.open(store.url, SystemClock(), folder=store.folder) as opened:
         yield opened
 
 
@@ -82,13 +82,14 @@ def test_rows_whose_write_fails_never_happened_nor_do_answers_that_stand_on_them
     stream = Stream.open(database, BUNDLE, "engines", 1)
     model = served(stream)
     tell(model, log, run_of("a", 1, 5))
-    write, fail = Database.write, threading.Event()
+    write, begun, fail = Database.write, threading.Event(), threading.Event()
 
     def failing_once(self: Database, label: str) -> Any:
-        if not fail.is_set():
-            assert fail.wait(20)
-            raise ZeroDivisionError
-        return write(self, label)
+        if begun.is_set():
+            return write(self, label)
+        begun.set()
+        assert fail.wait(20)
+        raise ZeroDivisionError
 
     monkeypatch.setattr(Database, "write", failing_once)
     waiting = []
@@ -96,6 +97,7 @@ def test_rows_whose_write_fails_never_happened_nor_do_answers_that_stand_on_them
         with model.turn():
             answer = model.answer(columns_of(rows), SystemClock())
             waiting.append(log.submit([*answer.records, *answer.beside]))
+        assert begun.wait(20)
     fail.set()
     assert isinstance(waiting[0].exception(20), ZeroDivisionError)
     lost = waiting[1].exception(20)
@@ -207,11 +209,9 @@ def test_streams_of_versions_long_out_of_use_are_removed(database: Database, log
     assert (kept, held) == ([5, 6, 7, 8], 4)
 
 
-def test_a_second_server_of_the_same_version_is_refused_one_of_another_is_not(
-    database: Database, tmp_path: Path
-) -> None:
+def test_a_second_server_of_the_same_version_is_refused_one_of_another_is_not(database: Database, store: Store) -> None:
     stream = Stream.open(database, BUNDLE, "engines", 1)
-    with Database.open("sqlite:///s.db", SystemClock(), folder=tmp_path) as other:
+    with Database.open(store.url, SystemClock(), folder=store.folder) as other:
         with pytest.raises(SessionsHeld) as refused:
             Stream.open(other, BUNDLE, "engines", 1)
         assert refused.value.code == "FB-PAST-001"
