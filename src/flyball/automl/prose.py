@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from flyball.data import Table
 from flyball.features import Frame, WordsEncoder, fit_frame, fit_words
 from flyball.features.absent import blanked
-from flyball.features.words import LARGEST_WEIGHT
+from flyball.features.words import LARGEST_WEIGHT, reads_as_prose
 
 __all__ = ["QUICK", "Framed", "Reading", "ReadingAllowance", "framed", "scores_of"]
 
@@ -100,12 +100,14 @@ class Reading:
 class Framed:
     """A table ready to learn from: the frame as it will score, and a matrix in which no row's score saw its own target.
 
-    readings: columns of prose by the position of their first score in the matrix.
+    readings: columns of prose by the position of their first score in the matrix; unread: columns of prose beyond what the
+    budget allows.
     """
 
     frame: Frame
     matrix: NDArray[np.float32]
     readings: Mapping[int, Reading] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 def framed(
@@ -129,9 +131,11 @@ def framed(
     written = sum(
         min(len(value), _READ_OF_A_TEXT) for values in texts for value in values.tolist() if value is not None
     )
-    frame = fit_frame(table, missing, prose=written <= allowance.characters)
+    enough = written <= allowance.characters
+    frame = fit_frame(table, missing, prose=enough)
     if not frame.prose:
-        return Framed(frame, frame.apply(table.columns))
+        unread = () if enough else tuple(name for name in table.schema.of_kind("text") if reads_as_prose(table[name]))
+        return Framed(frame, frame.apply(table.columns), unread=unread)
     kept = {} if known is None else known
     labels = np.full(len(target), -1, dtype=np.int64)
     for number, (_, validate) in enumerate(folds):

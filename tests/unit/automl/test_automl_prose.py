@@ -98,6 +98,7 @@ def test_more_text_than_a_budget_can_read_counts_as_levels() -> None:
     values, good = reviews(400, seed=9)
     made = read(values, good, Allowance(100, 100, characters=10.0))
     assert made.readings == {}
+    assert made.unread == ("review",)
     assert made.frame.names == ("review",)
 
 
