@@ -12,7 +12,19 @@ from functools import lru_cache
 
 from flyball_runtime.schema import Field
 
-__all__ = ["MISSING_TEXT", "MOST_WORDS", "PIECES", "PIECE_MARK", "WORDS", "is_prose", "spelled", "spelling", "words_of"]
+__all__ = [
+    "MISSING_TEXT",
+    "MOST_PIECES",
+    "MOST_WORDS",
+    "PIECES",
+    "PIECE_MARK",
+    "WORDS",
+    "is_prose",
+    "pieces_of",
+    "spelled",
+    "spelling",
+    "words_of",
+]
 
 MISSING_TEXT = "\ue000"  # ONNX text has no null; this private character stands for it, by the bundle's definition
 WORDS = "words"  # a text column's `logical`: its words reach the graph

@@ -20,6 +20,7 @@ from flyball_runtime.arrays import ArraysInvalid, pack_arrays, unpack_arrays
 __all__ = ["KeptTrials", "TrialMemory", "settings_of"]
 
 _FORMAT = 2
+_MOST_KEPT = 10_000_000  # margins: 80 MB
 
 
 class TrialMemory(Protocol):
@@ -48,8 +49,8 @@ class KeptTrials:
         self._memory.put("pace", _pack({"prepare": pace.prepare, "iteration": pace.iteration, "folds": pace.folds}, {}))
 
     def keep(self, result: Result) -> None:
-        """Remember a finished candidate; the prior is made anew in no time."""
-        if result.candidate.family == "prior":
+        """Remember a finished candidate; the prior, and class means of very many classes, are made anew in no time."""
+        if result.candidate.family == "prior" or result.margin.size > _MOST_KEPT:
             return
         arrays: dict[str, NDArray[Any]] = {"margin": result.margin}
         fits = []

@@ -30,8 +30,8 @@ class Problem:
     """matrix: (rows, features) float32; target: (rows,) class positions or standard scores; weight: (rows,), mean 1.
 
     Folds are pairs of row positions (fit, validate). `readings`: columns of prose by the position of their first score;
-    in the matrix, a row's scores are of models that did not see it. `threads` is for one of several fits that run at a time,
-    `all_threads` for one that runs alone.
+    in the matrix, a row's scores are of models that did not see it. `unread`: those that the budget left. `threads` is
+    for one of several fits that run at a time, `all_threads` for one that runs alone.
     """
 
     frame: Frame
@@ -46,6 +46,7 @@ class Problem:
     threads: int
     all_threads: int
     readings: Mapping[int, Reading] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:

@@ -5,6 +5,7 @@ A score is ridge regression on tf-idf, solved in a few sparse products, so that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from flyball.data import Table
 from flyball.features import Frame, WordsEncoder, fit_frame, fit_words
 from flyball.features.absent import blanked
-from flyball.features.words import LARGEST_WEIGHT
+from flyball.features.words import LARGEST_WEIGHT, reads_as_prose
 
 __all__ = ["QUICK", "Framed", "Reading", "ReadingAllowance", "framed", "scores_of"]
 
@@ -27,34 +28,41 @@ _CHOICE_ROWS = 4_000
 _MOST_STEPS = 25
 _SMALL = 1e-6  # of the first residual's square: steps beyond change nothing that counts
 _PARTS = 4
-_SECONDS_PER_CHARACTER = 1e-6  # counting, finding and choosing
-_SHARE = 0.5  # of the budget that reading may take at most
+_SECONDS_PER_CHARACTER = 6e-7  # counting, finding and choosing
+_SHARE = 0.4  # of the budget that reading may take at most
+_READ_OF_A_TEXT = 4_000  # characters: what follows hardly adds to the time, as only so many words are read
 Floats = NDArray[np.float64]
 Indices = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class ReadingAllowance:
-    """How much reading a budget allows: terms of a column, rows that weigh them, characters in all."""
+    """How much reading a budget allows: terms of a column, rows that weigh them, characters in all.
+
+    pieced: up to how many characters pieces of words are tried too, which take three times as long as words.
+    """
 
     terms: int
     rows: int
     characters: float
+    pieced: float = math.inf
 
     @classmethod
     def within(cls, seconds: float) -> ReadingAllowance:
         """What fits a budget; equal budgets allow the same, however fast the machine is."""
         characters = _SHARE * seconds / _SECONDS_PER_CHARACTER
         if seconds < 10:
-            return cls(2_000, 4_000, characters)
-        return cls(4_000, 10_000, characters) if seconds < 30 else cls(6_000, 25_000, characters)
+            return cls(2_000, 4_000, characters, characters / 3)
+        if seconds < 30:
+            return cls(4_000, 10_000, characters, characters / 3)
+        return cls(6_000, 25_000, characters, characters / 3)
 
     def shared(self, columns: int, outputs: int) -> ReadingAllowance:
         """What each of several columns is allowed: terms go into the artefact, and outputs multiply the work."""
         return replace(self, terms=max(300, 2 * self.terms // max(2, columns)), rows=min(self.rows, 200_000 // outputs))
 
 
-QUICK = ReadingAllowance(2_000, 5_000, np.inf)  # for models that only compare
+QUICK = ReadingAllowance(2_000, 5_000, 20_000_000, 3_000_000)  # for models that only compare
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,12 +100,14 @@ class Reading:
 class Framed:
     """A table ready to learn from: the frame as it will score, and a matrix in which no row's score saw its own target.
 
-    readings: columns of prose by the position of their first score in the matrix.
+    readings: columns of prose by the position of their first score in the matrix; unread: columns of prose beyond what the
+    budget allows.
     """
 
     frame: Frame
     matrix: NDArray[np.float32]
     readings: Mapping[int, Reading] = field(default_factory=dict)
+    unread: tuple[str, ...] = ()
 
 
 def framed(
@@ -118,10 +128,14 @@ def framed(
     column, which are used again and added to. Text beyond the allowance is not read: its columns count as levels.
     """
     texts = [table[name] for name in table.schema.of_kind("text")]
-    written = sum(len(value) for values in texts for value in values.tolist() if value is not None)
-    frame = fit_frame(table, missing, prose=written <= allowance.characters)
+    written = sum(
+        min(len(value), _READ_OF_A_TEXT) for values in texts for value in values.tolist() if value is not None
+    )
+    enough = written <= allowance.characters
+    frame = fit_frame(table, missing, prose=enough)
     if not frame.prose:
-        return Framed(frame, frame.apply(table.columns))
+        unread = () if enough else tuple(name for name in table.schema.of_kind("text") if reads_as_prose(table[name]))
+        return Framed(frame, frame.apply(table.columns), unread=unread)
     kept = {} if known is None else known
     labels = np.full(len(target), -1, dtype=np.int64)
     for number, (_, validate) in enumerate(folds):
@@ -132,7 +146,10 @@ def framed(
         for encoder in frame.prose.values():
             if encoder.column not in kept:
                 values = blanked(table[encoder.column], "text", encoder.missing)
-                kept[encoder.column] = _read(encoder, values, goal, weight, labels, seed=seed, allowance=shared)
+                kept[encoder.column] = _read(
+                    encoder, values, goal, weight, labels, seed=seed, allowance=shared,
+                    tried=(False, True) if written <= allowance.pieced else (False,),
+                )  # fmt: skip
         return _filled(frame, table, {encoder.column: kept[encoder.column] for encoder in frame.prose.values()})
 
 
@@ -174,7 +191,7 @@ def _scores(reading: Reading, fit: Indices, validate: Indices) -> tuple[NDArray[
 
 def _read(
     encoder: WordsEncoder, values: NDArray[Any], goal: Floats, weight: Floats, labels: NDArray[np.int64], *,
-    seed: int, allowance: ReadingAllowance,
+    seed: int, allowance: ReadingAllowance, tried: Sequence[bool],
 ) -> Reading:  # fmt: skip
     """Choose whether pieces of words are read, and the penalty, on some rows; then read all."""
     name, absent = encoder.column, encoder.missing
@@ -185,7 +202,7 @@ def _read(
 
     some = _sampled(np.arange(len(values)), min(_CHOICE_ROWS, allowance.rows), seed)
     chosen: tuple[float, bool, float] | None = None
-    for pieces in (False, True):
+    for pieces in tried:
         for loss, penalty in _losses(reading(some, pieces, allowance.terms)):
             pays = _PIECES_GAIN if chosen is not None and pieces and not chosen[1] else 1.0
             if chosen is None or loss < pays * chosen[0]:

@@ -217,6 +217,7 @@ def _problem(
         threads=max(1, cores // max(1, min(workers, len(folds)))),
         all_threads=cores,
         readings=made.readings,
+        unread=made.unread,
     )
 
 
@@ -246,6 +247,7 @@ class _Search:
         self.results: list[Result] = []
         self.skipped: list[Candidate] = []
         self.notes = [f"{item.column} is left out: {item.why}" for item in problem.frame.dropped]
+        self.notes += [f"{name}: the budget leaves no time to read its words" for name in problem.unread]
         self.views = [View(problem, fit, validate, number) for number, (fit, validate) in enumerate(problem.folds)]
 
     def run(self) -> None:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DroppedColumn", "Encoder", "Frame", "FrameGraph", "fit_frame"]
 
+_TRIED = 2_000  # texts that show whether a column of prose has words in common; they are chosen anew from more
 Encoder = NumberEncoder | DateEncoder | WordsEncoder | TextEncoder
 
 
@@ -192,7 +193,7 @@ def _fit(field: Field, values: NDArray[Any], absent: tuple[Any, ...], *, prose: 
         return fit_date(field.name, values, tuple(int(value) for value in absent))
     missing = tuple(str(value) for value in absent)
     if prose and reads_as_prose(values):
-        words = fit_words(field.name, values, missing)
+        words = fit_words(field.name, values, missing, counted=_TRIED)
         if words.terms:
             return words
     return fit_text(field.name, values, missing)

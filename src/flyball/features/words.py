@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball_runtime.schema import Field
-from flyball_runtime.words import MISSING_TEXT, PIECE_MARK, PIECES, WORDS, spelling, words_of
+from flyball_runtime.words import MISSING_TEXT, MOST_PIECES, PIECE_MARK, PIECES, WORDS, pieces_of, spelling, words_of
 
 if TYPE_CHECKING:
     from flyball.graph import GraphBuilder
@@ -29,7 +29,7 @@ __all__ = ["Found", "WordsEncoder", "choose_terms", "emit_words", "fit_words", "
 LARGEST_WEIGHT = 8_191
 MOST_TERMS = 6_000
 _LOOKED_AT = 2_000  # texts by which a column is known for prose
-_COUNTED = 20_000  # texts whose terms are counted
+_COUNTED = 10_000  # texts whose terms are counted
 _PIECES_SHARE = 0.4  # of the terms, where pieces are read
 _NEARLY_ALL = 0.95  # of the texts
 _ROWS_AT_ONCE = 4_096
@@ -115,31 +115,42 @@ class WordsEncoder:
         """The known terms of raw texts: (rows,) of str or None."""
         rows = len(values)
         length, missing = np.zeros(rows, dtype=np.int64), np.zeros(rows, dtype=np.bool_)
-        starts = np.zeros(rows + 1, dtype=np.int64)
-        pieces: list[NDArray[np.int32]] = []
-        absent = set(self.absent)
+        counts = np.zeros(rows + 1, dtype=np.int64)
+        terms: list[int] = []
+        absent = frozenset(self.absent)
+        known: dict[str, tuple[int, frozenset[int]]] = {}
         for row, value in enumerate(values.tolist()):
-            tokens = spelling(value, pieces=self.pieces)
-            if (tokens[0] == MISSING_TEXT or len(absent) > 1) and " ".join(tokens) in absent:
-                missing[row] = True
-                held: list[int] = []
-            else:
-                held = self._held(tokens)
-                length[row] = len(tokens)
-            starts[row + 1] = starts[row] + len(held)
-            pieces.append(np.array(held, dtype=np.int32))
-        terms = np.concatenate(pieces) if pieces else np.zeros(0, dtype=np.int32)
-        return Found(starts, terms, length, missing)
+            words = words_of(value) if value else []
+            missing[row] = not words or (len(absent) > 1 and " ".join(spelling(value, pieces=self.pieces)) in absent)
+            if not missing[row]:
+                length[row], held = self._held(words, known)
+                terms += sorted(held)
+                counts[row + 1] = len(held)
+        return Found(np.cumsum(counts), np.array(terms, dtype=np.int32), length, missing)
 
-    def _held(self, tokens: list[str]) -> list[int]:
+    def _held(self, words: list[str], known: dict[str, tuple[int, frozenset[int]]]) -> tuple[int, set[int]]:
+        """Number of tokens and the known terms; `known`: how many pieces a word has and which of them are terms."""
         single, double = self._index
-        held = {single[token] for token in tokens if token in single}
+        held = {single[word] for word in words if word in single}
         if double:
-            for first, second in pairwise(tokens):
+            for first, second in pairwise(words):
                 follows = double.get(first)
                 if follows is not None and second in follows:
                     held.add(follows[second])
-        return sorted(held)
+        if not self.pieces:
+            return len(words), held
+        left = MOST_PIECES
+        for word in dict.fromkeys(words):
+            if word not in known:
+                parts = pieces_of(word)
+                known[word] = len(parts), frozenset(single[part] for part in parts if part in single)
+            if known[word][0] > left:  # the last word that is read, in part
+                held |= {single[part] for part in pieces_of(word)[:left] if part in single}
+                left = 0
+                break
+            left -= known[word][0]
+            held |= known[word][1]
+        return len(words) + 1 + MOST_PIECES - left, held
 
     @property
     def table(self) -> NDArray[np.float32]:
@@ -230,11 +241,20 @@ def _several(text: str) -> bool:
 
 
 def fit_words(
-    column: str, values: NDArray[Any], missing: tuple[str, ...] = (), *, pieces: bool = False, most: int = MOST_TERMS
+    column: str,
+    values: NDArray[Any],
+    missing: tuple[str, ...] = (),
+    *,
+    pieces: bool = False,
+    most: int = MOST_TERMS,
+    counted: int = _COUNTED,
 ) -> WordsEncoder:
-    """The column's terms without any weight. `values`, (rows,) of str or None, hold none of the `missing` ones."""
+    """The column's terms without any weight. `values`, (rows,) of str or None, hold none of the `missing` ones.
+
+    counted: how many texts decide which terms are known.
+    """
     present = [value for value in values.tolist() if value is not None]
-    chosen = present[:: max(1, -(-len(present) // _COUNTED))]
+    chosen = present[:: max(1, -(-len(present) // counted))]
     terms, counts = choose_terms((spelling(value, pieces=pieces) for value in chosen), len(chosen), most)
     rarity = (np.log((1 + len(chosen)) / (1 + counts)) + 1) ** 2
     stepped = np.clip(np.rint(_RARITY_UNIT * rarity), 1, LARGEST_WEIGHT)

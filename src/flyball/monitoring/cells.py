@@ -13,7 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.monitoring.prose import by_words
 from flyball_runtime.schema import Kind, Schema, missing_mask
+from flyball_runtime.words import is_prose
 
 __all__ = ["Cells", "Column", "cut_columns"]
 
@@ -74,7 +76,8 @@ def cut_columns(reference: Mapping[str, NDArray[Any]], window: Mapping[str, NDAr
     """Cut the normalised columns of `schema` into cells.
 
     Numbers get a cell per value when they have few, else some twenty quantile bins and a cell for each tail; texts a
-    cell for each of their 50 commonest levels; missing values one of their own. Of a time only whether it is there
+    cell for each of their 50 commonest levels, and prose one for each of some two dozen words, of which a text has the
+    first that it holds; missing values one of their own. Of a time only whether it is there
     counts: that it moves on is no change.
     """
     columns = []
@@ -83,7 +86,7 @@ def cut_columns(reference: Mapping[str, NDArray[Any]], window: Mapping[str, NDAr
         if field.kind == "number":
             columns.append(_numbers(field.name, before, after))
         elif field.kind == "text":
-            columns.append(_texts(field.name, before, after))
+            columns.append((_prose if is_prose(field) else _texts)(field.name, before, after))
         else:
             columns.append(_presence(field.name, before, after))
     sizes = np.array([column.size for column in columns], dtype=np.intp)
@@ -149,6 +152,17 @@ def _texts(name: str, before: NDArray[np.object_], after: NDArray[np.object_]) -
     codes, split = place[both], len(before)
     levels = tuple(value for value, _ in common)
     return Column(name, "text", False, max(1, size), codes[:split], codes[split:], levels=levels, missing=missing)
+
+
+def _prose(name: str, before: NDArray[np.object_], after: NDArray[np.object_]) -> Column:
+    codes, words = by_words([*before.tolist(), *after.tolist()])
+    size, missing = len(words) + 1, None
+    if (codes < 0).any():
+        missing = size
+        codes = np.where(codes < 0, missing, codes)
+        size += 1
+    levels, split = tuple(f"… {word} …" for word in words), len(before)
+    return Column(name, "text", False, size, codes[:split], codes[split:], levels=levels, missing=missing)
 
 
 def _presence(name: str, before: NDArray[np.int64], after: NDArray[np.int64]) -> Column:

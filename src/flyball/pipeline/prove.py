@@ -59,6 +59,7 @@ __all__ = ["Proved", "prove"]
 _GOLDEN_ROWS = 128
 _EXAMPLES = 3
 _EFFECT_COLUMNS = 4
+_MOST_CONFUSED = 200  # classes; a square of more is no picture, and megabytes of numbers
 _EXPLAINED_ROWS = 400
 _STEP = "prove"
 _KEPT = ("evidence", "reference", "golden", "rows", WATCHED_NAME)
@@ -373,8 +374,9 @@ class _Prover:
             # of a personal target its errors are told, not the medians of what was true
             parts["residuals"] = {**residuals, "by_prediction": []} if self._hidden else residuals
             return parts
-        counts = confusion(self._truth, self._outputs["prediction"], values)
-        parts["confusion"] = {"classes": self._labels, "counts": counts}
+        if len(values) <= _MOST_CONFUSED:
+            counts = confusion(self._truth, self._outputs["prediction"], values)
+            parts["confusion"] = {"classes": self._labels, "counts": counts}
         if len(values) == 2:
             positive = class_codes(self._truth, values) == 1
             probability = self._outputs["probability"][:, 1]

@@ -210,6 +210,10 @@ def prices() -> dict[str, Any]:
             "why": "rows are ordered by sold_at; prices of neighbours in time are alike",
         },
         "random_gap": {"metric": "rmse", "random": 41_900.0, "honest": 46_812.0, **interval(-4_912.0, 1_200.0)},
+        "shift": {
+            "auc": interval(0.714, 0.02), "p": 0.0004, "demonstrated": True,
+            "columns": [{"column": "median_income", "share": 0.46}, {"column": "latitude", "share": 0.2}],
+        },
         "residuals": {
             "bins": [
                 {"low": float(low), "high": float(high), "rows": int(count)}

@@ -132,6 +132,17 @@ def test_an_honest_split_shows_what_a_random_one_would_have_claimed(
     expect(page.get_by_text("−4,912 (−5,512 to −4,312)")).to_be_visible()
 
 
+def test_test_rows_of_another_kind_are_told_with_the_columns_that_tell(
+    server: Any, open_page: Callable[..., Page]
+) -> None:
+    page = open_page()
+    page.goto(f"{server.url}#/prices")
+    expect(page.get_by_text("Test rows differ from training rows")).to_contain_text("median_income, latitude")
+    page.goto(f"{server.url}#/machines")
+    expect(page.get_by_text("Machine failure").first).to_be_visible()
+    expect(page.get_by_text("Test rows differ from training rows")).to_have_count(0)
+
+
 def test_keyboard_alone_reaches_the_reasons_and_the_versions(server: Any, open_page: Callable[..., Page]) -> None:
     page = open_page()
     page.goto(f"{server.url}#/machines")

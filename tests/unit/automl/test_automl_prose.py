@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import norm as normal
 from sklearn.metrics import roc_auc_score
 
-from flyball.automl.prose import QUICK, Allowance, framed, scores_of
+from flyball.automl.prose import QUICK, ReadingAllowance, framed, scores_of
 from flyball.data import Table
 from flyball_runtime.schema import Field, Schema
 from support.prose import reviews, texts
@@ -22,7 +22,7 @@ def prose(values: np.ndarray) -> Table:
     return Table(Schema((Field("review", "text"),)), {"review": values})
 
 
-def read(values: np.ndarray, target: np.ndarray, allowance: Allowance = QUICK, outputs: int = 1):
+def read(values: np.ndarray, target: np.ndarray, allowance: ReadingAllowance = QUICK, outputs: int = 1):
     rows = len(values)
     return framed(
         prose(values), None, target.astype(float), np.ones(rows), outputs=outputs, folds=folds_of(rows), seed=0,
@@ -96,8 +96,9 @@ def _nearest(scores: np.ndarray, truth: np.ndarray) -> float:
 
 def test_more_text_than_a_budget_can_read_counts_as_levels() -> None:
     values, good = reviews(400, seed=9)
-    made = read(values, good, Allowance(100, 100, characters=10.0))
+    made = read(values, good, ReadingAllowance(100, 100, characters=10.0))
     assert made.readings == {}
+    assert made.unread == ("review",)
     assert made.frame.names == ("review",)
 
 

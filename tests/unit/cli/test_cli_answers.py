@@ -173,3 +173,9 @@ def test_the_summary_of_a_run_shows_undefined_metrics_as_absent(capsys: pytest.C
     assert "copies [it]" in shown
     assert "roc_auc" not in shown
     assert "0.9 [0.8, 1]" in shown
+    assert "test rows" not in shown
+    auc = {"value": 0.71, "low": 0.66, "high": 0.76}
+    moved = {"auc": auc, "demonstrated": True, "columns": [{"column": "heat [C]", "share": 0.6}]}
+    show(Answer(data, run_summary({**data, "shift": moved})), as_json=False)
+    told = " ".join(capsys.readouterr().out.split())
+    assert "tells test rows from training rows, with an AUC of 0.71 [0.66, 0.76], most of all by heat [C]" in told

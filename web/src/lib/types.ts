@@ -53,6 +53,12 @@ export interface RandomGap extends Interval {
   honest: Maybe;
 }
 
+export interface SplitShift {
+  auc: Interval;
+  demonstrated: boolean;
+  columns: { column: string; share: number }[];
+}
+
 export type Point = [number, number];
 
 export type Cell = string | number | boolean | null | undefined;
@@ -196,6 +202,7 @@ export interface Evidence {
   conformal?: Conformal | null;
   overrules?: Overrule[];
   random_gap?: RandomGap | null;
+  shift?: SplitShift | null;
   leaks?: Finding[];
   findings?: Finding[];
   calibration?: { bins: CalibrationBin[] } | null;
