@@ -30,6 +30,7 @@ FORMATS = {
         ["", "run_name = 'one'", "metrics.auc > 0.5 OR NOT (tags.a = 'b' AND params.c LIKE '%')"]
     ),
     "run-order": st.sampled_from(["started DESC", "metrics.auc", "params.`a b` ASC"]),
+    "page-token": st.just("WzEsICJhdWMiLCAxLCAxLCAwLjUsIDBd"),
     "look-back": st.sampled_from(["7d", "1h30m", "2026-01-01T00:00:00Z"]),
 }
 for name, strategy in FORMATS.items():
