@@ -21,7 +21,7 @@ from support.projects import standing
 from support.protocol import described_protocol
 from support.servers import Process
 
-INTERFACE_EXAMPLES, PROTOCOL_EXAMPLES = 15, 6
+INTERFACE_EXAMPLES, PROTOCOL_EXAMPLES = 8, 4
 TOKEN = "correct-horse-battery-staple"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 # The grammars that no JSON Schema can say.
