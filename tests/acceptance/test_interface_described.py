@@ -21,7 +21,7 @@ from support.projects import standing
 from support.protocol import described_protocol
 from support.servers import Process
 
-INTERFACE_EXAMPLES, PROTOCOL_EXAMPLES = 15, 6
+INTERFACE_EXAMPLES, PROTOCOL_EXAMPLES = 8, 4
 TOKEN = "correct-horse-battery-staple"
 HEADERS = {"Authorization": f"Bearer {TOKEN}"}
 # The grammars that no JSON Schema can say.
@@ -30,6 +30,7 @@ FORMATS = {
         ["", "run_name = 'one'", "metrics.auc > 0.5 OR NOT (tags.a = 'b' AND params.c LIKE '%')"]
     ),
     "run-order": st.sampled_from(["started DESC", "metrics.auc", "params.`a b` ASC"]),
+    "page-token": st.just("WzEsICJhdWMiLCAxLCAxLCAwLjUsIDBd"),
     "look-back": st.sampled_from(["7d", "1h30m", "2026-01-01T00:00:00Z"]),
 }
 for name, strategy in FORMATS.items():

@@ -27,7 +27,7 @@ _KINDS: dict[str, dict[str, Any]] = {
     "pairs": {"type": "array", "items": _PAIR},
     "stages": {"enum": ["ACTIVE_ONLY", "DELETED_ONLY", "ALL", "1", "2", "3"]},
 }
-_PLAIN: dict[str, Any] = {"max_results": _WHOLE, "page_token": _TEXT}
+_PAGES: dict[str, tuple[str, dict[str, Any]]] = {"limit": ("max_results", _WHOLE), "offset": ("page_token", _TEXT)}
 _ERROR = {
     "type": "object",
     "required": ["error_code", "message"],
@@ -46,11 +46,12 @@ def described_protocol(known: Mapping[str, list[str]]) -> dict[str, Any]:
         for method, path, handler in part.ROUTES:
             source = inspect.getsource(handler)
             fields = _fields(source, inner, known)
+            pages = dict(field for getter, field in _PAGES.items() if f"call.{getter}(" in source)
             required = [
                 name for kind, name in _FIELD.findall(source) if kind == "required" and f"call.{kind}" in source
             ]
             paths.setdefault(PREFIX + path, {})[method.lower()] = _operation(
-                method, path, {**_PLAIN, **fields}, required, known
+                method, path, {**pages, **fields}, required, known
             )
     return {
         "openapi": "3.1.0",

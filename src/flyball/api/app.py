@@ -14,6 +14,7 @@ from starlette.routing import Match, Route
 
 from flyball.api.description import (
     ERRORS,
+    After,
     Moment,
     Number,
     Orders,
@@ -221,7 +222,7 @@ def _add_tracked(app: FastAPI, view: ProjectView) -> None:
         where: RunQuery = "",
         key: Annotated[list[str] | None, Query()] = None,
         limit: Annotated[int, Query(ge=1, le=100_000)] = 50_000,
-        after: str | None = None,
+        after: After = None,
     ) -> Response:
         return _json(view.run_points(where, key or [], limit, after))
 

@@ -14,6 +14,7 @@ from flyball.api.documents import ErrorDocument
 __all__ = [
     "BODY_ERRORS",
     "ERRORS",
+    "After",
     "Moment",
     "Number",
     "Orders",
@@ -65,6 +66,7 @@ Orders = Annotated[
     list[Annotated[str, Query(json_schema_extra={"format": "run-order", "examples": ["metrics.auc DESC"]})]] | None,
     Query(json_schema_extra={"uniqueItems": True}),
 ]
+After = Annotated[str | None, Query(json_schema_extra={"format": "page-token"})]
 RunIds = Annotated[
     list[Annotated[str, StringConstraints(pattern="^[0-9a-f]{32}$")]],
     Query(min_length=2, max_length=100, json_schema_extra={"uniqueItems": True}),

@@ -11,7 +11,7 @@ from typing import Any
 from flyball.ledger import Actor
 from flyball.mlflow.errors import invalid
 
-__all__ = ["Call", "page_token"]
+__all__ = ["Call", "listed", "page_token"]
 
 _STAGES = {"ACTIVE_ONLY": ("active",), "DELETED_ONLY": ("deleted",), "ALL": ("active", "deleted")}
 _VIEWS = {"1": "ACTIVE_ONLY", "2": "DELETED_ONLY", "3": "ALL"}
@@ -135,11 +135,22 @@ class Call:
             return 0
         try:
             offset = int(json.loads(base64.b64decode(token))["offset"])
-        except (binascii.Error, ValueError, TypeError, KeyError):
+        except (binascii.Error, ValueError, TypeError, KeyError, OverflowError, RecursionError):
             raise invalid(f"Invalid page token {token[:100]!r}") from None
         if not 0 < offset < _LARGEST:
             raise invalid(f"Invalid page token {token[:100]!r}")
         return offset
+
+
+def listed(text: str | None, tag: str) -> list[Any]:
+    """The list that a tag holds as JSON; clients may have written anything there. Raises ProtocolError."""
+    try:
+        found = json.loads(text) if text else []
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, list):
+        raise invalid(f"the tag {tag} does not hold a list in JSON")
+    return found
 
 
 def page_token(answer: dict[str, Any], offset: int | None) -> dict[str, Any]:

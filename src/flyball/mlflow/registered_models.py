@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from flyball.mlflow.call import Call, page_token
+from flyball.mlflow.call import Call, listed, page_token
 from flyball.mlflow.catalog import STAGES, check_archiving, stage_named, version_number
 from flyball.mlflow.entities import registered_entity, version_entity
-from flyball.mlflow.errors import invalid
 from flyball.mlflow.service import Route, Service
+from flyball.tracking import TrackingUnknown
 from flyball.tracking.registered import RegisteredModel, RegisteredVersion
 
 __all__ = ["ROUTES"]
@@ -86,6 +86,8 @@ def by_alias(service: Service, call: Call) -> dict[str, Any]:
 
 def create_version(service: Service, call: Call) -> dict[str, Any]:
     model_id = call.text("model_id")
+    if model_id:
+        _versions_of(service, model_id)  # refused before anything is registered
     version = service.catalog.create_version(
         call.required("name"),
         call.required("source"),
@@ -159,14 +161,17 @@ def _version(service: Service, version: RegisteredVersion) -> dict[str, Any]:
     return {"model_version": version_entity(version, service.catalog.aliases_of(version))}
 
 
+def _versions_of(service: Service, model_id: str) -> list[Any]:
+    try:
+        return listed(service.tracking.models.get(model_id).tags.get(_OF_MODEL), _OF_MODEL)
+    except TrackingUnknown:
+        return []  # what is wrong with it is said by the catalog
+
+
 def _tag_logged_model(service: Service, model_id: str, version: RegisteredVersion) -> None:
     """A logged model keeps the list of the versions that it became, in a tag that its clients read."""
     made = {"name": version.name, "version": version.version}
-    before = service.tracking.models.get(model_id).tags.get(_OF_MODEL)
-    try:
-        known = json.loads(before) if before else []
-    except ValueError:
-        raise invalid(f"the tag {_OF_MODEL} of model {model_id} is not a list") from None
+    known = _versions_of(service, model_id)
     if made not in known:
         service.tracking.models.set_tags(model_id, {_OF_MODEL: json.dumps([*known, made])})
 

@@ -7,7 +7,7 @@ import re
 from collections import defaultdict
 from typing import Any
 
-from flyball.mlflow.call import Call, page_token
+from flyball.mlflow.call import Call, listed, page_token
 from flyball.mlflow.entities import file_entities, metric_entity, run_entity, run_info
 from flyball.mlflow.errors import invalid
 from flyball.mlflow.locations import path_of
@@ -147,11 +147,12 @@ def log_model(service: Service, call: Call) -> dict[str, Any]:
     run_id = call.required("run_id")
     try:
         model = json.loads(call.required("model_json"))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise invalid("Malformed model info: it is not a valid JSON.") from None
     needed = {"artifact_path", "flavors", "utc_time_created", "run_id"}
     if not isinstance(model, dict) or not needed <= model.keys():
-        raise invalid(f"Model json is missing mandatory fields: {needed - set(model)}")
+        missing = needed - model.keys() if isinstance(model, dict) else needed
+        raise invalid(f"Model json is missing mandatory fields: {missing}")
     kept = {key: model[key] for key in ("run_id", "utc_time_created", "artifact_path", "model_uuid") if key in model}
     flavors = model["flavors"] if isinstance(model["flavors"], dict) else {}
     kept["flavors"] = {
@@ -159,7 +160,7 @@ def log_model(service: Service, call: Call) -> dict[str, Any]:
         for name, told in flavors.items()
     }
     before = service.tracking.runs.get(run_id).tags.get(_HISTORY)
-    service.tracking.runs.log(run_id, tags={_HISTORY: json.dumps([*(json.loads(before) if before else []), kept])})
+    service.tracking.runs.log(run_id, tags={_HISTORY: json.dumps([*listed(before, _HISTORY), kept])})
     return {}
 
 

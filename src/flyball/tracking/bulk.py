@@ -153,12 +153,21 @@ def _token(run: int, point: Any) -> str:
     return base64.urlsafe_b64encode(json.dumps([run, *point]).encode()).decode()
 
 
+def _whole(value: Any) -> int:
+    """A whole number that a database can hold. Raises ValueError, TypeError, OverflowError."""
+    number = int(value)
+    if not -(2**63) <= number < 2**63:
+        raise ValueError(f"{number} does not fit into 64 bits")
+    return number
+
+
 def _place(token: str | None) -> tuple[int, list[Any] | None]:
     """The run and the point that a page begins after."""
     if token is None:
         return 0, None
     try:
         run, key, timestamp, step, value, nan = json.loads(base64.urlsafe_b64decode(token))
-        return int(run), [str(key), int(timestamp), int(step), float(value), int(nan)]
-    except (binascii.Error, ValueError, TypeError) as error:
+        point = [str(key), *(_whole(number) for number in (timestamp, step)), float(value), _whole(nan)]
+        return _whole(run), point
+    except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise QueryInvalid("the place to go on from cannot be read", where=f"after={token[:100]!r}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import gzip
 import json
@@ -252,3 +253,48 @@ def test_a_file_may_be_put_where_the_attacks_were(server: Process, tmp_path: Pat
     answer = httpx.put(f"{server.url}{FILES}model/größe 1%25.bin", content=b"\0" * 3_000_000)
     assert answer.status_code == 200, answer.text
     assert len(httpx.get(f"{server.url}{FILES}model/größe 1%25.bin").content) == 3_000_000
+
+
+TOKENS = [
+    '{"offset": 1e400}', '{"offset": -1}', '{"offset": 99999999999999999999}', '{"offset": [1]}', "[" * 100_000, "null",
+    '[1e400, "k", 1, 1, 1, 0]', '[1, "k", 99999999999999999999, 1, 1, 0]', '[1, "k", 1, 1, "x", 0]', "[1]", "\ud800",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", TOKENS, ids=range(len(TOKENS)))
+def test_a_page_token_that_somebody_made_up_is_refused(server: Process, content: str) -> None:
+    token = base64.urlsafe_b64encode(content.encode("utf-8", "surrogatepass")).decode()
+    api = f"{server.url}/api/2.0/mlflow"
+    asked = [
+        httpx.post(f"{api}/runs/search", json={"experiment_ids": ["0"], "page_token": token}),
+        httpx.post(f"{api}/experiments/search", json={"max_results": 1, "page_token": token}),
+        httpx.get(f"{api}/registered-models/search", params={"page_token": token[:10_000]}),
+        httpx.get(f"{server.url}/api/v1/runs/points", params={"after": token[:10_000]}),
+    ]
+    assert [answer.status_code for answer in asked] == [400] * 4, [answer.text for answer in asked]
+
+
+@pytest.mark.parametrize("text", ["x", "5", "{}", "[" * 100_000, "null"])
+def test_tags_that_the_server_reads_itself_may_hold_anything(server: Process, text: str) -> None:
+    api = f"{server.url}/api/2.0/mlflow"
+
+    def call(path: str, **fields: Any) -> httpx.Response:
+        return httpx.post(f"{api}/{path}", json=fields)
+
+    run = call("runs/create", experiment_id="0").json()["run"]["info"]["run_id"]
+    whole = {"artifact_path": "m", "flavors": {}, "utc_time_created": "now", "run_id": run}
+    for given in (text, "[{}]", json.dumps({"flavors": 1})):
+        assert call("runs/log-model", run_id=run, model_json=given).json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    if len(text) < 5000:  # what a tag holds at the most
+        assert call("runs/set-tag", run_id=run, key="mlflow.log-model.history", value=text).status_code == 200
+        refused = call("runs/log-model", run_id=run, model_json=json.dumps(whole))
+        assert refused.json()["error_code"] == "INVALID_PARAMETER_VALUE"
+    made = call("logged-models", experiment_id="0", name="m", source_run_id=run).json()["model"]["info"]["model_id"]
+    tags = [{"key": "mlflow.modelVersions", "value": text}]
+    assert httpx.patch(f"{api}/logged-models/{made}/tags", json={"tags": tags}).status_code in (200, 400)
+    name = f"read-{len(text)}-{ord(text[0])}"
+    call("registered-models/create", name=name)
+    answer = call("model-versions/create", name=name, source=f"models:/{made}", model_id=made, run_id=run)
+    assert answer.status_code in (200, 400), answer.text
+    found = httpx.get(f"{api}/registered-models/get?name={name}").json()["registered_model"]
+    assert bool(found.get("latest_versions")) == (answer.status_code == 200)  # what is refused is not registered either

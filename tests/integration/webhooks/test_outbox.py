@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -14,13 +15,17 @@ from typing import Any
 import httpx
 import pytest
 
-from flyball.ledger import Actor, Draft
+from flyball.config import WebhookConfig
+from flyball.ledger import Actor, Draft, KeyFiles, Ledger
 from flyball.project import Project
+from flyball.registry import REGISTRY
+from flyball.store import Database
 from flyball.webhooks import AddressRefused, Outbox, SecretUnfit, WebhookUnknown
 from support.asking import HandClock, open_at
 from support.command_line import flyball
 from support.receiver import SECRET, Receiver, receiving
 from support.servers import Process, until
+from support.stores import Store
 
 ADA = Actor("user", "ada", "test")
 HOOK = """
@@ -299,3 +304,41 @@ def test_a_command_that_changes_something_tells_at_its_end(
     project.close()
     assert flyball("alerts", "list", folder=tmp_path).answer() == {"alerts": []}
     assert receiver.events() == [("gate.refused", "plant@1")]
+
+
+def test_two_senders_over_one_store_of_either_kind_tell_of_each_event_once(
+    store: Store, tmp_path: Path, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two servers on two machines would, with the same database."""
+    monkeypatch.setenv("PLANT_SECRET", SECRET)
+    hook = WebhookConfig(url=receiver.url, secret_from="PLANT_SECRET", networks=("127.0.0.1",), tries=2)
+    clock = HandClock()
+
+    def opened() -> Outbox:
+        ledger = Ledger(
+            Database.open(store.url, clock, folder=tmp_path),
+            clock,
+            KeyFiles(tmp_path / "keys"),
+            projections=[REGISTRY],
+            head=tmp_path / "head.json",
+        )
+        ledger.begin("plant", ADA)
+        return Outbox({"chat": hook}, ledger, clock, project="plant")
+
+    first, second = opened(), opened()
+    first.begin()
+    receiver.answers = [500]
+    with first._database.write("test") as tx:
+        first._ledger.append(tx, *(Draft("gate.refused", f"plant@{number}", ADA) for number in range(1, 21)))
+    for _ in range(3):
+        threads = [threading.Thread(target=outbox.deliver) for outbox in (first, second)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(60)
+        clock.forward(seconds=10)
+    told = [identity for identity in receiver.ids() if receiver.ids().count(identity) == 1]
+    assert (len(receiver.got), len(set(receiver.ids())), len(told)) == (21, 20, 19)  # one was refused, and sent again
+    assert {one.state for one in second.deliveries()} == {"delivered"}
+    for outbox in (first, second):
+        outbox._database.close()
