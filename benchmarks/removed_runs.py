@@ -46,9 +46,8 @@ def main() -> dict[str, Any]:
             kept = file.read() == SHARED
         project.close()
         after, found = size(folder), left(folder)
-    print(
-        f"{removed:,} runs removed in {seconds:.1f} s ({cpu:.1f} s of the processor); {before / 1e6:.1f} MB before, {after / 1e6:.1f} after"
-    )
+    print(f"{removed:,} runs removed in {seconds:.1f} s ({cpu:.1f} s of the processor)")
+    print(f"{before / 1e6:.1f} MB on the disk before, {after / 1e6:.1f} after")
     print(f"left of them: {sorted(found)[:5] or 0}; the shared file is {'there' if kept else 'gone'}")
     met = removed == RUNS and not found and kept and verified and after < before / 10
     return {
