@@ -236,6 +236,8 @@ def test_the_description_names_every_route_and_its_errors(ask):
         "/api/v1/status",
         "/api/v1/models/{name}/aliases/{alias}",
         "/api/v1/runs",
+        "/api/v1/runs/columns",
+        "/api/v1/runs/points",
         "/api/v1/models",
         "/api/v1/models/{name}",
         "/api/v1/models/{name}/versions/{number}",
