@@ -61,6 +61,7 @@ def measure(
         small = {**ask(servers, url, pid, "alive"), **ask(servers, url, pid, "small")}
         if which == "ours":
             with servers.ours(folder) as second:  # two over one store, as behind a balancer
+                time.sleep(5)
                 small["keep_alive_of_two"] = ask(servers, second, servers.STARTED[second], "alive")["keep_alive"]
     experiment = fill(folder)
     began = time.perf_counter()
