@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import sys
@@ -11,10 +12,14 @@ from pathlib import Path
 from typing import Any
 
 CALLS = {"log_metric": 300, "create_run": 200, "get_run": 100, "log_batch_1000": 15}
+STALL_MS = 35.0  # a packet that waited for a delayed acknowledgement took 40
 
 
 def main() -> None:
     url, server, part = sys.argv[1], int(sys.argv[2]), sys.argv[3]
+    if part == "alive":
+        print(json.dumps({"keep_alive": kept_alive(url, server)}))
+        return
     from mlflow import MlflowClient
 
     client = MlflowClient(url)
@@ -35,6 +40,22 @@ def small(client: Any, server: int) -> dict[str, Any]:
         "get_run": timed(server, CALLS["get_run"], lambda _: client.get_run(run)),
         "log_batch_1000": timed(server, CALLS["log_batch_1000"], lambda i: client.log_batch(run, batch[i])),
     }
+
+
+def kept_alive(url: str, server: int) -> dict[str, float]:
+    """One connection that stays open, a call after the other as plain as can be: the share that stalled beside the rest."""
+    connection = http.client.HTTPConnection(url.removeprefix("http://"))
+    taken: list[float] = []
+
+    def ask(number: int) -> None:
+        began = time.perf_counter()
+        connection.request("GET", "/api/2.0/mlflow/experiments/get?experiment_id=0")
+        connection.getresponse().read()
+        taken.append((time.perf_counter() - began) * 1000)
+
+    found = timed(server, 200, ask)
+    connection.close()
+    return {**found, "stalled": sum(one >= STALL_MS for one in taken) / len(taken)}
 
 
 def searches(client: Any, server: int, experiment: str) -> dict[str, Any]:

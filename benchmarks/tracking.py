@@ -19,7 +19,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from benchmarks._tracking_client import timed
 from benchmarks._tracking_shapes import PEERS, TARGETS, memory, verdict
+from flyball.client import RunReader
 
 ROOT = Path(__file__).resolve().parent.parent
 RUNS = 10_000
@@ -56,12 +58,18 @@ def measure(
         pid = servers.STARTED[url]
         time.sleep(5)
         processes, megabytes = memory(pid)
-        small = ask(servers, url, pid, "small")
+        small = {**ask(servers, url, pid, "alive"), **ask(servers, url, pid, "small")}
+        if which == "ours":
+            with servers.ours(folder) as second:  # two over one store, as behind a balancer
+                time.sleep(5)
+                small["keep_alive_of_two"] = ask(servers, second, servers.STARTED[second], "alive")["keep_alive"]
     experiment = fill(folder)
     began = time.perf_counter()
     with getattr(servers, which)(folder, **more) as url:
         again = time.perf_counter() - began
         searched = ask(servers, url, servers.STARTED[url], "search", experiment)
+        if which == "ours":
+            searched["page_by_column"] = by_column(url, servers.STARTED[url])
     print(
         f"{folder.name}: up in {first:.1f} s, then {again:.1f} s; {processes} processes, {megabytes:.0f} MB", flush=True
     )
@@ -84,6 +92,25 @@ def ask(servers: ModuleType, url: str, pid: int, *arguments: str) -> dict[str, A
             f"  {name:<16} {figures['p50_ms']:9.2f} ms, {figures['cpu_ms']:9.2f} ms of the server's processors",
             flush=True,
         )
+    return found
+
+
+def by_column(url: str, pid: int) -> dict[str, float]:
+    """The same page of 1,000 runs through our own client: every metric, parameter and tag of them, as a table."""
+    reader = RunReader(url)
+    names = ["id", "experiment", "name", "user", "status", "started", "ended"]
+    names += [
+        f"{kind}{key}"
+        for kind, count in (("metrics.metric", 10), ("params.param", 10), ("tags.tag", 5))
+        for key in range(count)
+    ]
+    table = reader.runs("experiment.name = 'many'", limit=1000)
+    assert (table.rows, sorted(table.columns)) == (1000, sorted(names))
+    found = timed(pid, 15, lambda _: reader.runs("experiment.name = 'many'", limit=1000))
+    print(
+        f"  page_by_column   {found['p50_ms']:9.2f} ms, {found['cpu_ms']:9.2f} ms of the server's processors",
+        flush=True,
+    )
     return found
 
 

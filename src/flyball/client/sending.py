@@ -67,11 +67,16 @@ class Sender:
             raise Unreachable(f"{self.url} cannot be reached: {error}") from error
 
 
-def send_all(sender: Sender, spool: Spool) -> list[Refusal]:
-    """Send everything that waits in a spool; what was refused. Raises Unreachable."""
+def send_all(sender: Sender, spool: Spool, *, doubtful: bool = False) -> list[Refusal]:
+    """Send everything that waits in a spool; what was refused. Raises Unreachable.
+
+    doubtful: the server was away, so one record is tried before many are read.
+    """
     refused: list[Refusal] = []
+    most = 1 if doubtful else _AT_ONCE
     while True:
-        records, place = spool.pending(_AT_ONCE)
+        records, place = spool.pending(most)
+        most = _AT_ONCE
         if records:
             refused += _send(sender, records)
         elif place == spool.sent():
@@ -97,7 +102,10 @@ def _send(sender: Sender, records: list[dict[str, Any]]) -> list[Refusal]:
     for record in records:
         kind = record.get("kind")
         run = record.get("run", run)
-        if kind == "metric":
+        if kind == "metrics":
+            place = {"timestamp": record["timestamp"], "step": record["step"]}
+            metrics += [{"key": key, "value": value, **place} for key, value in record["values"].items()]
+        elif kind == "metric":  # as versions before wrote them, one by one
             metrics.append({name: record[name] for name in ("key", "value", "timestamp", "step")})
         elif kind in ("params", "tags"):
             pairs[kind] |= record["values"]

@@ -12,6 +12,7 @@ from typing import Any
 __all__ = ["Spool", "waiting_spools"]
 
 _ENDING = ".jsonl"
+_written = json.JSONEncoder(separators=(",", ":")).encode  # made once: `json.dumps` would make one for each record
 
 
 class Spool:
@@ -29,7 +30,7 @@ class Spool:
 
     def add(self, records: list[dict[str, Any]]) -> None:
         """Append records; the operating system has them when it returns."""
-        data = b"".join(json.dumps(record, separators=(",", ":")).encode() + b"\n" for record in records)
+        data = "".join(_written(record) + "\n" for record in records).encode()
         with self._lock:
             self._file.write(data)
             self._file.flush()

@@ -86,8 +86,8 @@ class Tracker:
     def log(self, metrics: Mapping[str, float], *, step: int = 0) -> None:
         """Values of metrics at a step, now."""
         with self._careful():
-            place = {"kind": "metric", "run": self.id, "timestamp": _now(), "step": int(step)}
-            self._add([{**place, "key": str(key), "value": _plain(value)} for key, value in metrics.items()])
+            values = {str(key): _plain(value) for key, value in metrics.items()}
+            self._add([{"kind": "metrics", "run": self.id, "timestamp": _now(), "step": int(step), "values": values}])
 
     def params(self, values: Mapping[str, object]) -> None:
         """Parameters, each said once."""
@@ -175,7 +175,7 @@ class Tracker:
         self._idle.clear()
         try:
             if self._sender is not None and self._spool is not None:
-                refused = send_all(self._sender, self._spool)
+                refused = send_all(self._sender, self._spool, doubtful=pause > _PAUSE_S)
                 if refused:
                     self.trouble = str(refused[-1])
             return _PAUSE_S

@@ -16,7 +16,7 @@ from flyball.tracking.children import read_belongings
 from flyball.tracking.errors import QueryInvalid
 from flyball.tracking.records import ACTIVE
 from flyball.tracking.search import runs_page
-from flyball.tracking.statements import dialect_of
+from flyball.tracking.statements import dialect_of, plain_rows
 from flyball.tracking.tables import metrics, runs
 
 __all__ = ["Bulk"]
@@ -53,7 +53,7 @@ class Bulk:
                 where, order, within=None, stages=(ACTIVE,), limit=limit + 1, offset=offset,
                 dialect=dialect_of(reader), plain=False,
             )  # fmt: skip
-            found = list(reader.execute(query.where(runs.c.number <= upto)))
+            found = reader.execute(query.where(runs.c.number <= upto)).all()
             rows = found[:limit]
             whole = read_belongings(reader, [row.number for row in rows], files=False)
         places = {row.number: place for place, row in enumerate(rows)}
@@ -98,21 +98,16 @@ class Bulk:
 
 def _by_key(rows: Iterable[Any], places: dict[int, int]) -> dict[str, Any]:
     """By key a list over the page's rows, or places and values where most rows have none."""
-    at: dict[str, list[int]] = defaultdict(list)
-    values: dict[str, list[Any]] = defaultdict(list)
+    found: dict[str, dict[int, Any]] = defaultdict(dict)
     for run, key, value in rows:
-        at[key].append(places[run])
-        values[key].append(value)
-    return {key: _spread(at[key], values[key], len(places)) for key in sorted(at)}
+        found[key][places[run]] = value
+    return {key: _spread(found[key], len(places)) for key in sorted(found)}
 
 
-def _spread(at: list[int], values: list[Any], rows: int) -> Any:
-    if 2 * len(at) < rows:
-        return {"at": at, "values": values}
-    column: list[Any] = [None] * rows
-    for place, value in zip(at, values, strict=True):
-        column[place] = value
-    return column
+def _spread(found: dict[int, Any], rows: int) -> Any:
+    if 2 * len(found) < rows:
+        return {"at": list(found), "values": list(found.values())}
+    return [found.get(place) for place in range(rows)]
 
 
 def _numbers(reader: Reader, where: str, after: int, *, whole: bool) -> list[tuple[int, str]]:
@@ -131,7 +126,7 @@ def _points_of(reader: Reader, run: int, keys: Sequence[str], after: Sequence[An
         query = query.where(metrics.c.key.in_(list(keys)))
     if after is not None:
         query = query.where(tuple_(*_POINT) > tuple_(*after))
-    return list(reader.execute(query.order_by(*_POINT).limit(most)))
+    return plain_rows(reader.execute(query.order_by(*_POINT).limit(most)))
 
 
 def _columns(found: list[tuple[int, Any]], names: list[str], following: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from sqlalchemy import BindParameter, Row, bindparam, select
 
 from flyball.store import Reader
 from flyball.tracking.records import DatasetInput, Metric, ModelLink, Run
-from flyball.tracking.statements import chunks
+from flyball.tracking.statements import chunks, plain_rows
 from flyball.tracking.tables import datasets, inputs, latest, links, params, tags
 
 __all__ = ["Belongings", "read_belongings", "read_runs"]
@@ -48,11 +48,11 @@ def read_belongings(reader: Reader, numbers: Iterable[int], *, files: bool = Tru
     found = Belongings([], [], [], [], [])
     for some in chunks(numbers):
         which = {"numbers": some}
-        found.points.extend(reader.execute(_POINTS, which))
-        found.params.extend(reader.execute(_PARAMS, which))
-        found.tags.extend(reader.execute(_TAGS, which))
+        found.points.extend(plain_rows(reader.execute(_POINTS, which)))
+        found.params.extend(plain_rows(reader.execute(_PARAMS, which)))
+        found.tags.extend(plain_rows(reader.execute(_TAGS, which)))
         if files:
-            found.links.extend(reader.execute(_LINKS, which))
+            found.links.extend(plain_rows(reader.execute(_LINKS, which)))
             found.inputs.extend(_datasets(reader, which))
     return found
 

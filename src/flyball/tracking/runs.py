@@ -245,7 +245,7 @@ class Runs:
             where, order_by, within=experiments, stages=stages, limit=limit + 1, offset=offset,
             dialect=dialect_of(connection), plain=plain,
         )  # fmt: skip
-        rows = list(connection.execute(query))
+        rows = list(connection.execute(query).all())
         return rows[:limit], offset + limit if len(rows) > limit else None
 
     def history(

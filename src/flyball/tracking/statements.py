@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import TextClause, text
+from sqlalchemy import CursorResult, TextClause, text
 
 from flyball.core.clock import Clock
 from flyball.store import Reader, Transaction
@@ -20,6 +20,7 @@ __all__ = [
     "chunks",
     "dialect_of",
     "milliseconds",
+    "plain_rows",
     "storable",
 ]
 
@@ -71,6 +72,14 @@ def dialect_of(reader: Reader) -> str:
     """The database's name: "sqlite" or "postgresql"."""
     connection = reader.connection if isinstance(reader, Transaction) else reader
     return str(connection.dialect.name)
+
+
+def plain_rows(result: CursorResult[Any]) -> list[Any]:
+    """All rows as the driver's own tuples, for columns that need no conversion: an object for each costs as much again."""
+    cursor: Any = result.cursor
+    rows: list[Any] = cursor.fetchall()
+    result.close()
+    return rows
 
 
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -195,3 +195,19 @@ def test_a_spool_gives_back_what_was_put_in_and_forgets_nothing_unacknowledged(t
     spool.close()
     again.close(remove=True)
     assert json.dumps([path.name for path in tmp_path.iterdir()]) == "[]"
+
+
+def test_what_an_earlier_version_wrote_down_point_by_point_is_sent_too(server: Server, tmp_path: Path) -> None:
+    spool = tmp_path / ".flyball" / "spool"
+    run = fb.track(None, spool=spool)
+    run.log({"new": 1.0, "other": math.nan}, step=3)
+    run.finish()
+    file = spool / f"{run.id}.jsonl"
+    old = {"kind": "metric", "run": run.id, "timestamp": 5, "step": 2, "key": "old", "value": 0.5}
+    file.write_bytes(file.read_bytes() + json.dumps(old).encode() + b"\n")
+    os.utime(file, (1, 1))
+    assert flyball("track", "sync", server.url, folder=tmp_path).answer()["sent"] == [run.id]
+    found = {metric.key: (metric.value, metric.step) for metric in server.project.tracking.runs.get(run.id).metrics}
+    assert found["old"] == (0.5, 2)
+    assert found["new"] == (1.0, 3)
+    assert math.isnan(found["other"][0])
