@@ -18,6 +18,7 @@ from flyball_runtime.windows import WindowSpec
 
 if TYPE_CHECKING:
     from flyball.automl.linear import LinearModel
+    from flyball.automl.network import NetworkModel
     from flyball.automl.spread import Spread
     from flyball.trees import TreeEnsemble
 
@@ -44,18 +45,19 @@ class Member:
     """One model of the ensemble. It reads the frame's matrix, followed by its own target encodings.
 
     `candidate` names the settings it was grown by, which the models of several folds share.
-    `feature_columns` names the raw column behind each of its features; exactly one of `trees` and `linear` is set.
-    A gradient-boosting member sums trees, a linear one weighs features; a "prior" is a linear one without features.
+    `feature_columns` names the raw column behind each of its features; exactly one of `trees`, `linear` and `network` is
+    set. A gradient-boosting member sums trees, a linear one weighs features; a "prior" is a linear one without features.
     """
 
     name: str
-    family: Literal["gbm", "linear", "prior"]
+    family: Literal["gbm", "linear", "network", "prior"]
     weight: float
     feature_columns: tuple[str, ...]
     encodings: tuple[TargetEncoding, ...] = ()
     trees: TreeEnsemble | None = None
     linear: LinearModel | None = None
     candidate: str = ""
+    network: NetworkModel | None = None
 
     def features(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """The member's own matrix, (rows, len(feature_columns)) float32, from the frame's matrix."""
@@ -69,9 +71,10 @@ class Member:
         features = self.features(matrix)
         if self.trees is not None:
             return np.asarray(self.trees.predict(features))
-        if self.linear is None:
+        model = self.linear if self.network is None else self.network
+        if model is None:
             raise ValueError(f"member {self.name!r} holds no model")
-        return self.linear.predict(features)
+        return model.predict(features)
 
 
 @dataclass(frozen=True, slots=True)

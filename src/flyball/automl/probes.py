@@ -108,7 +108,7 @@ def _strange(terms: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]:
 
 
 def _thresholds(pipeline: FittedPipeline, rng: np.random.Generator) -> list[NDArray[np.float64]]:
-    """Split points of the frame's features over all members and the spread, at most a sample of each."""
+    """Split points and edges of pieces, by feature, over all members and the spread; at most a sample of each."""
     width = len(pipeline.frame.names)
     found: list[list[NDArray[np.float64]]] = [[] for _ in range(width)]
     forests = [member.trees for member in pipeline.members if member.trees is not None]
@@ -118,6 +118,9 @@ def _thresholds(pipeline: FittedPipeline, rng: np.random.Generator) -> list[NDAr
         for feature in np.unique(trees.feature):
             if 0 <= feature < width:
                 found[feature].append(trees.threshold[trees.feature == feature])
+    for network in (member.network for member in pipeline.members if member.network is not None):
+        for feature, edge in zip(network.features[network.piece], network.low, strict=True):
+            found[feature].append(np.array([edge], dtype=np.float64))
     merged = [np.unique(np.concatenate(parts)) if parts else np.zeros(0) for parts in found]
     finite = [values[np.abs(values) < LARGEST] for values in merged]
     return [values if len(values) <= _BOUNDARIES else rng.choice(values, _BOUNDARIES) for values in finite]
