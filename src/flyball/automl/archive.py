@@ -14,7 +14,7 @@ from flyball.automl.network import NetworkModel
 from flyball.automl.pipeline import Calibration, FittedPipeline, Member, PredictionInterval, PredictionSet
 from flyball.automl.spread import Spread
 from flyball.features import Frame, TargetEncoding
-from flyball.trees import TreeEnsemble
+from flyball.trees import LeafForest, TreeEnsemble
 from flyball_runtime.arrays import ArraysInvalid, pack_arrays, unpack_arrays
 from flyball_runtime.windows import WindowSpec
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["pack_learned", "pack_pipeline", "unpack_learned", "unpack_pipeline"]
 
-_FORMAT = 4  # 4 knows networks, 3 window features, 2 spreads and class sets; all earlier ones are still read
+_FORMAT = (
+    4  # 4 knows networks and forests, 3 window features, 2 spreads and class sets; all earlier ones are still read
+)
 _SPREAD = "interval.spread"
 _LINEAR_ARRAYS = ("features", "mean", "scale", "coef", "missing", "intercept", "center")
 Arrays = dict[str, NDArray[Any]]
@@ -123,6 +125,10 @@ def _describe(pipeline: FittedPipeline, arrays: Arrays) -> dict[str, Any]:
             parts = member.network.to_arrays()
             arrays.update({f"{number}.network.{name}": values for name, values in parts.items()})
             entry["network"] = sorted(parts)
+        if member.forest is not None:
+            parts = member.forest.to_arrays()
+            arrays.update({f"{number}.forest.{name}": values for name, values in parts.items()})
+            entry["forest"] = sorted(parts)
         members.append(entry)
     sets = pipeline.sets
     return {
@@ -201,7 +207,7 @@ def _restored(header: Mapping[str, Any], arrays: Arrays) -> FittedPipeline:
 
 
 def _member(entry: Mapping[str, Any], arrays: Arrays, number: int) -> Member:
-    trees = linear = network = None
+    trees = linear = network = forest = None
     if "trees" in entry:
         trees = _trees(entry["trees"], arrays, number)
     if "linear" in entry:
@@ -214,6 +220,8 @@ def _member(entry: Mapping[str, Any], arrays: Arrays, number: int) -> Member:
         linear = LinearModel(width=raw["width"], tables=tables, **fields)
     if "network" in entry:
         network = NetworkModel.from_arrays({name: arrays[f"{number}.network.{name}"] for name in entry["network"]})
+    if "forest" in entry:
+        forest = LeafForest.from_arrays({name: arrays[f"{number}.forest.{name}"] for name in entry["forest"]})
     encodings = tuple(TargetEncoding(e["feature"], e["source"], arrays[e["table"]]) for e in entry["encodings"])
     return Member(
         name=entry["name"],
@@ -225,4 +233,5 @@ def _member(entry: Mapping[str, Any], arrays: Arrays, number: int) -> Member:
         linear=linear,
         candidate=entry["candidate"],
         network=network,
+        forest=forest,
     )

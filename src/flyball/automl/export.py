@@ -12,7 +12,7 @@ from flyball.automl.linear import CLIP, LinearModel
 from flyball.automl.parity import ExportRefused, Parity, check_parity
 from flyball.automl.pipeline import FittedPipeline, Member, PredictionInterval
 from flyball.features import FrameGraph, TargetEncoding
-from flyball.trees import TreeEnsemble, emit_trees
+from flyball.trees import TreeEnsemble, emit_forest, emit_trees
 
 if TYPE_CHECKING:
     from flyball.automl.spread import Spread
@@ -61,6 +61,9 @@ def _ensemble(builder: GraphBuilder, pipeline: FittedPipeline, frame: FrameGraph
             with builder.scope(member.name):
                 value = emit_network(builder, member.network, frame)
                 terms.append(_weighted(builder, value, member.weight))
+        elif member.forest is not None:
+            with builder.scope(member.name):
+                terms.append(_weighted(builder, emit_forest(member.forest, builder, frame.matrix), member.weight))
     for (name, weight), members in boosted.items():
         with builder.scope(name):
             terms.append(_weighted(builder, _emit_boosted(builder, members, frame), weight))

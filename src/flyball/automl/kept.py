@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flyball.automl.allowance import Cost
 from flyball.automl.candidates import Boosting, Candidate, ClassMeans, Result
+from flyball.automl.forest import Forest, ForestSettings
 from flyball.automl.gbm import Boosted, BoostingSettings
 from flyball.automl.network import NetworkModel
 from flyball.automl.network_candidate import Network
@@ -93,7 +94,7 @@ class KeptTrials:
 
     def _name(self, candidate: Candidate) -> str:
         settings: dict[str, Any] = {}
-        if isinstance(candidate, (Boosting, Network)):
+        if isinstance(candidate, (Boosting, Forest, Network)):
             settings = {**asdict(candidate.settings), "bag": candidate.bag}
         return json.dumps([candidate.name, settings, self._problem.threads], sort_keys=True)
 
@@ -108,10 +109,12 @@ def settings_of(result: Result) -> dict[str, Any]:
         return {**_plain(candidate.settings), "checkpoint": result.chosen, "of": CHECKPOINTS, "seed": seed}
     if isinstance(candidate, ClassMeans):
         return {"shrinkage": result.chosen[0], "temperature": result.chosen[1]}
+    if isinstance(candidate, Forest):
+        return {**_plain(candidate.settings), **result.chosen, "seed": seed}
     return {} if result.chosen is None else {"penalty": result.chosen, "seed": seed}
 
 
-def _plain(settings: BoostingSettings | NetworkSettings) -> dict[str, Any]:
+def _plain(settings: BoostingSettings | ForestSettings | NetworkSettings) -> dict[str, Any]:
     """As JSON gives them back."""
     found = {key: value for key, value in asdict(settings).items() if key != "name"}
     return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}

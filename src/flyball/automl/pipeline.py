@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flyball.automl.linear import LinearModel
     from flyball.automl.network import NetworkModel
     from flyball.automl.spread import Spread
-    from flyball.trees import TreeEnsemble
+    from flyball.trees import LeafForest, TreeEnsemble
 
 __all__ = [
     "Calibration",
@@ -45,12 +45,13 @@ class Member:
     """One model of the ensemble. It reads the frame's matrix, followed by its own target encodings.
 
     `candidate` names the settings it was grown by, which the models of several folds share.
-    `feature_columns` names the raw column behind each of its features; exactly one of `trees`, `linear` and `network` is
-    set. A gradient-boosting member sums trees, a linear one weighs features; a "prior" is a linear one without features.
+    `feature_columns` names the raw column behind each of its features; exactly one of `trees`, `linear`, `network` and
+    `forest` is set. A gradient-boosting member sums trees, a linear one weighs features; a "prior" is a linear one
+    without features.
     """
 
     name: str
-    family: Literal["gbm", "linear", "network", "prior"]
+    family: Literal["forest", "gbm", "linear", "network", "prior"]
     weight: float
     feature_columns: tuple[str, ...]
     encodings: tuple[TargetEncoding, ...] = ()
@@ -58,6 +59,7 @@ class Member:
     linear: LinearModel | None = None
     candidate: str = ""
     network: NetworkModel | None = None
+    forest: LeafForest | None = None
 
     def features(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """The member's own matrix, (rows, len(feature_columns)) float32, from the frame's matrix."""
@@ -68,13 +70,15 @@ class Member:
 
     def margin(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """The member's margin, (rows, outputs), from the frame's matrix."""
-        features = self.features(matrix)
-        if self.trees is not None:
-            return np.asarray(self.trees.predict(features))
-        model = self.linear if self.network is None else self.network
-        if model is None:
-            raise ValueError(f"member {self.name!r} holds no model")
-        return model.predict(features)
+        return np.asarray(self.model.predict(self.features(matrix)))
+
+    @property
+    def model(self) -> TreeEnsemble | LinearModel | NetworkModel | LeafForest:
+        """The one that is set."""
+        for model in (self.trees, self.linear, self.network, self.forest):
+            if model is not None:
+                return model
+        raise ValueError(f"member {self.name!r} holds no model")
 
 
 @dataclass(frozen=True, slots=True)

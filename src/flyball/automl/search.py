@@ -18,6 +18,7 @@ from flyball.automl.budget import Budget, WorkBudget
 from flyball.automl.calibration import calibrate
 from flyball.automl.candidates import Boosting, Candidate, ClassMeans, Grown, Linear, Prior, Result
 from flyball.automl.conformal import Standing, class_sets, standing
+from flyball.automl.forest import forest_for
 from flyball.automl.forms import REFITTED, choose_forms, needs_refit, refit_seconds
 from flyball.automl.intervals import LEAST_ROWS, fit_interval
 from flyball.automl.kept import KeptTrials, TrialMemory, settings_of
@@ -41,7 +42,7 @@ __all__ = ["Learned", "learn"]
 _LINEAR_SHARE = 0.15  # of the time left
 _FIRST_SHARE = 0.6
 _NETWORK_SHARE = 0.6
-_LEAST_FOR_NETWORK_S = 1.0
+_LEAST_FOR_OTHERS_S = 1.0
 _CHOSEN = 4  # candidates chosen beforehand, after the first; then settings are drawn
 _PATIENCE = 3  # drawn candidates in a row that improve the ensemble by nothing
 _LEAST_GAIN = 2e-4  # relative
@@ -302,21 +303,28 @@ class _Search:
     def _run_portfolio(self, boosted: Iterator[Boosting]) -> None:
         first = next(boosted)
         if self.budget.trials is not None:
-            listed: Iterator[Candidate] = chain([first, Linear(), *self._networks()], boosted)
+            listed: Iterator[Candidate] = chain([first, Linear(), *self._others()], boosted)
             for candidate in islice(listed, self.budget.trials):
                 if not self.cancellation.hurried:
                     self._try(candidate, math.inf)
             return
         self._try(first, _FIRST_SHARE * self.budget.left)
         self._try(Linear(), _LINEAR_SHARE * self._spare())
-        for network in self._networks():
-            self._try(network, self._spare())
+        for other in self._others():
+            self._try(other, self._spare())
         for candidate in islice(boosted, _CHOSEN):
             if self._too_long(candidate, first):
                 self.skipped.append(candidate)
             else:
                 self._try(candidate, self._spare())
         self._draw_on(boosted, first)
+
+    def _others(self) -> Iterator[Candidate]:
+        """The families that are neither boosted nor linear, one of each."""
+        forest = forest_for(self.problem, self.allowance)
+        if forest is not None and (self.budget.trials is not None or self._spare() >= _LEAST_FOR_OTHERS_S):
+            yield forest
+        yield from self._networks()
 
     def _networks(self) -> list[Network]:
         """A network, with as many passes over the rows as there is time for."""
@@ -325,7 +333,7 @@ class _Search:
         if self.budget.trials is not None:
             listed = network_for(self.problem)
             return [] if listed is None else [listed]
-        if self._spare() < _LEAST_FOR_NETWORK_S:
+        if self._spare() < _LEAST_FOR_OTHERS_S:
             return []
         pace = None if self.kept is None else self.kept.epoch_seconds()
         if pace is None:

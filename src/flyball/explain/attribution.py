@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.explain.explanation import Explanation
-from flyball.trees import TreeAttributor
+from flyball.trees import LeafForest, TreeAttributor, TreeEnsemble
 from flyball_runtime.errors import InternalError
 
 if TYPE_CHECKING:
@@ -90,12 +90,10 @@ def _ensemble(pipeline: FittedPipeline, matrix: NDArray[np.float32]) -> tuple[ND
 
 def _attributor(member: Member) -> tuple[Callable[[NDArray[np.float32]], NDArray[np.float64]], NDArray[np.float64]]:
     """How a member attributes its margin to its features, and the mean margin that the shares start from."""
-    if member.trees is not None:
-        trees = TreeAttributor(member.trees)
+    model = member.model
+    if isinstance(model, (TreeEnsemble, LeafForest)):
+        trees = TreeAttributor(model)
         return trees.values, trees.expected
-    model = member.linear if member.network is None else member.network
-    if model is None:
-        raise ValueError(f"member {member.name!r} holds no model")
     return model.attributions, model.expected
 
 
