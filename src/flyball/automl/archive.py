@@ -23,9 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["pack_learned", "pack_pipeline", "unpack_learned", "unpack_pipeline"]
 
-_FORMAT = (
-    4  # 4 knows networks and forests, 3 window features, 2 spreads and class sets; all earlier ones are still read
-)
+# 4 knows networks and forests, 3 window features, 2 spreads and class sets; all earlier ones are still read
+_FORMAT = 4
 _SPREAD = "interval.spread"
 _LINEAR_ARRAYS = ("features", "mean", "scale", "coef", "missing", "intercept", "center")
 Arrays = dict[str, NDArray[Any]]

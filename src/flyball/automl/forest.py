@@ -64,7 +64,7 @@ class Forest:
         return self.settings.name
 
     def fit(self, view: View, stop: Stop) -> Planted:
-        return plant(view.problem, view.fit, self.settings, number=view.number, stop=stop)
+        return plant(view.problem, view.fit, self.settings, number=view.number, stop=stop, matrix=view.bare[0])
 
     def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
         found: list[Result] = []
@@ -76,8 +76,7 @@ class Forest:
             leaves *= views[0].problem.rows / np.mean([len(view.fit) for view in views])
             trees = min(self._room(float(leaves), views[0].problem.outputs), *(forest.trees for forest in forests))
             margins = [
-                forest.of_trees(trees).predict(view.problem.matrix[view.validate])
-                for view, forest in zip(views, forests, strict=True)
+                forest.of_trees(trees).predict(view.bare[1]) for view, forest in zip(views, forests, strict=True)
             ]
             heat = _best_heat(views, margins)
             chosen = {"least_rows": least, "trees": trees, "heat": heat}
@@ -125,15 +124,28 @@ def forest_for(problem: Problem, allowance: Allowance) -> Forest | None:
     return Forest(ForestSettings("extra trees"), allowance) if problem.task == "multiclass" else None
 
 
-def plant(problem: Problem, rows: Indices, settings: ForestSettings, *, number: int, stop: Stop) -> Planted:
-    """Grow forests on these rows; one that the deadline cuts short has fewer trees."""
+def plant(
+    problem: Problem,
+    rows: Indices,
+    settings: ForestSettings,
+    *,
+    number: int,
+    stop: Stop,
+    matrix: NDArray[np.float32] | None = None,
+) -> Planted:
+    """Grow forests on these rows; one that the deadline cuts short has fewer trees.
+
+    number: takes part in the seed; matrix: (rows, features) what the rows hold, where it is not what the problem's says.
+    """
     rng = np.random.default_rng([problem.seed, 37, number])
-    chosen = np.sort(rng.permutation(rows)[:_MOST_ROWS])
+    features = problem.matrix[rows] if matrix is None else matrix
+    drawn = np.sort(rng.permutation(len(rows))[:_MOST_ROWS])
+    chosen, features = rows[drawn], features[drawn]
     prior = problem.prior(rows)
     forests: list[LeafForest] = []
     for least in settings.least_rows:
         seed = int(rng.integers(2**31))
-        forest = _grown(problem, chosen, replace(settings, least_rows=(least,)), seed, stop)
+        forest = _grown(problem, chosen, features, replace(settings, least_rows=(least,)), seed=seed, stop=stop)
         forests.append(_converted(forest, prior, settings.pseudo, problem.matrix.shape[1]))
         if stop():
             break
@@ -141,7 +153,9 @@ def plant(problem: Problem, rows: Indices, settings: ForestSettings, *, number: 
     return Planted(tuple(forests), late)
 
 
-def _grown(problem: Problem, rows: Indices, settings: ForestSettings, seed: int, stop: Stop) -> Any:
+def _grown(
+    problem: Problem, rows: Indices, matrix: NDArray[np.float32], settings: ForestSettings, *, seed: int, stop: Stop
+) -> Any:
     from sklearn.ensemble import ExtraTreesClassifier
 
     (least,), trees = settings.least_rows, settings.trees
@@ -149,7 +163,7 @@ def _grown(problem: Problem, rows: Indices, settings: ForestSettings, seed: int,
     weight = problem.weight[rows] if problem.weighted else None
     while forest.n_estimators < trees:
         forest.n_estimators = min(trees, forest.n_estimators + _AT_ONCE)
-        forest.fit(problem.matrix[rows], problem.target[rows].astype(np.int64), sample_weight=weight)
+        forest.fit(matrix, problem.target[rows].astype(np.int64), sample_weight=weight)
         if stop():
             break
     return forest

@@ -41,13 +41,12 @@ class Network:
         return self.settings.name
 
     def fit(self, view: View, stop: Callable[[], bool]) -> Trained:
-        return fit_network(view.problem, view.fit, self.settings, number=view.number, stop=stop)
+        return fit_network(view.problem, view.fit, self.settings, number=view.number, stop=stop, matrix=view.bare[0])
 
     def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
-        problem = views[0].problem
         place = self._best_checkpoint(views, fits)
         kept = [Trained((fit.models[place],), fit.stopped) for fit in fits]
-        margins = [fit.models[0].predict(problem.matrix[view.validate]) for view, fit in zip(views, kept, strict=True)]
+        margins = [fit.models[0].predict(view.bare[1]) for view, fit in zip(views, kept, strict=True)]
         stopped = any(fit.stopped for fit in fits)
         cost = kept[0].models[0].cost.times(self._again)
         return collect(self, views, kept, margins, chosen=place + 1, stopped=stopped, cost=cost)
@@ -57,12 +56,10 @@ class Network:
         problem = views[0].problem
         losses = np.zeros(min(len(fit.models) for fit in fits))
         for view, fit in zip(views, fits, strict=True):
-            rows = view.validate[:: max(1, len(view.validate) // _LOOKED_AT)]
+            some = slice(None, None, max(1, len(view.validate) // _LOOKED_AT))
+            rows, matrix = view.validate[some], view.bare[1][some]
             target, weight = problem.target[rows], problem.weight[rows]
-            losses += [
-                problem.loss.value(model.predict(problem.matrix[rows]), target, weight)
-                for model in fit.models[: len(losses)]
-            ]
+            losses += [problem.loss.value(model.predict(matrix), target, weight) for model in fit.models[: len(losses)]]
         return int(np.argmin(losses))
 
     def grow(self, result: Result, weight: float, budget: Budget, *, folds: int) -> Grown:

@@ -68,15 +68,19 @@ def fit_network(
     number: int,
     stop: Stop,
     checkpoints: int = CHECKPOINTS,
+    matrix: Floats32 | None = None,
 ) -> Trained:
     """Train on these rows, up to the given checkpoint; what the deadline cuts short is still a network.
 
     number: which of several trainings this is; it takes part in the seed. Weights of a checkpoint are a running mean.
+    matrix: (rows, features) what the rows hold, where it is not what the problem's matrix says of them.
     """
     rng = np.random.default_rng([problem.seed, 31, number])
-    rows = np.sort(rng.permutation(rows)[:_MOST_ROWS])
+    features = problem.matrix[rows] if matrix is None else matrix
+    drawn = np.sort(rng.permutation(len(rows))[:_MOST_ROWS])
+    rows, features = rows[drawn], features[drawn]
     shape = _Shape.of(problem, settings)
-    inputs, target, weight = shape.inputs(problem.matrix[rows]), problem.target[rows], problem.weight[rows]
+    inputs, target, weight = shape.inputs(features), problem.target[rows], problem.weight[rows]
     net = _Net.started(shape, inputs, problem.prior(rows), rng)
     batch = _batch(settings, len(rows))
     steps = max(1, len(rows) // batch)

@@ -58,7 +58,7 @@ def test_rows_reach_the_leaves_that_they_reach_in_scikit_learn(problem: Problem)
     from flyball.automl.forest import _converted, _grown
 
     settings = ForestSettings("one", trees=6, least_rows=(2,))
-    grown = _grown(problem, np.arange(ROWS), settings, 7, lambda: False)
+    grown = _grown(problem, np.arange(ROWS), problem.matrix, settings, seed=7, stop=lambda: False)
     ours = _converted(grown, problem.prior(np.arange(ROWS)), 0.3, 3)
     counts = np.zeros((ROWS, CLASSES))
     for tree in grown.estimators_:
