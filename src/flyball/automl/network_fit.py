@@ -22,7 +22,7 @@ _MOST_NUMBERS = 400
 _MOST_PIECES = 640  # of all numbers together
 _MOST_LEVELS = 1_000  # of all categories together
 _MOST_ROWS = 100_000
-_SAMPLE = 50_000
+_SAMPLE_CELLS = 2_000_000  # that the pieces are chosen by
 _BLOCK_ROWS = 8_192
 _WARM = 0.05  # of the steps, before the rate is reached
 _MEMORY = 0.99  # of the weights' running mean, towards the end of training
@@ -197,7 +197,7 @@ class _Shape:
     def of(cls, problem: Problem, settings: NetworkSettings) -> _Shape:
         """The pieces come from all rows, so that the networks of all folds read the same inputs."""
         numbers, tables = _inputs(problem)
-        matrix = problem.matrix[:: max(1, problem.rows // _SAMPLE)]
+        matrix = problem.matrix[:: max(1, problem.rows * len(numbers) // _SAMPLE_CELLS)]
         pieces = max(1, min(settings.pieces, _MOST_PIECES // max(1, len(numbers))))
         edges = [_edges(matrix[:, feature], pieces) for feature in numbers]
         low = np.concatenate([one[:-1] for one in edges]) if edges else np.zeros(0)
