@@ -67,6 +67,8 @@ def test_one_and_two_workers_give_one_content_hash(kind: str, tmp_path: Path) ->
     assert len(hashes) == 1
     assert trials[0] == trials[1]
     assert len(trials[0]) == 6, "the prior and five more"
+    families = {"linear", "network", *(["extra trees"] if kind == "multiclass" else [])}
+    assert families <= {name for name, _, _ in trials[0]}
     assert all(settings["seed"] == 0 for name, settings, _ in trials[0] if name.startswith("gbm"))
 
 

@@ -1,4 +1,4 @@
-"""How large a model may be and how long a row may take: what its trees may cost together."""
+"""How large a model may be and how long a row may take: what its trees and networks may cost together."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from flyball.features.texts import TextEncoder
 __all__ = ["DEFAULT_CAPS", "Allowance", "Caps", "Cost", "tree_us"]
 
 _BYTES_PER_LEAF = 27.0  # in the graph, with the node above it
+_BYTES_PER_WEIGHT = 4.0
+_NET_US = 3.0  # of a row, in operators that do little
 _SHARE_OF_SIZE = 0.9  # the rest is for everything that is no tree
 _ROW_US, _TEXT_US = 45.0, 7.0  # a row without trees: in all, and for each text column
 _LEAST_TREES_US = 20.0
@@ -31,7 +33,7 @@ DEFAULT_CAPS = Caps()
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What trees take: leaves in the artefact, and microseconds of a single row."""
+    """What a model takes: leaves, or as many bytes, in the artefact, and microseconds of a single row."""
 
     leaves: int = 0
     row_us: float = 0.0
@@ -40,6 +42,12 @@ class Cost:
     def of_trees(cls, trees: int, leaves: int) -> Cost:
         """So many trees of at most so many leaves each."""
         return cls(trees * leaves, trees * tree_us(leaves))
+
+    @classmethod
+    def of_weights(cls, single: int, double: int) -> Cost:
+        """So many weights of a network, of which some are added up in float32 and the others in float64."""
+        size = (single + double) * _BYTES_PER_WEIGHT / _BYTES_PER_LEAF
+        return cls(int(size), _NET_US + 1e-4 * single + 4e-4 * double)
 
     @classmethod
     def sum(cls, costs: Iterable[Cost]) -> Cost:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl.linear import CategoryTable, LinearModel
+from flyball.automl.network import NetworkModel
 from flyball.automl.pipeline import Calibration, FittedPipeline, Member, PredictionInterval, PredictionSet
 from flyball.automl.spread import Spread
 from flyball.features import Frame, TargetEncoding
-from flyball.trees import TreeEnsemble
+from flyball.trees import LeafForest, TreeEnsemble
 from flyball_runtime.arrays import ArraysInvalid, pack_arrays, unpack_arrays
 from flyball_runtime.windows import WindowSpec
 
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["pack_learned", "pack_pipeline", "unpack_learned", "unpack_pipeline"]
 
-_FORMAT = 3  # 3 knows window features, 2 spreads and class sets; both earlier ones are still read
+# 4 knows networks and forests, 3 window features, 2 spreads and class sets; all earlier ones are still read
+_FORMAT = 4
 _SPREAD = "interval.spread"
 _LINEAR_ARRAYS = ("features", "mean", "scale", "coef", "missing", "intercept", "center")
 Arrays = dict[str, NDArray[Any]]
@@ -85,7 +87,7 @@ def _unpack(raw: bytes) -> tuple[dict[str, Any], Arrays]:
     arrays = unpack_arrays(raw)
     try:
         header: dict[str, Any] = json.loads(arrays.pop("header").tobytes())
-        if header["format"] not in (1, 2, _FORMAT):
+        if header["format"] not in (1, 2, 3, _FORMAT):
             raise ArraysInvalid(
                 f"the stored pipeline is of format {header['format']}, this version reads up to format {_FORMAT}",
                 fix="train the model again",
@@ -118,6 +120,14 @@ def _describe(pipeline: FittedPipeline, arrays: Arrays) -> dict[str, Any]:
             entry["trees"] = _put_trees(member.trees, arrays, number)
         if member.linear is not None:
             entry["linear"] = _put_linear(member.linear, arrays, number)
+        if member.network is not None:
+            parts = member.network.to_arrays()
+            arrays.update({f"{number}.network.{name}": values for name, values in parts.items()})
+            entry["network"] = sorted(parts)
+        if member.forest is not None:
+            parts = member.forest.to_arrays()
+            arrays.update({f"{number}.forest.{name}": values for name, values in parts.items()})
+            entry["forest"] = sorted(parts)
         members.append(entry)
     sets = pipeline.sets
     return {
@@ -196,7 +206,7 @@ def _restored(header: Mapping[str, Any], arrays: Arrays) -> FittedPipeline:
 
 
 def _member(entry: Mapping[str, Any], arrays: Arrays, number: int) -> Member:
-    trees = linear = None
+    trees = linear = network = forest = None
     if "trees" in entry:
         trees = _trees(entry["trees"], arrays, number)
     if "linear" in entry:
@@ -207,6 +217,10 @@ def _member(entry: Mapping[str, Any], arrays: Arrays, number: int) -> Member:
         )
         fields = {name: arrays[f"{number}.linear.{name}"] for name in _LINEAR_ARRAYS}
         linear = LinearModel(width=raw["width"], tables=tables, **fields)
+    if "network" in entry:
+        network = NetworkModel.from_arrays({name: arrays[f"{number}.network.{name}"] for name in entry["network"]})
+    if "forest" in entry:
+        forest = LeafForest.from_arrays({name: arrays[f"{number}.forest.{name}"] for name in entry["forest"]})
     encodings = tuple(TargetEncoding(e["feature"], e["source"], arrays[e["table"]]) for e in entry["encodings"])
     return Member(
         name=entry["name"],
@@ -217,4 +231,6 @@ def _member(entry: Mapping[str, Any], arrays: Arrays, number: int) -> Member:
         trees=trees,
         linear=linear,
         candidate=entry["candidate"],
+        network=network,
+        forest=forest,
     )

@@ -18,7 +18,7 @@ from flyball.automl.linear_fit import PENALTIES, constant_model, fit_linear
 from flyball.automl.pipeline import Member
 from flyball.automl.problem import View
 
-__all__ = ["Boosting", "Candidate", "ClassMeans", "Grown", "Linear", "Prior", "Result"]
+__all__ = ["Boosting", "Candidate", "ClassMeans", "Grown", "Linear", "Prior", "Result", "collect"]
 
 Stop = Callable[[], bool]
 _NOTHING = Cost()
@@ -44,6 +44,10 @@ class Candidate(Protocol):
     @property
     def family(self) -> str: ...
 
+    @property
+    def bag(self) -> bool:
+        """Whether the models of its folds may be kept, since they saw most of the rows."""
+
     def fit(self, view: View, stop: Stop) -> Any:
         """Fit one fold; the answer is opaque to the search."""
 
@@ -52,6 +56,9 @@ class Candidate(Protocol):
 
     def grow(self, result: Result, weight: float, budget: Budget, *, folds: int) -> Grown:
         """The members that go into the pipeline: the models of so many folds, or with 0 one that is fitted on all rows."""
+
+    def refit_seconds(self, result: Result) -> float:
+        """How long a fit on all rows is expected to take, alone on the machine; 0 where it is short, or not needed."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +82,7 @@ class Result:
         return replace(self, seconds=seconds)
 
 
-def _collect(
+def collect(
     candidate: Candidate,
     views: Sequence[View],
     fits: Sequence[Any],
@@ -85,6 +92,7 @@ def _collect(
     stopped: bool = False,
     cost: Cost = _NOTHING,
 ) -> Result:
+    """The result of a candidate whose folds answer these margins, (validated rows, outputs) each."""
     problem = views[0].problem
     margin = np.full((problem.rows, problem.outputs), np.nan)
     for view, part in zip(views, margins, strict=True):
@@ -100,18 +108,22 @@ class Prior:
 
     name: str = "prior"
     family: str = "prior"
+    bag: bool = False
 
     def fit(self, view: View, stop: Stop) -> NDArray[np.float64]:  # noqa: ARG002 - the protocol's
         return view.problem.prior(view.fit)
 
     def gather(self, views: Sequence[View], fits: Sequence[Any]) -> Result:
         margins = [np.tile(fit, (len(view.validate), 1)) for view, fit in zip(views, fits, strict=True)]
-        return _collect(self, views, fits, margins)
+        return collect(self, views, fits, margins)
 
     def grow(self, result: Result, weight: float, budget: Budget, *, folds: int) -> Grown:  # noqa: ARG002 - the protocol's
         problem = result.views[0].problem
         model = constant_model(problem.prior(np.arange(problem.rows)), problem.matrix.shape[1])
         return Grown([Member(self.name, "prior", weight, problem.frame.sources, linear=model, candidate=self.name)], {})
+
+    def refit_seconds(self, result: Result) -> float:  # noqa: ARG002 - the protocol's
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,7 @@ class Linear:
 
     name: str = "linear"
     family: str = "linear"
+    bag: bool = False
 
     def fit(self, view: View, stop: Stop) -> Any:
         models = fit_linear(view.problem, view.fit, stop=stop, matrix=view.bare[0])
@@ -130,7 +143,7 @@ class Linear:
         stopped = any(late for _, late in fits)
         for index, penalty in enumerate(PENALTIES):
             margins = [models[index].predict(view.bare[1]) for view, (models, _) in zip(views, fits, strict=True)]
-            results.append(_collect(self, views, fits, margins, chosen=penalty, stopped=stopped))
+            results.append(collect(self, views, fits, margins, chosen=penalty, stopped=stopped))
         return min(results, key=lambda result: result.score)
 
     def grow(self, result: Result, weight: float, budget: Budget, *, folds: int) -> Grown:  # noqa: ARG002 - the protocol's
@@ -143,6 +156,9 @@ class Linear:
             [Member(self.name, "linear", weight, problem.frame.sources, linear=model, candidate=self.name)], {}
         )
 
+    def refit_seconds(self, result: Result) -> float:  # noqa: ARG002 - the protocol's
+        return 0.0
+
 
 @dataclass(frozen=True)
 class ClassMeans:
@@ -150,6 +166,7 @@ class ClassMeans:
 
     name: str = "class means"
     family: str = "linear"
+    bag: bool = False
 
     def fit(self, view: View, stop: Stop) -> list[LinearModel]:  # noqa: ARG002 - the protocol's; it takes no steps
         return fit_class_means(view.problem, view.fit, view.bare[0])
@@ -172,7 +189,7 @@ class ClassMeans:
             tempered(models[place], temperature, problem.prior(view.fit)).predict(view.bare[1])
             for view, models in zip(views, fits, strict=True)
         ]
-        return _collect(self, views, (), margins, chosen=[shrinkage, temperature])
+        return collect(self, views, (), margins, chosen=[shrinkage, temperature])
 
     def grow(self, result: Result, weight: float, budget: Budget, *, folds: int) -> Grown:  # noqa: ARG002 - the protocol's
         problem, everything = result.views[0].problem, np.arange(result.views[0].problem.rows)
@@ -181,6 +198,9 @@ class ClassMeans:
         model = tempered(model, temperature, problem.prior(everything))
         member = Member(self.name, "linear", weight, problem.frame.sources, linear=model, candidate=self.name)
         return Grown([member], {})
+
+    def refit_seconds(self, result: Result) -> float:  # noqa: ARG002 - the protocol's
+        return 0.0
 
 
 @dataclass(frozen=True)
@@ -212,7 +232,7 @@ class Boosting:
         ]
         stopped = any(fit.stopped for fit in fits)
         cost = Cost.of_trees(iterations * problem.outputs, self.settings.leaves)
-        return _collect(self, views, fits, margins, chosen=iterations, stopped=stopped, cost=cost)
+        return collect(self, views, fits, margins, chosen=iterations, stopped=stopped, cost=cost)
 
     def grow(self, result: Result, weight: float, budget: Budget, *, folds: int) -> Grown:
         grown = Grown([], {})

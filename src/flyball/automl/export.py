@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from flyball.automl.export_network import category_rows, emit_network
 from flyball.automl.linear import CLIP, LinearModel
 from flyball.automl.parity import ExportRefused, Parity, check_parity
 from flyball.automl.pipeline import FittedPipeline, Member, PredictionInterval
 from flyball.features import FrameGraph, TargetEncoding
-from flyball.trees import TreeEnsemble, emit_trees
+from flyball.trees import TreeEnsemble, emit_forest, emit_trees
 
 if TYPE_CHECKING:
     from flyball.automl.spread import Spread
@@ -56,6 +57,13 @@ def _ensemble(builder: GraphBuilder, pipeline: FittedPipeline, frame: FrameGraph
             with builder.scope(member.name):
                 value = _emit_linear(builder, member.linear, frame)
             terms.append(_weighted(builder, value, member.weight))
+        elif member.network is not None:
+            with builder.scope(member.name):
+                value = emit_network(builder, member.network, frame)
+                terms.append(_weighted(builder, value, member.weight))
+        elif member.forest is not None:
+            with builder.scope(member.name):
+                terms.append(_weighted(builder, emit_forest(member.forest, builder, frame.matrix), member.weight))
     for (name, weight), members in boosted.items():
         with builder.scope(name):
             terms.append(_weighted(builder, _emit_boosted(builder, members, frame), weight))
@@ -115,7 +123,7 @@ def _emit_linear(builder: GraphBuilder, model: LinearModel, frame: FrameGraph) -
             flags = builder.cast(gone, np.float64)
             terms.append(builder.node("MatMul", flags, builder.constant(model.missing, "missing")))
     for table in model.tables:
-        index = _category_rows(builder, table.feature, table.first, len(table.values) - 1, frame)
+        index = category_rows(builder, table.feature, table.first, len(table.values) - 1, frame)
         terms.append(builder.node("Gather", builder.constant(table.values, "effects"), index))
     intercept = builder.constant(model.intercept[None, :], "intercept")
     if not terms:
@@ -127,18 +135,6 @@ def _emit_linear(builder: GraphBuilder, model: LinearModel, frame: FrameGraph) -
     for term in terms:
         total = builder.node("Add", total, term)
     return total
-
-
-def _category_rows(builder: GraphBuilder, feature: int, first: int, missing_row: int, frame: FrameGraph) -> str:
-    """int64 [rows]: the row of a category table that each row of the input reads."""
-    if feature in frame.codes:
-        code = frame.codes[feature]
-    else:
-        value = builder.node("Gather", frame.matrix, builder.constant(np.array([feature]), "column"), axis=1)
-        stand_in = builder.constant(np.array(first + missing_row, dtype=np.float32), "missing")
-        code = builder.cast(builder.node("Where", builder.node("IsNaN", value), stand_in, value), np.int64)
-    row = builder.node("Sub", code, builder.constant(np.array(first), "first"))
-    return builder.node("Reshape", row, builder.constant(np.array([-1]), "flat"))
 
 
 def _emit_value(builder: GraphBuilder, pipeline: FittedPipeline, margin: str, frame: FrameGraph) -> None:

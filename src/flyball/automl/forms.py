@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from flyball.automl.allowance import Allowance, Cost
-from flyball.automl.candidates import Boosting, Result
+from flyball.automl.candidates import Result
 
 __all__ = ["REFITTED", "choose_forms", "needs_refit"]
 
@@ -50,11 +50,11 @@ def needs_refit(result: Result, allowance: Allowance) -> bool:
 
 
 def refit_seconds(result: Result) -> float:
-    return result.candidate.refit_seconds(result) if isinstance(result.candidate, Boosting) else 0.0
+    return result.candidate.refit_seconds(result)
 
 
 def _may_bag(result: Result) -> bool:
-    return isinstance(result.candidate, Boosting) and result.candidate.bag
+    return result.candidate.bag
 
 
 def _side_by_side(seconds: Sequence[float], workers: int) -> float:

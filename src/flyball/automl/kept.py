@@ -12,7 +12,11 @@ from numpy.typing import NDArray
 
 from flyball.automl.allowance import Cost
 from flyball.automl.candidates import Boosting, Candidate, ClassMeans, Result
-from flyball.automl.gbm import Boosted
+from flyball.automl.forest import Forest, ForestSettings
+from flyball.automl.gbm import Boosted, BoostingSettings
+from flyball.automl.network import NetworkModel
+from flyball.automl.network_candidate import Network
+from flyball.automl.network_fit import CHECKPOINTS, NetworkSettings, Trained
 from flyball.automl.portfolio import Pace
 from flyball.automl.problem import Problem, View
 from flyball_runtime.arrays import ArraysInvalid, pack_arrays, unpack_arrays
@@ -45,6 +49,14 @@ class KeptTrials:
             return None
         return Pace(header["prepare"], header["iteration"], header["folds"])
 
+    def epoch_seconds(self) -> float | None:
+        """What a pass of a network over the rows took, as the earlier run measured it."""
+        header = _header(self._memory.get("pace of networks"))
+        return None if header is None else float(header["seconds"])
+
+    def keep_epoch_seconds(self, seconds: float) -> None:
+        self._memory.put("pace of networks", _pack({"seconds": seconds}, {}))
+
     def keep_pace(self, pace: Pace) -> None:
         self._memory.put("pace", _pack({"prepare": pace.prepare, "iteration": pace.iteration, "folds": pace.folds}, {}))
 
@@ -54,10 +66,11 @@ class KeptTrials:
             return
         arrays: dict[str, NDArray[Any]] = {"margin": result.margin}
         fits = []
-        for number, fit in enumerate(result.fits if isinstance(result.candidate, Boosting) else ()):
-            arrays[f"{number}.text"] = np.frombuffer(fit.booster.model_to_string().encode(), dtype=np.uint8)
-            arrays[f"{number}.curve"] = fit.curve
-            fits.append({"stopped": fit.stopped})
+        for number, fit in enumerate(result.fits):
+            entry, parts = _packed(fit)
+            if entry:
+                fits.append(entry)
+                arrays |= {f"{number}.{name}": values for name, values in parts.items()}
         header = {
             "score": result.score, "chosen": result.chosen, "stopped": result.stopped, "cost": asdict(result.cost),
             "seconds": result.seconds, "fits": fits, "views": [view.number for view in result.views],
@@ -81,7 +94,9 @@ class KeptTrials:
         )  # fmt: skip
 
     def _name(self, candidate: Candidate) -> str:
-        settings = {} if not isinstance(candidate, Boosting) else {**asdict(candidate.settings), "bag": candidate.bag}
+        settings: dict[str, Any] = {}
+        if isinstance(candidate, (Boosting, Forest, Network)):
+            settings = {**asdict(candidate.settings), "bag": candidate.bag}
         return json.dumps([candidate.name, settings, self._problem.threads], sort_keys=True)
 
 
@@ -90,16 +105,39 @@ def settings_of(result: Result) -> dict[str, Any]:
     candidate = result.candidate
     seed = result.views[0].problem.seed if result.views else None
     if isinstance(candidate, Boosting):
-        chosen = {key: value for key, value in asdict(candidate.settings).items() if key != "name"}
-        return {**chosen, "iterations": result.chosen, "seed": seed}
+        return {**_plain(candidate.settings), "iterations": result.chosen, "seed": seed}
+    if isinstance(candidate, Network):
+        return {**_plain(candidate.settings), "checkpoint": result.chosen, "of": CHECKPOINTS, "seed": seed}
     if isinstance(candidate, ClassMeans):
         return {"shrinkage": result.chosen[0], "temperature": result.chosen[1]}
+    if isinstance(candidate, Forest):
+        return {**_plain(candidate.settings), **result.chosen, "seed": seed}
     return {} if result.chosen is None else {"penalty": result.chosen, "seed": seed}
 
 
-def _fit(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], number: int) -> Boosted:
+def _plain(settings: BoostingSettings | ForestSettings | NetworkSettings) -> dict[str, Any]:
+    """As JSON gives them back."""
+    found = {key: value for key, value in asdict(settings).items() if key != "name"}
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in found.items()}
+
+
+def _packed(fit: Any) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """A fold's fit as JSON values and arrays; nothing of a fit that is made anew in little time."""
+    if isinstance(fit, Trained):
+        return {"stopped": fit.stopped, "network": True}, fit.models[-1].to_arrays()
+    if isinstance(fit, Boosted):
+        text = {"text": np.frombuffer(fit.booster.model_to_string().encode(), dtype=np.uint8)}
+        return {"stopped": fit.stopped}, {**text, "curve": fit.curve}
+    return {}, {}
+
+
+def _fit(entry: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], number: int) -> Boosted | Trained:
     import lightgbm
 
+    if "network" in entry:
+        prefix = f"{number}."
+        own = {name.removeprefix(prefix): values for name, values in arrays.items() if name.startswith(prefix)}
+        return Trained((NetworkModel.from_arrays(own),), entry["stopped"])
     text = arrays[f"{number}.text"].tobytes().decode()
     booster = lightgbm.Booster(model_str=text)
     return Boosted(booster, arrays[f"{number}.curve"], entry["stopped"])

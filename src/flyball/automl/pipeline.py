@@ -18,8 +18,9 @@ from flyball_runtime.windows import WindowSpec
 
 if TYPE_CHECKING:
     from flyball.automl.linear import LinearModel
+    from flyball.automl.network import NetworkModel
     from flyball.automl.spread import Spread
-    from flyball.trees import TreeEnsemble
+    from flyball.trees import LeafForest, TreeEnsemble
 
 __all__ = [
     "Calibration",
@@ -44,18 +45,21 @@ class Member:
     """One model of the ensemble. It reads the frame's matrix, followed by its own target encodings.
 
     `candidate` names the settings it was grown by, which the models of several folds share.
-    `feature_columns` names the raw column behind each of its features; exactly one of `trees` and `linear` is set.
-    A gradient-boosting member sums trees, a linear one weighs features; a "prior" is a linear one without features.
+    `feature_columns` names the raw column behind each of its features; exactly one of `trees`, `linear`, `network` and
+    `forest` is set. A gradient-boosting member sums trees, a linear one weighs features; a "prior" is a linear one
+    without features.
     """
 
     name: str
-    family: Literal["gbm", "linear", "prior"]
+    family: Literal["forest", "gbm", "linear", "network", "prior"]
     weight: float
     feature_columns: tuple[str, ...]
     encodings: tuple[TargetEncoding, ...] = ()
     trees: TreeEnsemble | None = None
     linear: LinearModel | None = None
     candidate: str = ""
+    network: NetworkModel | None = None
+    forest: LeafForest | None = None
 
     def features(self, matrix: NDArray[np.float32]) -> NDArray[np.float32]:
         """The member's own matrix, (rows, len(feature_columns)) float32, from the frame's matrix."""
@@ -66,12 +70,15 @@ class Member:
 
     def margin(self, matrix: NDArray[np.float32]) -> NDArray[np.float64]:
         """The member's margin, (rows, outputs), from the frame's matrix."""
-        features = self.features(matrix)
-        if self.trees is not None:
-            return np.asarray(self.trees.predict(features))
-        if self.linear is None:
-            raise ValueError(f"member {self.name!r} holds no model")
-        return self.linear.predict(features)
+        return np.asarray(self.model.predict(self.features(matrix)))
+
+    @property
+    def model(self) -> TreeEnsemble | LinearModel | NetworkModel | LeafForest:
+        """The one that is set."""
+        for model in (self.trees, self.linear, self.network, self.forest):
+            if model is not None:
+                return model
+        raise ValueError(f"member {self.name!r} holds no model")
 
 
 @dataclass(frozen=True, slots=True)

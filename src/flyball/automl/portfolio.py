@@ -68,7 +68,8 @@ def boosting_portfolio(
     def room(leaves: int) -> int:
         """Iterations of one model of such trees: half of what is allowed, or all of it where that is little."""
         half = allowance.trees(leaves, 0.5) // problem.outputs
-        return max(1, half if half >= _FEW_ITERATIONS else allowance.trees(leaves, 0.9) // problem.outputs)
+        shared = half >= _FEW_ITERATIONS or problem.task == "multiclass"  # a forest is about to join, for little
+        return max(1, half if shared else allowance.trees(leaves, 0.9) // problem.outputs)
 
     usual = max(1, min(room(31), affordable_iterations, int(most)))
 

@@ -21,6 +21,7 @@ __all__ = ["probes"]
 _REAL_ROWS = 1_500
 _MUTATED_ROWS = 200
 _BOUNDARIES = 100  # per column
+_OF_A_FOREST = 20
 _CELLS = 100_000  # of the columns made difficult one by one, times all columns
 _LEAST_COLUMNS = 40
 _DAY = 86_400_000_000
@@ -108,7 +109,7 @@ def _strange(terms: Sequence[str], rng: np.random.Generator) -> tuple[str, ...]:
 
 
 def _thresholds(pipeline: FittedPipeline, rng: np.random.Generator) -> list[NDArray[np.float64]]:
-    """Split points of the frame's features over all members and the spread, at most a sample of each."""
+    """Split points and edges of pieces, by feature, over all members and the spread; at most a sample of each."""
     width = len(pipeline.frame.names)
     found: list[list[NDArray[np.float64]]] = [[] for _ in range(width)]
     forests = [member.trees for member in pipeline.members if member.trees is not None]
@@ -118,6 +119,13 @@ def _thresholds(pipeline: FittedPipeline, rng: np.random.Generator) -> list[NDAr
         for feature in np.unique(trees.feature):
             if 0 <= feature < width:
                 found[feature].append(trees.threshold[trees.feature == feature])
+    for paths in (member.forest.paths for member in pipeline.members if member.forest is not None):
+        for feature in np.unique(paths.feature[paths.feature >= 0]):
+            of_feature = paths.threshold[paths.feature == feature]
+            found[feature].append(of_feature[:: max(1, len(of_feature) // _OF_A_FOREST)])
+    for network in (member.network for member in pipeline.members if member.network is not None):
+        for feature, edge in zip(network.features[network.piece], network.low, strict=True):
+            found[feature].append(np.array([edge], dtype=np.float64))
     merged = [np.unique(np.concatenate(parts)) if parts else np.zeros(0) for parts in found]
     finite = [values[np.abs(values) < LARGEST] for values in merged]
     return [values if len(values) <= _BOUNDARIES else rng.choice(values, _BOUNDARIES) for values in finite]

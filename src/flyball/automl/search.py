@@ -18,10 +18,13 @@ from flyball.automl.budget import Budget, WorkBudget
 from flyball.automl.calibration import calibrate
 from flyball.automl.candidates import Boosting, Candidate, ClassMeans, Grown, Linear, Prior, Result
 from flyball.automl.conformal import Standing, class_sets, standing
+from flyball.automl.forest import forest_for
 from flyball.automl.forms import REFITTED, choose_forms, needs_refit, refit_seconds
 from flyball.automl.intervals import LEAST_ROWS, fit_interval
 from flyball.automl.kept import KeptTrials, TrialMemory, settings_of
 from flyball.automl.losses import loss_for
+from flyball.automl.network_candidate import Network, measure_epoch, network_for
+from flyball.automl.network_fit import readable
 from flyball.automl.pipeline import Calibration, FittedPipeline, Member, Task
 from flyball.automl.portfolio import Pace, boosting_portfolio, measure_pace, unhurried
 from flyball.automl.problem import Fold, Problem, View
@@ -38,6 +41,8 @@ __all__ = ["Learned", "learn"]
 
 _LINEAR_SHARE = 0.15  # of the time left
 _FIRST_SHARE = 0.6
+_NETWORK_SHARE = 0.6
+_LEAST_FOR_OTHERS_S = 1.0
 _CHOSEN = 4  # candidates chosen beforehand, after the first; then settings are drawn
 _PATIENCE = 3  # drawn candidates in a row that improve the ensemble by nothing
 _LEAST_GAIN = 2e-4  # relative
@@ -300,19 +305,46 @@ class _Search:
     def _run_portfolio(self, boosted: Iterator[Boosting]) -> None:
         first = next(boosted)
         if self.budget.trials is not None:
-            listed: Iterator[Candidate] = chain([first, Linear()], boosted)
+            listed: Iterator[Candidate] = chain([first, Linear(), *self._others()], boosted)
             for candidate in islice(listed, self.budget.trials):
                 if not self.cancellation.hurried:
                     self._try(candidate, math.inf)
             return
         self._try(first, _FIRST_SHARE * self.budget.left)
         self._try(Linear(), _LINEAR_SHARE * self._spare())
+        for other in self._others():
+            self._try(other, self._spare())
         for candidate in islice(boosted, _CHOSEN):
             if self._too_long(candidate, first):
                 self.skipped.append(candidate)
             else:
                 self._try(candidate, self._spare())
         self._draw_on(boosted, first)
+
+    def _others(self) -> Iterator[Candidate]:
+        """The families that are neither boosted nor linear, one of each."""
+        forest = forest_for(self.problem, self.allowance)
+        if forest is not None and (self.budget.trials is not None or self._spare() >= _LEAST_FOR_OTHERS_S):
+            yield forest
+        yield from self._networks()
+
+    def _networks(self) -> list[Network]:
+        """A network, with as many passes over the rows as there is time for."""
+        if not readable(self.problem) or self.cancellation.hurried:
+            return []
+        if self.budget.trials is not None:
+            listed = network_for(self.problem)
+            return [] if listed is None else [listed]
+        if self._spare() < _LEAST_FOR_OTHERS_S:
+            return []
+        pace = None if self.kept is None else self.kept.epoch_seconds()
+        if pace is None:
+            pace = measure_epoch(self._by_size()[0], self.budget)
+            if self.kept is not None:
+                self.kept.keep_epoch_seconds(pace)
+        rounds = -(-len(self.views) // self.executor.workers)
+        planned = network_for(self.problem, _NETWORK_SHARE * self._spare() / rounds / pace)
+        return [] if planned is None else [planned]
 
     def _draw_on(self, boosted: Iterator[Boosting], first: Boosting) -> None:
         """Go on with drawn settings while there is time and while they still improve the ensemble."""
@@ -344,8 +376,7 @@ class _Search:
 
     def _spare(self) -> float:
         """Seconds left for candidates, after what the models to be fitted once more on all rows will take."""
-        boosted = [result for result in self.results if isinstance(result.candidate, Boosting)]
-        refits = [refit_seconds(result) for result in boosted if needs_refit(result, self.allowance)]
+        refits = [refit_seconds(result) for result in self.results if needs_refit(result, self.allowance)]
         return self.budget.left - max(refits, default=0.0)
 
     def _try(self, candidate: Candidate, seconds: float) -> None:
@@ -360,7 +391,7 @@ class _Search:
         if candidate.family != "prior" and late:
             self.skipped.append(candidate)
             return
-        if isinstance(candidate, Boosting) and not candidate.bag:
+        if isinstance(candidate, (Boosting, Network)) and not candidate.bag:
             seconds = min(seconds, self.budget.left / (1 + self.problem.refit_share(len(self.views))))
         began = self.budget.used
         rounds = -(-len(self.views) // self.executor.workers)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.explain.explanation import Explanation
-from flyball.trees import TreeAttributor
+from flyball.trees import LeafForest, TreeAttributor, TreeEnsemble
 from flyball_runtime.errors import InternalError
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ def explain(
     hide: Sequence[str] = (),
     hide_classes: bool = False,
 ) -> Explanation:
-    """Why each row of a table gets its score: exact shares of the raw columns in the calibrated margin.
+    """Why each row of a table gets its score: shares of the raw columns in the calibrated margin, which add up to it.
 
-    Trees: path-dependent Shapley values; linear members: coefficient times the distance from the training mean; an
-    ensemble: their weighted sum; all features made from a column are added up. table: anything that can be scored.
+    Trees: path-dependent Shapley values, exact; linear members: coefficient times the distance from the training mean;
+    networks: Aumann-Shapley values from the mean input, by quadrature (`NetworkModel.attributions`); an ensemble: their
+    weighted sum; all features made from a column are added up. table: anything that can be scored.
     hide: columns whose values must not be shown (their shares are); hide_classes: the target is such a column, so its
     classes are numbered instead. Raises AttributionsDoNotSum when base + shares
     differ from the margin by more than 1e-6 (relative beyond 1).
@@ -89,12 +90,11 @@ def _ensemble(pipeline: FittedPipeline, matrix: NDArray[np.float32]) -> tuple[ND
 
 def _attributor(member: Member) -> tuple[Callable[[NDArray[np.float32]], NDArray[np.float64]], NDArray[np.float64]]:
     """How a member attributes its margin to its features, and the mean margin that the shares start from."""
-    if member.trees is not None:
-        trees = TreeAttributor(member.trees)
+    model = member.model
+    if isinstance(model, (TreeEnsemble, LeafForest)):
+        trees = TreeAttributor(model)
         return trees.values, trees.expected
-    if member.linear is None:
-        raise ValueError(f"member {member.name!r} holds no model")
-    return member.linear.attributions, member.linear.expected
+    return model.attributions, model.expected
 
 
 def _check(total: NDArray[np.float64], margin: NDArray[np.float64]) -> None:

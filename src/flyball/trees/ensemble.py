@@ -122,6 +122,10 @@ class TreeEnsemble:
             active = active[~self.leaf[at]]
         return node.reshape(shape)
 
+    def leaves_of(self, X: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+        """The leaf, as a node, that each row of X (rows, features) reaches in each tree: (rows, trees)."""
+        return self._leaves(self.prepared(X))
+
     def of_trees(self, kept: NDArray[np.bool_]) -> TreeEnsemble:
         """The ensemble of these trees only, with the same base; kept: (trees,)."""
         nodes = kept[self.tree_of_node]

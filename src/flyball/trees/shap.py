@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.trees.ensemble import TreeEnsemble
+from flyball.trees.leaf_forest import LeafForest
 
 __all__ = ["TreeAttributor", "attributions"]
 
@@ -46,31 +47,29 @@ class TreeAttributor:
     Immutable once made: threads may share it.
     """
 
-    def __init__(self, ensemble: TreeEnsemble) -> None:
-        self._ensemble = ensemble
+    def __init__(self, model: TreeEnsemble | LeafForest) -> None:
+        ensemble = model if isinstance(model, TreeEnsemble) else model.paths
+        self._ensemble, self._outputs = ensemble, model.outputs
         self._thresholds = _thresholds(ensemble)
         most = max((len(values) for values in self._thresholds), default=0)
         # one rank more than there are thresholds, and one for "missing"
         self._rank = np.min_scalar_type(most + 2)
         paths = _paths(ensemble, self._thresholds, self._rank)
-        self._groups = list(_by_feature_count(paths, ensemble))
-        self.expected: Floats = ensemble.base + np.bincount(
-            ensemble.tree_output[ensemble.tree_of_node[paths.leaf]],
-            weights=paths.reached * ensemble.value[paths.leaf],
-            minlength=ensemble.outputs,
+        said = _said(model, paths.leaf)
+        self._groups = list(_by_feature_count(paths, said, ensemble.features))
+        self.expected: Floats = model.base + np.bincount(
+            said.output, weights=paths.reached[said.leaf] * said.value, minlength=model.outputs
         )
 
     def values(self, X: NDArray[np.floating[Any]]) -> Floats:
         """Shapley values (rows, features, outputs) of X (rows, features). Raises ValueError on other widths."""
         ensemble = self._ensemble
         prepared = ensemble.prepared(X)
-        found = np.empty((len(prepared), ensemble.features, ensemble.outputs))
+        found = np.empty((len(prepared), ensemble.features, self._outputs))
         for start in range(0, len(prepared), _BLOCK_ROWS):
             block = prepared[start : start + _BLOCK_ROWS]
             sums = self._block(self._ranks(block))
-            found[start : start + _BLOCK_ROWS] = sums.reshape(ensemble.outputs, ensemble.features, -1).transpose(
-                2, 1, 0
-            )
+            found[start : start + _BLOCK_ROWS] = sums.reshape(self._outputs, ensemble.features, -1).transpose(2, 1, 0)
         return found
 
     def _ranks(self, block: NDArray[np.floating[Any]]) -> NDArray[np.unsignedinteger[Any]]:
@@ -86,7 +85,7 @@ class TreeAttributor:
         """Sums over all leaves: (features, rows) ranks -> (outputs * features, rows)."""
         rows = ranks.shape[1]
         missing = ranks == np.iinfo(self._rank).max
-        sums = np.zeros((self._ensemble.outputs * self._ensemble.features, rows))
+        sums = np.zeros((self._outputs * self._ensemble.features, rows))
         for group in self._groups:
             for leaves in group.chunks(max(1, _BLOCK_CELLS // (group.width * rows))):
                 leaves.add(leaves.passes(ranks, missing), sums)
@@ -257,16 +256,35 @@ def _reduced(function: np.ufunc, values: NDArray[Any], starts: NDArray[np.intp])
     return np.asarray(function.reduceat(values, starts)) if starts.size else values
 
 
-def _by_feature_count(paths: _Paths, ensemble: TreeEnsemble) -> Iterator[_Leaves]:
-    output = ensemble.tree_output[ensemble.tree_of_node[paths.leaf]]
-    target = output[paths.place] * ensemble.features + paths.feature
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What leaves say: entries of (position in `_Paths.leaf`, output, value); a leaf may speak of several outputs."""
+
+    leaf: NDArray[np.int64]
+    output: NDArray[np.int64]
+    value: Floats
+
+
+def _said(model: TreeEnsemble | LeafForest, leaf: NDArray[np.int64]) -> _Said:
+    if isinstance(model, TreeEnsemble):
+        output = model.tree_output[model.tree_of_node[leaf]]
+        return _Said(np.arange(len(leaf)), output, model.value[leaf])
+    rows = model.table[model.paths.value[leaf].astype(np.int64)]
+    place, output = np.nonzero(rows)
+    return _Said(place, output, np.asarray(model.step * rows[place, output], np.float64))
+
+
+def _by_feature_count(paths: _Paths, said: _Said, features: int) -> Iterator[_Leaves]:
     counts = np.bincount(paths.place, minlength=len(paths.leaf))
-    for width in np.unique(counts[counts > 0]):
-        entries = np.flatnonzero(counts[paths.place] == width).reshape(-1, width)
+    first = np.cumsum(counts) - counts  # entries are sorted by leaf
+    widths = counts[said.leaf]
+    for width in np.unique(widths[widths > 0]):
+        own = np.flatnonzero(widths == width)
+        entries = first[said.leaf[own]][:, None] + np.arange(width)
         yield _Leaves(
-            value=ensemble.value[paths.leaf[paths.place[entries[:, 0]]]],
+            value=said.value[own],
             feature=paths.feature[entries],
-            target=target[entries],
+            target=said.output[own][:, None] * features + paths.feature[entries],
             low=paths.low[entries],
             high=paths.high[entries],
             missing_ok=paths.missing_ok[entries],
