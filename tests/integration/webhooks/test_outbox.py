@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -290,7 +291,9 @@ def test_the_server_tells_and_goes_on_after_a_kill(
     assert flyball("webhooks", "test", "chat", folder=tmp_path).answer() == {
         "webhook": "chat", "ok": True, "status": 200, "answer": "HTTP 200",
     }  # fmt: skip
-    bundle = flyball("debug-bundle", folder=tmp_path).out
+    flyball("debug-bundle", tmp_path / "report.zip", folder=tmp_path).answer()
+    with zipfile.ZipFile(tmp_path / "report.zip") as packed:
+        bundle = str([packed.read(name) for name in packed.namelist()])
     assert server.end(signal.SIGTERM) == 0
     for text in (told, str(shown), str(server.lines), bundle):
         assert SECRET not in text and "private" not in text and SECRET.removeprefix("whsec_") not in text
