@@ -79,9 +79,16 @@ def test_a_run_holds_them_with_growing_steps_and_none_after_its_end(tmp_path: Pa
     assert system_points(tmp_path / "none") == []
 
 
-def system_points(folder: Path) -> list[dict[str, object]]:
-    lines = [line for file in folder.glob("*.jsonl") for line in file.read_text("utf-8").splitlines()]
-    return [point for point in map(json.loads, lines) if str(point.get("key", "")).startswith("system/")]
+def system_points(spool: Path) -> list[dict[str, object]]:
+    """The points of system metrics that wait in a folder."""
+    records = [json.loads(line) for file in spool.glob("*.jsonl") for line in file.read_text().splitlines()]
+    return [
+        {"key": key, "step": record["step"], "value": value}
+        for record in records
+        if record["kind"] == "metrics"
+        for key, value in record["values"].items()
+        if key.startswith("system/")
+    ]
 
 
 def test_a_sample_that_fails_ends_nothing() -> None:
