@@ -504,16 +504,21 @@ class _Search:
             if len(self.results) > 1:
                 self.notes.append("no model beat the prior on rows that it had not seen: the answer is the prior")
             return {self.results[0].candidate.name: 1.0}
+        gone: list[str] = []
         while True:
             margins = {result.candidate.name: result.margin[seen] for result in pool}
             weights = choose_weights(margins, problem.target[seen], problem.weight[seen], problem.loss)
             used = [result for result in pool if result.candidate.name in weights]
             heavy = [result for result in used if result.cost.leaves]
             if len(heavy) < 2 or self._forms(used, weights) is not None:
+                if gone:
+                    self.notes.append(
+                        f"left out of the ensemble, as size or time would not do for all: {', '.join(gone)}"
+                    )
                 return weights
             least = min(heavy, key=lambda result: weights[result.candidate.name])
             pool.remove(least)
-            self.notes.append(f"{least.candidate.name} is left out of the ensemble: size or time would not do for both")
+            gone.append(least.candidate.name)
 
     def _forms(self, results: Sequence[Result], weights: Mapping[str, float]) -> dict[str, int] | None:
         heavy = [result for result in results if result.cost.leaves]
