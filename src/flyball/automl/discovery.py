@@ -29,7 +29,7 @@ _MOST_KEPT = 100
 _QUICK = BoostingSettings("window trial", learning_rate=0.1, iterations=60, leaves=15, features=1.0, rows=0.8)
 _LEAST_Z = 3.0
 _NO_TIME = "the budget leaves no time to try window features"
-# Of the loss. A model that must remember is not answered for row by row by a server, so windows must buy a good deal; more
+# Of the loss. A server must remember for such a model, row by row, so windows must buy a good deal; more
 # still where all rows share one past, as a single stream that is asked out of order has none.
 _LEAST_GAIN, _LEAST_GAIN_ALONE = 0.10, 0.25
 Floats = NDArray[np.float64]
