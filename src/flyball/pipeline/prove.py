@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +42,7 @@ from flyball.pipeline.examine import Examined
 from flyball.pipeline.personal import class_names
 from flyball.pipeline.plain import plain
 from flyball.pipeline.read import DatasetVersion
+from flyball.pipeline.row_time import row_time
 from flyball.pipeline.settings import LoopSettings
 from flyball.pipeline.shift import shift_evidence
 from flyball.pipeline.slicing import Scored, slice_evidence
@@ -142,7 +142,7 @@ class _Prover:
         """The evidence document; `rows` is the digest of the rows that were learned from and tested on."""
         examined, plan, pipeline = self._examined, self._examined.plan, self._pipeline
         reasons = self._reasons()
-        latency = self._latency()
+        latency = row_time(pipeline, self._scorer, self._test)
         return {
             "model": self._settings.name,
             "task": examined.task,
@@ -206,8 +206,14 @@ class _Prover:
         took, allowed = latency["single_row_ms"], self._settings.row_ms
         if took <= 1.5 * allowed:
             return []
-        return [f"a single row took {took:.2g} ms here, more than the {allowed:g} ms allowed: latency = "
-                f'"{took:.1g}ms" allows it, a smaller one makes the search choose fewer trees']  # fmt: skip
+        windows = self._pipeline.windows
+        why = (
+            f", {took - latency['graph_ms']:.2g} ms of it for {len(windows.names)} features of earlier rows"
+            if windows
+            else ""
+        )
+        return [f"a single row took {took:.2g} ms here{why}: more than the {allowed:g} ms allowed; latency = "
+                f'"{took:.1g}ms" allows it, fewer trees or features make it faster']  # fmt: skip
 
     def _needs_past(self) -> list[str]:
         """What a model with window features needs of its server, said before somebody serves it."""
@@ -437,15 +443,6 @@ class _Prover:
         row = examined.target.rows_kept[examined.plan.test[test_row]]
         return {"row": int(row), "target": None if self._hidden else plain(self._truth[test_row])}
 
-    def _latency(self) -> dict[str, float]:
-        """Median milliseconds of one row, through the runtime and through the bare graph."""
-        columns = {name: self._test[name][:1] for name in self._pipeline.schema.names}
-        feed = self._scorer.feed(columns)
-        return {
-            "single_row_ms": _median_ms(lambda: self._scorer.score(columns)),
-            "graph_ms": _median_ms(lambda: self._scorer.run_graph(feed)),
-        }
-
     def reference(self) -> bytes:
         """The profile of the training rows in blocks, without columns marked personal."""
         self._progress.update(_STEP, 0.9, "reference profile and golden rows")
@@ -505,12 +502,3 @@ def _numbered(names: NDArray[Any], kind: str) -> NDArray[Any]:
     """Numbers in place of names: equal where these are."""
     codes = np.unique(names.astype(str), return_inverse=True)[1]
     return codes.astype(np.float64) if kind == "number" else codes.astype(str).astype(object)
-
-
-def _median_ms(call: Any, *, rounds: int = 200) -> float:
-    seconds = np.empty(rounds)
-    for turn in range(rounds):
-        began = time.perf_counter()
-        call()
-        seconds[turn] = time.perf_counter() - began
-    return float(np.median(seconds) * 1000)
