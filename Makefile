@@ -40,8 +40,8 @@ docs: setup  ## Build the documentation, warnings as errors
 bench: setup  ## All benchmarks, for hours: against named peers as ratios, and what is promised
 	@$(BIN)/python -m benchmarks
 
-soak: setup  ## The long crash trial: kills at random instants
-	@$(BIN)/python -m pytest -p no:randomly tests/soak -x
+soak: setup  ## The long crash trial: kills at random instants; stores of every earlier version
+	@FLYBALL_SOAK=1 $(BIN)/python -m pytest -p no:randomly tests/soak tests/acceptance/test_earlier_stores.py -x
 
 lock:  ## Resolve the lock files anew
 	@$(PYTHON) tools/lock.py

@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 __all__ = ["Process", "until"]
@@ -18,14 +19,20 @@ __all__ = ["Process", "until"]
 class Process:
     """A server over a folder; `url` once it is ready."""
 
-    def __init__(self, folder: Path, *arguments: str, token: str | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *arguments: str,
+        token: str | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.folder = folder
         folder.mkdir(parents=True, exist_ok=True)
-        environment = {key: value for key, value in os.environ.items() if not key.startswith("FLYBALL_")}
-        environment |= {"FLYBALL_SERVER_TOKEN": token} if token else {}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("FLYBALL_")}
+        inherited |= {"FLYBALL_SERVER_TOKEN": token} if token else {}
         command = [sys.executable, "-m", "flyball", "server", "--port", "0", "--json", "--dir", str(folder), *arguments]
         self.process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=inherited | dict(environment)
         )
         assert self.process.stdout is not None
         self.first: dict[str, Any] = json.loads(self.process.stdout.readline())

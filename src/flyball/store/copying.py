@@ -159,6 +159,6 @@ def _number_on(connection: Connection, table: Table) -> None:
         if key.get("autoincrement"):
             highest: Select[Any] = select(func.max(column(key["name"]))).select_from(named(table.name))
             number = connection.execute(highest).scalar()
-            if number is not None:
+            if number is not None and number > 0:  # a sequence begins at 1; the default experiment is 0
                 asked = {"table": table.name, "column": key["name"], "number": number}
                 connection.execute(text("SELECT setval(pg_get_serial_sequence(:table, :column), :number)"), asked)

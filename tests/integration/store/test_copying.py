@@ -18,6 +18,7 @@ from flyball.store.contents import row_counts
 from flyball.store.copying import copy_store
 from flyball.store.tables import steps
 from flyball.testing.registries import SteppingClock, open_registry, register_tiny
+from flyball.tracking.experiments import Experiments
 from support.disks import Mount
 from support.stores import Store
 
@@ -64,6 +65,15 @@ def test_a_copy_that_is_killed_at_its_end_left_nothing_and_the_next_one_is_whole
         with pytest.raises(StoreNotEmpty):
             copy_store(source, database)
         assert filled(database) == filled(source)
+
+
+def test_the_default_experiment_alone_is_copied_and_the_next_one_gets_its_own_number(
+    source: Database, store: Store
+) -> None:
+    Experiments(source, "mlflow-artifacts:").ensure_default()
+    with opened(store) as database:
+        copy_store(source, database)
+        assert Experiments(database, "mlflow-artifacts:").create("furnaces") == 1
 
 
 def test_a_full_disk_is_told_as_such_whichever_database_is_copied_from(store: Store, small_disk: Mount) -> None:
