@@ -12,14 +12,12 @@ import pytest
 
 from flyball.store.migrate import known_revisions
 from support.command_line import flyball
-from support.earlier import EARLIER, ROOT, Earlier, take, tracked_work
+from support.earlier import EARLIER, Earlier, has_history, take, tracked_work
 from support.loop_trials import flyball as in_process
 from support.loop_trials import make_table
 from support.postgres import PostgresServer
 
-pytestmark = pytest.mark.skipif(
-    not (ROOT / ".git").exists(), reason="earlier versions come from the history of a clone"
-)
+pytestmark = pytest.mark.skipif(not has_history(), reason="earlier versions come from the history of a full clone")
 
 REVISIONS = list(EARLIER) if os.environ.get("FLYBALL_SOAK") else list(EARLIER)[-1:]
 ALIAS = "machines@production"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from typing import Any
 
 from support.servers import Process
 
-__all__ = ["EARLIER", "Earlier", "take", "tracked_work"]
+__all__ = ["EARLIER", "Earlier", "has_history", "take", "tracked_work"]
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -58,6 +59,14 @@ class Earlier:
     def tracks(self) -> bool:
         """Whether it has `flyball server`."""
         return self.revision >= "0004"
+
+
+def has_history() -> bool:
+    """Whether this is a clone with the commits above; an archive and a shallow clone have none."""
+    asked = [["git", "cat-file", "-e", f"{commit}^{{commit}}"] for commit in EARLIER.values()]
+    if shutil.which("git") is None:
+        return False
+    return all(subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0 for command in asked)
 
 
 def take(revision: str, folder: Path) -> Earlier:
