@@ -23,7 +23,14 @@ PYTHON = VENV / "bin" / "python"
 # What a target needs from the operating system: program -> Debian package.
 SYSTEM = {
     "demo": {},
-    "dev": {"chromium": "chromium", "openssl": "openssl", "sha256sum": "coreutils", "git": "git", "curl": "curl"},
+    "dev": {
+        "chromium": "chromium",
+        "openssl": "openssl",
+        "sha256sum": "coreutils",
+        "git": "git",
+        "curl": "curl",
+        "nginx": "nginx-light",
+    },
 }
 LOCKS = {"demo": "base", "dev": "dev"}
 COVERED_BY = {"demo": ("demo", "dev"), "dev": ("dev",)}
@@ -56,7 +63,7 @@ def prepare(target: str) -> None:
         name = "demo" if target == "demo" else "test"
         what = f"Flyball needs Python 3.11 or newer, this is {sys.version.split()[0]}"
         raise SetupFailed(what, f"make PYTHON=python3.11 {name}")
-    missing = [package for program, package in SYSTEM[target].items() if not shutil.which(program)]
+    missing = [package for program, package in SYSTEM[target].items() if not on_path(program)]
     if missing:
         install_system(missing)
     wanted = {name: fingerprint(name) for name in COVERED_BY[target]}
@@ -160,6 +167,11 @@ def install_system(packages: list[str]) -> None:
     subprocess.run(["apt-get", "update", "--quiet"], stdout=subprocess.DEVNULL, env=environment)
     if subprocess.run(command, stdout=subprocess.DEVNULL, env=environment).returncode:
         raise SetupFailed(f"could not install {', '.join(packages)}", " ".join(command))
+
+
+def on_path(program: str) -> bool:
+    """Whether a program can be started; those of administrators are not on everybody's PATH."""
+    return shutil.which(program) is not None or shutil.which(program, path="/usr/sbin:/sbin") is not None
 
 
 def fingerprint(target: str) -> str:

@@ -69,7 +69,10 @@ def serve(
         if history is not None:
             _take_in(history, served, log, project.registry.evidence(version), told)
         app = serving_app({version.model: served}, log, project.clock, token=token)
-        run(app, host=host, port=port, token=token, ready=lambda address: on_ready(address.url) if on_ready else None)
+        run(
+            app, host=host, port=port, token=token, service="flyball-serve",
+            ready=lambda address: on_ready(address.url) if on_ready else None,
+        )  # fmt: skip
 
 
 def _take_in(source: Path, served: Served, log: PredictionLog, evidence: Mapping[str, Any], progress: Progress) -> None:

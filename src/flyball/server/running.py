@@ -76,6 +76,7 @@ def serve(
                 token=token,
                 ready=ready,
                 stop=stop,
+                service="flyball-server",
             )
     finally:
         protocol.close()

@@ -126,9 +126,12 @@ class Watched:
             method, path = scope["method"], scope["path"]
             self._measured.add(method if method.isalpha() else "?", _part(path), status, seconds)
             if path not in _SKIPPED:
+                trace, span = scope.get("flyball.trace", (None, None))
+                traced = {"trace_id": trace, "span_id": span} if trace else {}
                 self._log.tell(
-                    "request", id=identity, method=method, path=path[:200], status=status, ms=round(seconds * 1000, 2)
-                )
+                    "request", id=identity, method=method, path=path[:200], status=status, ms=round(seconds * 1000, 2),
+                    **traced,
+                )  # fmt: skip
 
 
 def _part(path: str) -> str:

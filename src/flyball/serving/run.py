@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
 
+from flyball.serving import telemetry
 from flyball.serving.asgi import App
 from flyball.serving.guard import check_host
 from flyball_runtime.errors import BadInput
@@ -46,16 +48,26 @@ def run(
     token: str | None = None,
     ready: Callable[[Address], None] | None = None,
     stop: threading.Event | None = None,
+    service: str = "flyball",
 ) -> None:
     """Serve `app` until SIGINT, SIGTERM or `stop`; requests under way get 10 seconds to end.
 
     Port 0 takes a free one; `ready` is called with the address once connections are accepted. `token` only decides
-    whether `host` may lie beyond loopback: give it to the app as well. Raises NotLoopback, PortTaken.
+    whether `host` may lie beyond loopback: give it to the app as well. Where the environment configures OpenTelemetry,
+    a collector is told of every request, by `service`. Raises NotLoopback, PortTaken, TelemetryNotInstalled.
     """
     check_host(host, token)
-    listener = _listen(host, port)
-    with contextlib.closing(listener):
-        asyncio.run(_serve(app, listener, ready, stop))
+    with _told(app, service) as told, contextlib.closing(_listen(host, port)) as listener:
+        asyncio.run(_serve(told, listener, ready, stop))
+
+
+@contextlib.contextmanager
+def _told(app: App, service: str) -> Iterator[App]:
+    if not telemetry.configured(os.environ):
+        yield app
+        return
+    with contextlib.closing(telemetry.Telemetry(service)) as teller:
+        yield teller.around(app)
 
 
 async def _serve(

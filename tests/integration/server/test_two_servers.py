@@ -5,11 +5,14 @@ from __future__ import annotations
 import http.client
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -21,6 +24,7 @@ import pytest
 
 from flyball.server import open_for_server
 from support.postgres import PostgresServer
+from support.servers import until
 from support.stores import Store
 
 WRITERS, ROUNDS, POINTS = 32, 2, 25
@@ -52,7 +56,7 @@ class Caller:
             assert time.monotonic() < end, path
             try:
                 status, answer = self._once(path, json.dumps(fields))
-            except GONE:
+            except GONE:  # or what a balancer says of a server that is
                 self.close()
                 self._place += 1
                 time.sleep(0.01)
@@ -75,7 +79,10 @@ class Caller:
             self._connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=60)
         self._connection.request("POST", f"/api/2.0/mlflow/{path}", body, {"content-type": "application/json"})
         answer = self._connection.getresponse()
-        return answer.status, json.loads(answer.read())
+        body = answer.read()
+        if answer.status == 502:
+            raise ConnectionError(body)
+        return answer.status, json.loads(body)
 
 
 def work(urls: list[str], told: Told, number: int) -> None:
@@ -185,6 +192,78 @@ def test_32_writers_on_two_servers_of_which_one_is_killed(store: Store, servers:
     write([url, other], told, kill)
     assert told.other == []
     whole(store, told)
+
+
+BALANCER = """
+daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1; events {{ worker_connections 512; }}
+http {{
+  access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
+  uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
+  upstream flyball {{ {servers} keepalive 32; }}
+  server {{
+    listen 127.0.0.1:{port}; client_max_body_size 0;
+    location / {{
+      proxy_pass http://flyball; proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host;
+      proxy_request_buffering off; proxy_buffering off;
+    }}
+  }}
+}}
+"""
+
+
+@pytest.fixture
+def balancer(tmp_path: Path) -> Iterator[Callable[[list[str]], str]]:
+    """nginx in front of servers; its URL."""
+    started: list[subprocess.Popen[bytes]] = []
+    folder = tmp_path / "balancer"
+    folder.mkdir()
+
+    def start(urls: list[str]) -> str:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = int(free.getsockname()[1])
+        servers = " ".join(f"server {url.removeprefix('http://')};" for url in urls)
+        (folder / "nginx.conf").write_text(BALANCER.format(folder=folder, port=port, servers=servers), encoding="utf-8")
+        # In the foreground and by its path: on a path of users' own, /usr/sbin is missing.
+        program = shutil.which("nginx") or "/usr/sbin/nginx"
+        started.append(subprocess.Popen([program, "-c", str(folder / "nginx.conf"), "-e", str(folder / "error.log")]))
+        url = f"http://127.0.0.1:{port}"
+        until(lambda: answers(f"{url}/readyz"))
+        return url
+
+    yield start
+    for process in started:
+        process.terminate()
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return bool(answer.status == 200)
+    except OSError:
+        return False
+
+
+def test_32_writers_behind_a_balancer_of_whose_servers_one_is_killed(
+    postgres: PostgresServer, tmp_path: Path, servers: Callable[[Store], list[Any]],
+    balancer: Callable[[list[str]], str],
+) -> None:  # fmt: skip
+    store = Store(postgres.database(), tmp_path, postgres)
+    (one, url), (_, other) = servers(store)
+    front = balancer([url, other])
+    register([front])
+    told = Told()
+
+    def kill() -> None:
+        acknowledged(told, WRITERS * ROUNDS * 2)
+        one.send_signal(signal.SIGKILL)
+
+    write([front], told, kill)
+    assert told.other == []
+    whole(store, told)
+    for path in ("/healthz", "/api/v1/runs?limit=2", "/"):
+        assert answers(f"{front}{path}"), path
 
 
 @pytest.fixture

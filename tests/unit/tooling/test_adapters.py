@@ -23,6 +23,7 @@ OWNERS = {
     "lightgbm": ("flyball/automl", "flyball/data/look"),
     "onnx": ("flyball/graph",),
     "onnxruntime": ("flyball_runtime",),
+    "opentelemetry": ("flyball/serving",),
     "packageurl": ("flyball/governance",),
     "pydantic": ("flyball/config", "flyball/api"),
     "pytest": ("flyball/testing",),
@@ -45,7 +46,7 @@ OWNERS = {
     "threadpoolctl": ("flyball/automl",),
     "uvicorn": ("flyball/serving",),
 }
-DISTRIBUTIONS = {"cyclonedx-python-lib": "cyclonedx", "scikit-learn": "sklearn"}
+DISTRIBUTIONS = {"cyclonedx-python-lib": "cyclonedx", "opentelemetry-sdk": "opentelemetry", "scikit-learn": "sklearn"}
 # Brought along by a declared package, of which they are a part.
 COMPANIONS = {"h11": "uvicorn", "packageurl": "cyclonedx", "starlette": "fastapi"}
 # Declared for a package that imports it only if it is there: cyclonedx checks documents with it.
@@ -90,6 +91,13 @@ def dependencies(repository: Path) -> set[str]:
     return {DISTRIBUTIONS.get(name, name) for name in names} - {"flyball-runtime"}
 
 
+def extras(repository: Path) -> set[str]:
+    project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lines = [line for declared in project["optional-dependencies"].values() for line in declared]
+    names = {re.split(r"[\[<>=~ ]", line)[0] for line in lines}
+    return {DISTRIBUTIONS.get(name, name) for name in names}
+
+
 def test_every_declared_dependency_is_imported(repository: Path, imports: dict[str, set[str]]) -> None:
     assert dependencies(repository) - imports.keys() == IMPORTED_BY_OTHERS
 
@@ -98,7 +106,9 @@ def test_every_imported_package_is_declared_or_part_of_a_declared_one(
     repository: Path, imports: dict[str, set[str]]
 ) -> None:
     runtime = {"cryptography", "onnxruntime"}
-    known = dependencies(repository) | runtime | {"pytest"}  # pytest: the conformance suites of flyball.testing
+    known = (
+        dependencies(repository) | extras(repository) | runtime | {"pytest"}
+    )  # pytest: the conformance suites of flyball.testing
     undeclared = {name for name in imports if COMPANIONS.get(name, name) not in known}
     assert undeclared == set()
 
