@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from flyball.automl.allowance import Allowance, Cost, tree_us
 from flyball.automl.budget import Budget
@@ -153,56 +154,73 @@ def plant(
     return Planted(tuple(forests), late)
 
 
+@dataclass(frozen=True, slots=True)
+class _Tree:
+    """What is kept of a tree while its forest grows: its nodes, and the weight of each class in each leaf, most of it 0."""
+
+    nodes: dict[str, NDArray[Any]]
+    counts: csr_array
+
+
 def _grown(
     problem: Problem, rows: Indices, matrix: NDArray[np.float32], settings: ForestSettings, *, seed: int, stop: Stop
-) -> Any:
+) -> list[_Tree]:
     from sklearn.ensemble import ExtraTreesClassifier
 
     (least,), trees = settings.least_rows, settings.trees
     forest = ExtraTreesClassifier(0, min_samples_leaf=least, random_state=seed, warm_start=True, n_jobs=1)
     weight = problem.weight[rows] if problem.weighted else None
-    while forest.n_estimators < trees:
-        forest.n_estimators = min(trees, forest.n_estimators + _AT_ONCE)
+    grown: list[_Tree] = []
+    while len(grown) < trees:
+        forest.n_estimators = min(trees, len(grown) + _AT_ONCE)
         forest.fit(matrix, problem.target[rows].astype(np.int64), sample_weight=weight)
+        grown += [_kept(one.tree_, forest.classes_, problem.outputs) for one in forest.estimators_[len(grown) :]]
+        forest.estimators_ = [None] * len(grown)  # a tree holds every class at every node: ten times what is needed
         if stop():
             break
-    return forest
+    return grown
 
 
-def _converted(forest: Any, prior: NDArray[np.float64], pseudo: float, features: int) -> LeafForest:
-    """scikit-learn's forest in the shared form; the trees' mean is taken by the step."""
+def _kept(tree: Any, classes: NDArray[np.int64], outputs: int) -> _Tree:
+    leaf, own = tree.children_left < 0, np.arange(tree.node_count)
+    counts = np.zeros((int(leaf.sum()), outputs))
+    counts[:, classes] = tree.value[leaf, 0] * tree.weighted_n_node_samples[leaf, None]
+    nodes = {
+        "feature": np.where(leaf, -1, tree.feature),
+        "threshold": np.where(leaf, 0.0, tree.threshold),
+        "left": np.where(leaf, own, tree.children_left),
+        "right": np.where(leaf, own, tree.children_right),
+        "missing_left": tree.missing_go_to_left.astype(np.bool_) & ~leaf,
+        "value": np.where(leaf, np.cumsum(leaf) - 1, 0).astype(np.float64),
+        "cover": tree.weighted_n_node_samples.astype(np.float64),
+    }
+    return _Tree(nodes, csr_array(counts))
+
+
+def _converted(grown: Sequence[_Tree], prior: NDArray[np.float64], pseudo: float, features: int) -> LeafForest:
+    """The trees in the shared form; their mean is taken by the step."""
     share = np.exp(prior)
-    parts, logs = [], []
-    nodes = leaves = 0
-    for grown in forest.estimators_:
-        tree = grown.tree_
-        leaf, own = tree.children_left < 0, np.arange(tree.node_count)
-        counts = np.zeros((int(leaf.sum()), len(prior)))
-        counts[:, forest.classes_] = tree.value[leaf, 0] * tree.weighted_n_node_samples[leaf, None]
-        logs.append(np.log1p(counts / (pseudo * share)))
-        parts.append(
-            {
-                "feature": np.where(leaf, -1, tree.feature),
-                "threshold": np.where(leaf, 0.0, tree.threshold),
-                "left": nodes + np.where(leaf, own, tree.children_left),
-                "right": nodes + np.where(leaf, own, tree.children_right),
-                "missing_left": tree.missing_go_to_left.astype(np.bool_) & ~leaf,
-                "value": np.where(leaf, leaves + np.cumsum(leaf) - 1, 0).astype(np.float64),
-                "cover": tree.weighted_n_node_samples.astype(np.float64),
-            }
-        )
-        nodes, leaves = nodes + len(own), leaves + len(counts)
-    sizes = [len(part["feature"]) for part in parts]
+    said = [np.log1p(tree.counts.data / (pseudo * share[tree.counts.indices])) for tree in grown]
+    step = max(*(float(logs.max(initial=0.0)) for logs in said), 1e-9) / 255
+    sizes = np.array([len(tree.nodes["feature"]) for tree in grown])
+    leaves = np.array([tree.counts.shape[0] for tree in grown])
+    table = np.zeros((int(leaves.sum()), len(prior)), np.uint8)
+    starts, firsts = np.cumsum(sizes) - sizes, np.cumsum(leaves) - leaves
+    for tree, logs, first in zip(grown, said, firsts, strict=True):
+        row = np.repeat(np.arange(tree.counts.shape[0]), np.diff(tree.counts.indptr))
+        table[first + row, tree.counts.indices] = np.rint(logs / step).astype(np.uint8)
+    joined = {name: np.concatenate([tree.nodes[name] for tree in grown]) for name in grown[0].nodes}
+    node, leaf = np.repeat(starts, sizes), np.repeat(firsts, sizes)
+    joined["left"], joined["right"] = joined["left"] + node, joined["right"] + node
+    joined["value"] = np.where(joined["feature"] < 0, joined["value"] + leaf, 0.0)
     paths = TreeEnsemble(
-        tree_start=np.cumsum([0, *sizes[:-1]]),
-        tree_output=np.arange(len(parts)),
-        base=np.zeros(len(parts)),
+        tree_start=starts,
+        tree_output=np.arange(len(grown)),
+        base=np.zeros(len(grown)),
         zero_missing=np.zeros(features, np.bool_),
-        **{name: np.concatenate([part[name] for part in parts]) for name in parts[0]},
+        **joined,
     )
-    said = np.concatenate(logs)
-    step = max(float(said.max()), 1e-9) / 255
-    return LeafForest(paths, np.rint(said / step).astype(np.uint8), step / len(parts), prior.copy())
+    return LeafForest(paths, table, step / len(grown), prior.copy())
 
 
 def _best_heat(views: Sequence[View], margins: Sequence[NDArray[np.float64]]) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,7 @@ __all__ = ["PIECE_STEPS", "NetworkModel", "swish", "swish_slope"]
 PIECE_STEPS = 128.0  # a piece of a number is told in so many steps
 _POINTS = (8, 16, 32, 64)  # of the quadrature; more only for rows whose shares do not add up
 _CLOSE = 1e-7  # relative to max(1, |margin|)
-_BLOCK_CELLS = 1 << 22
+_BLOCK_CELLS = 1 << 19
 _ARRAYS = (
     "features", "piece", "low", "slope", "first", "missing", "bias", "hidden", "hidden_bias", "last", "intercept", "center",
 )  # fmt: skip
@@ -82,10 +82,16 @@ class NetworkModel:
         """Pieces of the numbers, (rows, k) float32 with zeros for missing ones; and which are missing, (rows, n)."""
         numbers = matrix[:, self.features]
         gone = np.isnan(numbers)
-        with np.errstate(over="ignore"):
-            parts = (numbers[:, self.piece] - self.low) * self.slope
-        parts = np.rint(np.clip(parts, 0, 1) * np.float32(PIECE_STEPS)) / np.float32(PIECE_STEPS)
-        return np.where(gone[:, self.piece], np.float32(0), parts), gone
+        parts = numbers[:, self.piece]
+        with np.errstate(over="ignore"):  # in place: this is the largest array of a search
+            parts -= self.low
+            parts *= self.slope
+        np.clip(parts, 0, 1, out=parts)
+        parts *= np.float32(PIECE_STEPS)
+        np.rint(parts, out=parts)
+        parts /= np.float32(PIECE_STEPS)
+        parts[gone[:, self.piece]] = 0
+        return parts, gone
 
     def predict(self, matrix: NDArray[np.float32]) -> Floats:
         """(rows, width) float32 -> (rows, outputs)."""
@@ -102,7 +108,8 @@ class NetworkModel:
         still missing is spread over the shares in proportion to their sizes.
         """
         shares = np.zeros((len(matrix), self.width, self.outputs))
-        step = max(1, _BLOCK_CELLS // (len(self.bias) * (self.outputs + 2)))
+        cells = max(len(self.bias) * (self.outputs + 2), 3 * len(self.piece), self.width * self.outputs)
+        step = max(1, _BLOCK_CELLS // cells)
         for at in range(0, len(matrix), step):
             self._attribute(matrix[at : at + step], shares[at : at + step])
         return shares
@@ -110,12 +117,16 @@ class NetworkModel:
     def _attribute(self, matrix: NDArray[np.float32], shares: Floats) -> None:
         at_row, mean = self._first(matrix), self._mean
         wanted = self._tail(at_row) - self.expected
-        moved = [(feature, part - self.center[feature]) for feature, part in self._contributions(matrix)]
+        parts, gone = self.pieces(matrix)
         rows = np.arange(len(matrix))
         for points in _POINTS:
             slope = self._mean_slope(mean, at_row[rows], points)
-            for feature, part in moved:
-                shares[rows, feature] = np.einsum("ru,ruo->ro", part[rows], slope)
+            for output in range(self.outputs):
+                mine = self._of_numbers(parts[rows], gone[rows], slope[:, :, output])
+                shares[rows[:, None], self.features, output] = mine
+            for table in self.tables:
+                moved = table.values[table.rows_of(matrix[rows, table.feature])] - self.center[table.feature]
+                shares[rows, table.feature] = np.einsum("ru,ruo->ro", moved, slope)
             gap = np.abs(shares.sum(axis=1) - wanted) / np.maximum(1.0, np.abs(wanted))
             rows = np.flatnonzero((gap > _CLOSE).any(axis=1))
             if not rows.size:
@@ -152,14 +163,19 @@ class NetworkModel:
             total += table.values[table.rows_of(matrix[:, table.feature])].astype(np.float32)
         return total.astype(np.float64)
 
-    def _contributions(self, matrix: NDArray[np.float32]) -> Iterator[tuple[int, Floats]]:
-        """What each feature adds to the first layer: its position and (rows, units)."""
-        parts, gone = self.pieces(matrix)
-        for number, feature in enumerate(self.features.tolist()):
-            own = self.piece == number
-            yield feature, (parts[:, own] @ self.first[own] + gone[:, [number]] * self.missing[number]).astype(float)
-        for table in self.tables:
-            yield table.feature, table.values[table.rows_of(matrix[:, table.feature])].astype(float)
+    def _of_numbers(self, parts: NDArray[np.float32], gone: NDArray[np.bool_], slope: Floats) -> Floats:
+        """The shares of the numbers in one output, (rows, numbers), all at once: there may be thousands.
+
+        slope: (rows, units).
+        """
+        moved = slope @ self.first.T.astype(np.float64)
+        moved *= parts
+        some, starts = np.unique(self.piece, return_index=True)  # in order: a number's pieces stand side by side
+        mine = np.zeros(gone.shape)
+        if some.size:
+            mine[:, some] = np.add.reduceat(moved, starts, axis=1)
+        mine += np.where(gone, slope @ self.missing.T.astype(np.float64), 0.0)
+        return np.asarray(mine - slope @ self.center[self.features].T)
 
     def _tail(self, first: Floats) -> Floats:
         """From the first layer to the margin: (rows, units) -> (rows, outputs)."""

@@ -33,6 +33,7 @@ from flyball.automl.spread import SPREAD
 from flyball.automl.task import Labels, TargetUnfit, encode_target, infer_task, row_weights, standard_score
 from flyball.automl.weights import choose_weights
 from flyball.core.executor import Executor, LocalExecutor, usable_cores
+from flyball.core.memory import give_back
 from flyball.core.progress import Cancellation, NoProgress, Progress
 from flyball.data import Table
 from flyball_runtime.schema import Field
@@ -411,7 +412,8 @@ class _Search:
             self.progress.update(
                 self.step, done, f"{candidate.name}: fold {len(fits)} of {len(self.views)}{self._leader}"
             )
-        result = candidate.gather(self.views, [fits[index] for index in range(len(self.views))])
+        result = candidate.gather(self.views, [fits.pop(index) for index in range(len(self.views))])
+        give_back()
         result = result.timed(self.budget.used - began)
         self.results.append(result)
         if self.kept is not None and not self.cancellation.hurried:
@@ -469,6 +471,7 @@ class _Search:
             return result.candidate.grow(result, weights[name], self.budget, folds=forms.get(name, REFITTED))
 
         grown = dict(self.executor.map_unordered(grow, chosen))
+        give_back()
         return [grown[position] for position in range(len(chosen))]
 
     def _with_interval(

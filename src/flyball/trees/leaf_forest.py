@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LeafForest", "emit_forest"]
 
-_BLOCK_CELLS = 1 << 22
+_BLOCK_CELLS = 1 << 19
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -55,13 +55,19 @@ def views(problem: Problem) -> list[View]:
 
 
 def test_rows_reach_the_leaves_that_they_reach_in_scikit_learn(problem: Problem) -> None:
+    from sklearn.ensemble import ExtraTreesClassifier
+
     from flyball.automl.forest import _converted, _grown
 
     settings = ForestSettings("one", trees=6, least_rows=(2,))
     grown = _grown(problem, np.arange(ROWS), problem.matrix, settings, seed=7, stop=lambda: False)
     ours = _converted(grown, problem.prior(np.arange(ROWS)), 0.3, 3)
+    theirs = ExtraTreesClassifier(4, min_samples_leaf=2, random_state=7, warm_start=True)
+    theirs.fit(problem.matrix, problem.target.astype(int)).set_params(n_estimators=6).fit(
+        problem.matrix, problem.target.astype(int)
+    )
     counts = np.zeros((ROWS, CLASSES))
-    for tree in grown.estimators_:
+    for tree in theirs.estimators_:
         reached = tree.apply(problem.matrix)
         counts += np.log1p(tree.tree_.value[reached, 0] * tree.tree_.weighted_n_node_samples[reached, None] / (
             0.3 * np.exp(problem.prior(np.arange(ROWS)))
