@@ -338,6 +338,25 @@ def test_names_addresses_and_numbers_of_persons_are_known_by_their_form():
     assert set(seen(columns).personal) == {"entry", "place", "reach", "code"}
 
 
+def test_names_of_persons_are_known_in_other_languages_and_where_none_is_common():
+    columns, _ = clean(18)
+    rng = np.random.default_rng(18)
+    given, family = ["Zebulon", "Thaddeus", "Ottokar", "Philippa"], ["Quackenbush", "Zimmerli", "Oyelaran", "McBride"]
+    number = rng.integers(0, 200, ROWS)
+    columns |= {
+        "Name": [f"{given[n % 4]} {family[n // 4 % 4]}" for n in number],
+        "rufname": [
+            ["Anna", "Peter", "Maria", "Laura", "Paul", "Emma", "Jan", "Eva", "Karl", "Rosa"][n % 10] for n in number
+        ],
+        "Geburtsdatum": [f"{1950 + n % 50}-0{1 + n % 9}-11" for n in number],
+        "Prénom": [f"p{n % 50}" for n in number],
+        "Straße": [f"weg {n}" for n in number],
+    }
+    assert set(seen(columns).personal) == {"Name", "rufname", "Geburtsdatum", "Prénom", "Straße"}
+    columns = clean(19)[0] | {"name": [f"valve left {n}" for n in number], "nome": [f"P-{n} Type" for n in number]}
+    assert seen(columns).personal == []
+
+
 def test_repeated_rows_are_counted_but_coarse_tables_may_repeat():
     columns, _ = clean(13)
     doubled = {name: np.concatenate([values, np.asarray(values)[:60]]) for name, values in columns.items()}

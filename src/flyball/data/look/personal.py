@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 import numpy as np
@@ -14,14 +15,20 @@ from flyball_runtime.schema import Field
 
 __all__ = ["personal_columns"]
 
+# Headers in English, German, French, Spanish, Italian, Portuguese and Dutch, without accents and in snake case.
 _NAMES = {
     "a person's name": r"(first|last|given|middle|family|full|sur|maiden|contact|customer|patient|employee|person)_?name"
-    r"|surname",
-    "an e-mail address": r"e_?mail(_?address)?",
-    "a phone number": r"(tele)?phone(_?(no|number))?|mobile(_?(no|number|phone))|fax",
-    "an address": r"address(_?line)?_?\d?|street|post(al)?_?code|zip(_?code)?",
-    "a date of birth": r"birth_?(date|day)|date_?of_?birth|dob",
-    "an official number": r"(ssn|social_?security|passport)(_?(no|number))?|tax_?id|iban|national_?id|licen[cs]e_?plate",
+    r"|surname|(vor|nach|familien|kunden|patienten|mitarbeiter)_?name|prenom|nom_(de_famille|complet)|apellidos?|"
+    r"nombre_(completo|y_apellidos)|cognome|sobrenome|nome_(completo|e_cognome)|(voor|achter)naam",
+    "an e-mail address": r"e_?mail(_?(address|adresse))?|courriel|correo(_electronico)?",
+    "a phone number": r"(tele)?phone(_?(no|number))?|mobile(_?(no|number|phone))|fax|(telefon|handy|mobil)_?(nummer|nr)|"
+    r"telefon|telefono|telefone|telefoon(nummer)?|(numero_de_)?telephone",
+    "an address": r"address(_?line)?_?\d?|street|post(al)?_?code|zip(_?code)?|anschrift|adresse|strasse|plz|postleitzahl|"
+    r"code_postal|direccion|codigo_postal|indirizzo|endereco|adres",
+    "a date of birth": r"birth_?(date|day)|date_?of_?birth|dob|geburts_?(datum|tag)|date_de_naissance|fecha_de_nacimiento|"
+    r"data_di_nascita|data_de_nascimento|geboortedatum",
+    "an official number": r"(ssn|social_?security|passport)(_?(no|number))?|tax_?id|iban|national_?id|licen[cs]e_?plate|"
+    r"(steuer|ausweis|personalausweis|sozialversicherungs)_?(nummer|nr|id)|kennzeichen|dni|nif|codice_fiscale|cpf|bsn",
     "a network address": r"ip_?(addr(ess)?)?|mac_?address",
     "a payment card": r"(credit_?)?card_?(no|number)",
 }
@@ -39,6 +46,8 @@ _BY_VALUE = [
 ]  # fmt: skip
 _SAMPLE = 500
 _DATE_LIKE = re.compile(r"\d{4}[./-]\d{1,2}[./-]\d{1,2}|\d{1,2}[./-]\d{1,2}[./-](\d{4}|\d{2})")
+_JUST_NAME = frozenset({"name", "names", "nom", "nome", "nombre", "naam"})
+_CAPITALISED = re.compile(r"[^\W\d_a-z][^\W\d_]*[.]?(?:[ '’-][^\W\d_][^\W\d_]*[.]?){1,3}")
 _FULL_NAME = re.compile(r"[^\W\d_][\w'’.-]*,?( [^\W\d_][\w'’.-]*){1,3}")
 _TITLES = frozenset({"mr", "mrs", "ms", "dr", "prof", "herr", "frau"})
 # Given names that are common in several countries: enough of them betray a column of names, none of them matters alone.
@@ -72,18 +81,26 @@ def personal_columns(table: Table, target: str) -> list[Finding]:
     return findings
 
 
-def _of_names(present: list[str]) -> float:
-    """The share of texts that read as a person's name: two to four words, one of them a common given name."""
-    hits = 0
+def _of_names(present: list[str]) -> tuple[float, float]:
+    """Shares of texts that read as a person's name: two to four words, one of them a common given name; that name alone."""
+    full = alone = 0
     for text in present:
         words = [word.strip(".,").lower() for word in text.split()]
         names = [word for word in words if word not in _TITLES]
-        hits += bool(_FULL_NAME.fullmatch(text.strip())) and len(words) >= 2 and any(name in _GIVEN for name in names)
-    return hits / len(present)
+        known = any(name in _GIVEN for name in names)
+        full += known and len(words) >= 2 and bool(_FULL_NAME.fullmatch(text.strip()))
+        alone += known and len(words) == 1
+    return full / len(present), alone / len(present)
+
+
+def _snake(name: str) -> str:
+    """A header in snake case, its accents taken off."""
+    parted = re.sub(r"[\s./-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.replace("ß", "ss"))).strip("_")
+    return "".join(sign for sign in unicodedata.normalize("NFKD", parted) if not unicodedata.combining(sign))
 
 
 def _by_name(field: Field, values: NDArray[Any]) -> tuple[str, str] | None:
-    snake = re.sub(r"[\s./-]+", "_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", field.name)).strip("_")
+    snake = _snake(field.name)
     for meaning, pattern in _BY_NAME:
         if pattern.fullmatch(snake):
             distinct = _distinct(values)
@@ -97,14 +114,25 @@ def _by_value(field: Field, values: NDArray[Any]) -> tuple[str, str] | None:
     if field.kind != "text":
         return None
     present = [cell for cell in values[: 20 * _SAMPLE] if cell is not None][:_SAMPLE]
-    if len(present) < 5 or len(set(present)) < 5:
+    levels = len(set(present))
+    if len(present) < 5 or levels < 5:
         return None
     for meaning, pattern in _BY_VALUE:
         share = float(np.mean([bool(pattern.fullmatch(c.strip())) and not _DATE_LIKE.fullmatch(c) for c in present]))
         if share >= 0.5:
             return meaning, f"{share:.0%} of its values have that form"
-    share = _of_names(present) if len(set(present)) >= 10 else 0.0
-    return ("persons' names", f"{share:.0%} of its values hold a common given name") if share >= 0.3 else None
+    return _by_given_names(field.name, present) if levels >= 10 else None
+
+
+def _by_given_names(name: str, present: list[str]) -> tuple[str, str] | None:
+    full, alone = _of_names(present)
+    if full >= 0.3 or alone >= 0.5:
+        return "persons' names", f"{max(full, alone):.0%} of its values hold a common given name"
+    if _snake(name).lower() in _JUST_NAME:  # of what, only the values can say
+        share = float(np.mean([bool(_CAPITALISED.fullmatch(cell.strip())) for cell in present]))
+        if share >= 0.8:
+            return "persons' names", f"its name, and {share:.0%} of its values are two to four capitalised words"
+    return None
 
 
 def _distinct(values: NDArray[Any]) -> int:
