@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -179,10 +180,8 @@ class Scorer:
     def _check_contract(self) -> None:
         if not len(self.schema):
             raise GraphMismatch("the model takes no column at all, so rows cannot be counted")
-        wanted = {
-            _INPUTS[field.kind][0]: (_INPUTS[field.kind][1], len(self.schema.of_kind(field.kind)))
-            for field in self.schema
-        }
+        counts = Counter(field.kind for field in self.schema)
+        wanted = {_INPUTS[kind][0]: (_INPUTS[kind][1], count) for kind, count in counts.items()}
         given = {
             item.name: (item.type, item.shape[-1] if len(item.shape) == 2 else None)
             for item in self._session.get_inputs()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import combinations
 from typing import Any
 from typing import Literal as OneOf
 
@@ -239,7 +238,7 @@ def _segments(
     made: list[tuple[tuple[Literal, ...], Mask]] = [((one,), one.rows) for group in single for one in group]
     made = made[:_MOST_SEGMENTS]
     broad = [[one for one in group if one.broad] for group in single]
-    places = sorted(combinations(range(len(broad)), 2), key=lambda pair: (pair[1], pair[0]))
+    places = ((first, second) for second in range(len(broad)) for first in range(second))
     for first, second in places:
         for one in broad[first]:
             for other in broad[second]:
