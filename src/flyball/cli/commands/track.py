@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from cyclopts import App
@@ -11,7 +12,7 @@ from flyball.cli.options import AsJson, ProjectFolder
 
 __all__ = ["app"]
 
-app = App(name="track", help="Runs that were logged by fb.track() and wait to be sent.")
+app = App(name="track", help="Runs that were logged by fb.track() and wait to be sent; files of runs on a server.")
 
 
 @app.command
@@ -40,3 +41,40 @@ def sync(
     lines += bullet_list("refused", list(found.refused)) + bullet_list("under way", list(found.busy))
     data = {"url": found.url, "sent": list(found.sent), "refused": list(found.refused), "under_way": list(found.busy)}
     return Answer(data, "\n".join(lines), 1 if found.refused else 0)
+
+
+@app.command
+def download(
+    run: str,
+    path: str = "",
+    *,
+    to: Path = Path(),
+    url: str | None = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Fetch files of a run from a tracking server, each verified by its hash; what broke off goes on where it was.
+
+    For example:
+        flyball track download 4f1c2a90d3 model --to fetched --url http://127.0.0.1:5000
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    path
+        A file of the run, or a folder. Default: all of its files.
+    to
+        The folder to write into. Default: this one.
+    url
+        The server. Default: FLYBALL_TRACKING_URI or MLFLOW_TRACKING_URI.
+    """
+    from flyball.client import ServedFiles
+    from flyball.client.later import named_server
+
+    given = named_server(url, command=f"flyball track download {run} --url http://HOST:PORT")
+    began = time.monotonic()
+    files = ServedFiles(given).download(run, path, to)
+    size = sum(file.stat().st_size for file in files)
+    seconds = round(time.monotonic() - began, 3)
+    said = "\n".join([f"fetched {len(files)} files, {size:,} bytes", *(f"  {file}" for file in files)])
+    return Answer({"url": given, "run": run, "files": list(map(str, files)), "bytes": size, "seconds": seconds}, said)
