@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import re
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 _SERVE = """
 import logging, sys, threading
@@ -66,30 +68,25 @@ class ObjectServer:
 
     def keys(self, place: str) -> list[str]:
         """Every key of a bucket, as S3 itself lists them."""
-        import re
-
         with urllib.request.urlopen(f"{self.url}/{place.split('/')[2]}?list-type=2") as answer:
             return re.findall(r"<Key>([^<]*)</Key>", answer.read().decode())
 
     def get(self, place: str, key: str) -> bytes:
-        import boto3
-
-        _, _, bucket, prefix = place.split("/", 3)
-        client = boto3.client(
-            "s3", endpoint_url=self.url, region_name="us-east-1", aws_access_key_id="tester",
-            aws_secret_access_key="not-a-secret",
-        )  # fmt: skip
-        return bytes(client.get_object(Bucket=bucket, Key=f"{prefix}/{key}")["Body"].read())
+        bucket, prefix = place.split("/", 3)[2:]
+        return bytes(self._client().get_object(Bucket=bucket, Key=f"{prefix}/{key}")["Body"].read())
 
     def put(self, place: str, key: str, data: bytes) -> None:
         """Write an object behind everybody's back."""
-        request = urllib.request.Request(
-            f"{self.url}/{place.removeprefix('s3://')}/{key}",
-            data,
-            {"content-type": "binary/octet-stream"},
-            method="PUT",
-        )
-        urllib.request.urlopen(request).close()
+        bucket, prefix = place.split("/", 3)[2:]
+        self._client().put_object(Bucket=bucket, Key=f"{prefix}/{key}", Body=data)
+
+    def _client(self) -> Any:
+        import boto3
+
+        return boto3.client(
+            "s3", endpoint_url=self.url, region_name="us-east-1", aws_access_key_id="tester",
+            aws_secret_access_key="not-a-secret",
+        )  # fmt: skip
 
 
 @contextlib.contextmanager

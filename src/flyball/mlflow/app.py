@@ -16,7 +16,7 @@ from flyball.core.clock import SystemClock
 from flyball.core.version import __version__
 from flyball.ledger import Actor
 from flyball.mlflow import experiments, logged_models, registered_models, runs
-from flyball.mlflow.artifacts import FileRoutes
+from flyball.mlflow.artifacts import BrokenOff, FileRoutes
 from flyball.mlflow.call import Call
 from flyball.mlflow.errors import ProtocolError, told
 from flyball.mlflow.links import Links
@@ -94,6 +94,10 @@ class MlflowApp:
         try:
             answer = await self._answer(scope, receive, send)
         except ClientGone:
+            return
+        except BrokenOff as broken:  # the client sees that the answer is not whole
+            if self._unforeseen is not None and broken.__cause__ is not None:
+                self._unforeseen(broken.__cause__, scope["path"])
             return
         except ProtocolError as error:
             answer = _json({"error_code": error.code, "message": error.message}, error.status, error.headers)

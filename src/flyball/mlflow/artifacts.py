@@ -16,7 +16,7 @@ from urllib.parse import parse_qs
 from flyball.mlflow.entities import file_entities
 from flyball.mlflow.errors import ProtocolError, invalid
 from flyball.mlflow.links import Links, base_url
-from flyball.mlflow.ranges import Span, asked_span
+from flyball.mlflow.ranges import asked_span
 from flyball.mlflow.uploads import UploadCalls
 from flyball.serving.asgi import (
     BodyTooSlow,
@@ -32,8 +32,9 @@ from flyball.serving.asgi import (
 )
 from flyball.store import ArtifactWriter
 from flyball.tracking.files import Files, Receiving
+from flyball_runtime.errors import FlyballError
 
-__all__ = ["FileRoutes"]
+__all__ = ["BrokenOff", "FileRoutes"]
 
 _CHUNK = 1 << 20
 # A sender that stays below this pace is given up: it would hold its connection, and a file on the disk, for ever.
@@ -45,6 +46,10 @@ _WORTH_A_LINK = 8 << 20
 _PLACE = re.compile(r"(artifacts|mpu/create|mpu/resume|mpu/complete|mpu/abort|presigned)/(.+)", re.DOTALL)
 _LINKED = re.compile(r"parts/([0-9a-f]{32})/([0-9]{1,5})|blobs/([0-9a-f]{64})")
 Found = TypeVar("Found")
+
+
+class BrokenOff(Exception):
+    """What went wrong (its cause) showed after the answer had begun: all that can be done is not to complete it."""
 
 
 class FileRoutes:
@@ -163,16 +168,22 @@ class FileRoutes:
             await send({"type": "http.response.body", "body": b""})
             return
         stream = await self._work(lambda: self._files.artifacts.open(digest, span.start))
+        begun = False
         try:
-            await self._pass_on(stream, span, start, send)
+            piece = await self._work(functools.partial(stream.read, min(_CHUNK, span.length) or 1))
+            await send(start)
+            begun = True
+            await self._pass_on(stream, piece, span.length, send)
+        except FlyballError as error:
+            if begun:
+                raise BrokenOff from error
+            raise
         finally:
             await self._work(stream.close)
 
-    async def _pass_on(self, stream: BinaryIO, span: Span, start: dict[str, Any], send: Send) -> None:
-        """Send a span. The last piece waits until the end was read, where damage shows: it is never sent whole then."""
-        left = span.length
-        piece = await self._work(functools.partial(stream.read, min(_CHUNK, left) or 1))
-        await send(start)
+    async def _pass_on(self, stream: BinaryIO, piece: bytes, left: int, send: Send) -> None:
+        """Send `piece` and what follows it, `left` bytes in all. The last piece waits until the end was read, where damage
+        shows: it is never sent whole then."""
         while True:
             left -= len(piece)
             # One byte more than is left is the read that finds the end of a whole file, and holds its digest against it.
