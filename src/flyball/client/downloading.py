@@ -30,6 +30,11 @@ class ServedFiles:
     """
 
     def __init__(self, url: str) -> None:
+        if not url.startswith(("http://", "https://")):
+            raise NoServer(
+                "this names no tracking server", where=url, why="it is no http:// or https:// address",
+                fix="write it like http://127.0.0.1:5000",
+            )  # fmt: skip
         self._sender = Sender(url)
 
     def download(self, run: str, path: str = "", to: str | Path = ".") -> list[Path]:

@@ -11,7 +11,7 @@ from flyball.client.errors import NoServer
 from flyball.client.sending import Sender, Unreachable, send_all
 from flyball.client.spool import Spool, waiting_spools
 
-__all__ = ["Sent", "named_server", "sync_waiting"]
+__all__ = ["Sent", "server_in_environment", "sync_waiting"]
 
 _QUIET_S = 2.0  # a training that runs writes or sends more often
 
@@ -26,21 +26,21 @@ class Sent:
     busy: tuple[str, ...]
 
 
-def named_server(url: str | None, *, command: str) -> str:
-    """The server that is named, here or in the environment. Raises NoServer, which tells `command`."""
+def server_in_environment() -> str | None:
+    """The server that FLYBALL_TRACKING_URI or MLFLOW_TRACKING_URI names, if either names one."""
+    given = os.environ.get("FLYBALL_TRACKING_URI") or os.environ.get("MLFLOW_TRACKING_URI") or ""
+    return given if given.startswith(("http://", "https://")) else None
+
+
+def sync_waiting(folder: Path, url: str | None = None) -> Sent:
+    """Send every run that waits in `folder` and remove its file. Raises NoServer."""
     given = url or os.environ.get("FLYBALL_TRACKING_URI") or os.environ.get("MLFLOW_TRACKING_URI") or ""
     if not given.startswith(("http://", "https://")):
         raise NoServer(
             "no tracking server is named",
             why=f"{given!r} is no http:// or https:// address" if given else "neither here nor in the environment",
-            fix=command,
+            fix="flyball track sync http://HOST:PORT",
         )
-    return given
-
-
-def sync_waiting(folder: Path, url: str | None = None) -> Sent:
-    """Send every run that waits in `folder` and remove its file. Raises NoServer."""
-    given = named_server(url, command="flyball track sync http://HOST:PORT")
     sender = Sender(given)
     sent, refused, busy = [], [], []
     for path in waiting_spools(folder):

@@ -190,6 +190,24 @@ def test_a_run_or_file_that_is_not_there_is_refused(tmp_path: Path, server: Proc
     assert told["code"] == "FB-CLIENT-002"
 
 
+def test_files_come_out_of_a_project_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable in ("FLYBALL_TRACKING_URI", "MLFLOW_TRACKING_URI"):
+        monkeypatch.delenv(variable, raising=False)
+    (tmp_path / "flyball.toml").write_text('[project]\nname = "shop"\n')
+    project = fb.open(tmp_path)
+    run = project.tracking.runs.create(0).id
+    for name, content in (("model/weights.bin", b"w" * 3_000_000), ("notes.txt", b"n")):
+        project.tracking.files.put(f"0/{run}/artifacts/{name}", content)
+    project.close()
+    out = tmp_path / "out"
+    assert len(flyball("track", "download", run, "--to", out, folder=tmp_path).answer()["files"]) == 2
+    assert (out / "model" / "weights.bin").read_bytes() == b"w" * 3_000_000
+    one = flyball("track", "download", run, "notes.txt", "--to", tmp_path / "one", folder=tmp_path).answer()
+    assert one["files"] == [str(tmp_path / "one" / "notes.txt")]
+    missing = flyball("track", "download", run, "nothing", "--to", out, folder=tmp_path).error(2)
+    assert missing["code"] == "FB-TRACK-001"
+
+
 def test_memory_stays_bounded(tmp_path: Path, server: Process) -> None:
     """Both ways of sending and both of fetching: the peak of the server grows far less than the file is large."""
     large, _ = random_file(tmp_path / "large.bin", 96 * MB)

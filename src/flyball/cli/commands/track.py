@@ -50,9 +50,12 @@ def download(
     *,
     to: Path = Path(),
     url: str | None = None,
+    folder: ProjectFolder = None,
     as_json: AsJson = False,
 ) -> Answer:
-    """Fetch files of a run from a tracking server, each verified by its hash; what broke off goes on where it was.
+    """Fetch files of a run from a tracking server, or from the store of this project; each is verified by its hash.
+
+    What broke off on its way from a server goes on where it was when the same is asked again.
 
     For example:
         flyball track download 4f1c2a90d3 model --to fetched --url http://127.0.0.1:5000
@@ -64,17 +67,25 @@ def download(
     path
         A file of the run, or a folder. Default: all of its files.
     to
-        The folder to write into. Default: this one.
+        The folder to write into. Default: the one this is typed in.
     url
-        The server. Default: FLYBALL_TRACKING_URI or MLFLOW_TRACKING_URI.
+        The server. Default: FLYBALL_TRACKING_URI or MLFLOW_TRACKING_URI; without one, the project's own store.
     """
+    import flyball as fb
     from flyball.client import ServedFiles
-    from flyball.client.later import named_server
+    from flyball.client.later import server_in_environment
+    from flyball.project.run_files import take_files
 
-    given = named_server(url, command=f"flyball track download {run} --url http://HOST:PORT")
-    began = time.monotonic()
-    files = ServedFiles(given).download(run, path, to)
+    began, given = time.monotonic(), url or (None if folder else server_in_environment())
+    if given is None:
+        project = fb.open(folder)
+        try:
+            files = take_files(project, run, path, to)
+        finally:
+            project.close()
+    else:
+        files = ServedFiles(given).download(run, path, to)
     size = sum(file.stat().st_size for file in files)
-    seconds = round(time.monotonic() - began, 3)
+    data = {"url": given, "run": run, "files": list(map(str, files)), "bytes": size}
     said = "\n".join([f"fetched {len(files)} files, {size:,} bytes", *(f"  {file}" for file in files)])
-    return Answer({"url": given, "run": run, "files": list(map(str, files)), "bytes": size, "seconds": seconds}, said)
+    return Answer({**data, "seconds": round(time.monotonic() - began, 3)}, said)
