@@ -9,7 +9,6 @@ from pathlib import Path
 from flyball.project.project import Project
 from flyball.store import ArtifactStore
 from flyball.tracking import TrackingUnknown
-from flyball.tracking.records import FileEntry
 
 __all__ = ["take_files"]
 
@@ -21,20 +20,30 @@ def take_files(project: Project, run: str, path: str, to: Path) -> list[Path]:
 
     Where they lie, in order. Raises TrackingUnknown, PathRefused, ArtifactMissing, ArtifactCorrupt, OSError.
     """
-    files, inner = project.tracking.files, path.strip("/")
-    root = project.tracking.runs.get(run).location.partition(":")[2].strip("/")
-    place = f"{root}/{inner}" if inner else root
-    found: dict[str, FileEntry] = files.walk(place)
-    if not found and inner:
-        found = {"": files.find(place)}
+    inner = path.strip("/")
+    try:
+        found = _found(project, run, inner)
+    except TrackingUnknown as error:
+        raise TrackingUnknown(
+            error.what,
+            where=project.path.as_posix(),
+            fix="`flyball runs` lists runs; without a path all files of one are taken",
+        ) from error
     taken = []
-    for name, entry in sorted(found.items()):
-        if entry.digest is None:
-            raise TrackingUnknown(f"there is no file in {path[:200]}")
+    for name, digest in sorted(found.items()):
         target = to.joinpath(*(part for part in (inner, name) if part))
-        _write(files.artifacts, entry.digest, target)
+        _write(project.tracking.files.artifacts, digest, target)
         taken.append(target)
     return taken
+
+
+def _found(project: Project, run: str, inner: str) -> dict[str, str]:
+    """Digests by path below `inner`; by "" when that is a file itself."""
+    files = project.tracking.files
+    root = project.tracking.runs.get(run).location.partition(":")[2].strip("/")
+    place = f"{root}/{inner}" if inner else root
+    found = {name: entry.digest for name, entry in files.walk(place).items() if entry.digest is not None}
+    return {"": files.find_file(place).digest} if not found and inner else found
 
 
 def _write(artifacts: ArtifactStore, digest: str, target: Path) -> None:
