@@ -41,8 +41,9 @@ _CHUNK = 1 << 20
 _PART, _PART_SECONDS = 256 * 1024, 60.0
 _LIMITS = Limits(body_bytes=8 * 2**20, body_seconds=60.0)
 _LINK_SECONDS = 900.0
-# Below it, a file that comes through this server is not worth a second request for a link to it.
-_WORTH_A_LINK = 8 << 20
+# From here on MLflow's client is told the size of what comes through this server, and so fetches it by ranges, each of which
+# it tries again: one stream is several times as fast, but has to begin anew when it breaks. It sends parts from here on too.
+_BY_RANGES = 500 << 20
 _PLACE = re.compile(r"(artifacts|mpu/create|mpu/resume|mpu/complete|mpu/abort|presigned)/(.+)", re.DOTALL)
 _LINKED = re.compile(r"parts/([0-9a-f]{32})/([0-9]{1,5})|blobs/([0-9a-f]{64})")
 Found = TypeVar("Found")
@@ -109,14 +110,14 @@ class FileRoutes:
             raise _no_such(method, f"artifacts/{name}")
 
     def _presigned(self, name: str, base: str) -> dict[str, Any]:
-        """A link to a file's content; with its size where reading it in pieces is worth while."""
+        """A link to a file's content; with `file_size` where MLflow's client had better fetch it by ranges."""
         entry = self._files.find_file(name)
         link = self._files.link(entry, _LINK_SECONDS)
         told = {
             "url": link or base + self._links.sign("GET", f"blobs/{entry.digest}", _LINK_SECONDS),
             "headers": {}, "size": entry.size, "sha256": entry.digest,
         }  # fmt: skip
-        return told | ({"file_size": entry.size} if link or entry.size >= _WORTH_A_LINK else {})
+        return told | ({"file_size": entry.size} if link or entry.size >= _BY_RANGES else {})
 
     # -- what a link leads to
 

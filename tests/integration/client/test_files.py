@@ -208,6 +208,7 @@ def test_files_come_out_of_a_project_without_a_server(tmp_path: Path, monkeypatc
     assert missing["code"] == "FB-TRACK-001"
 
 
+@pytest.mark.parametrize("server", ["folder", "bucket without links"], indirect=True)
 def test_memory_stays_bounded(tmp_path: Path, server: Process) -> None:
     """Both ways of sending and both of fetching: the peak of the server grows far less than the file is large."""
     large, _ = random_file(tmp_path / "large.bin", 96 * MB)

@@ -84,7 +84,9 @@ def test_parts_go_where_the_links_lead_and_are_one_file(
     assert ask.get(f"artifacts/{PLACE}/weights.bin").content == whole.content
 
     link = ask.get(f"presigned/{PLACE}/weights.bin").json()
-    assert (link["file_size"], link["headers"]) == (len(whole.content), {})
+    assert (link["size"], link["headers"]) == (len(whole.content), {})
+    assert link["sha256"] == hashlib.sha256(whole.content).hexdigest()
+    assert ("file_size" in link) == (server.kind == "bucket")
     middle = anyone.get(link["url"], headers={"range": "bytes=8999990-9000009"})
     assert (middle.status_code, middle.content) == (206, whole.content[8_999_990:9_000_010])
     assert middle.headers["content-range"] == f"bytes 8999990-9000009/{len(whole.content)}"
