@@ -18,6 +18,7 @@ from flyball.client.spool import Spool
 __all__ = ["Sender", "Unreachable", "send_all"]
 
 _FILES = "/api/2.0/mlflow-artifacts/"
+_NOT_FOR_GOOD = (401, 403)  # a token, or the server's own rights in a bucket: a file must not be lost for them
 _METRICS, _PAIRS = 1000, 100
 _AT_ONCE = 1000
 _SECONDS, _LONG_SECONDS = 10.0, 120.0
@@ -188,6 +189,8 @@ def _file(sender: Sender, run: str, record: Mapping[str, Any], spool: Spool, ref
     try:
         send_file(sender, f"{artifact_root(sender, run)}/{record['path']}", kept)
     except Refusal as error:
+        if error.answered in _NOT_FOR_GOOD:
+            raise Unreachable(f"{error.what}: {error.why}") from error
         refused.append(error)
     spool.drop(record["kept"])
 

@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 from flyball.client.errors import Refusal
-from flyball.client.sending import Sender
+from flyball.client.sending import Sender, Unreachable
 
 __all__ = ["artifact_root", "send_file"]
 
@@ -71,7 +71,11 @@ class _Upload:
         """Send what is missing, then let it be the file."""
         upload, missing = self._begun()
         etags: dict[int, str] = {}
+        before = self._count + 1
         while missing:
+            if len(missing) >= before:
+                raise Unreachable("none of the parts is taken, although there are new links to them")
+            before = len(missing)
             with self._file.open("rb") as file:
                 for link in missing:
                     try:

@@ -92,11 +92,12 @@ class UploadCalls:
     def _credentials(self, upload: str, numbers: Iterable[int], base: str) -> list[dict[str, Any]]:
         uploads = self._files.artifacts.uploads
 
-        def link(number: int) -> str:
+        def link(number: int) -> dict[str, Any]:
             theirs = uploads.link(upload, number, _LINK_SECONDS)
-            return theirs or base + self._links.sign("PUT", f"parts/{upload}/{number}", _LINK_SECONDS)
+            url = theirs or base + self._links.sign("PUT", f"parts/{upload}/{number}", _LINK_SECONDS)
+            return {"url": url, "part_number": number, "headers": dict(uploads.headers) if theirs else {}}
 
-        return [{"url": link(number), "part_number": number, "headers": {}} for number in numbers]
+        return [link(number) for number in numbers]
 
 
 async def _running(work: Work, complete: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -133,6 +133,10 @@ class Uploads(Protocol):
     def direct(self) -> bool:
         """Whether parts can be sent to where the blobs are kept, past us: whether `link` gives links."""
 
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What has to be sent along with a part to a `link`."""
+
     def begin(self) -> str:
         """A new upload; its id (32 hexadecimal digits) cannot be guessed. Raises StoreFull, CannotWrite."""
 

@@ -228,7 +228,7 @@ class _FileUploads:
 
     def __init__(self, artifacts: FileArtifacts) -> None:
         self._artifacts = artifacts
-        self.direct = False
+        self.direct, self.headers = False, dict[str, str]()
 
     def begin(self) -> str:
         upload = secrets.token_hex(16)

@@ -41,12 +41,14 @@ if TYPE_CHECKING:
 __all__ = ["ObjectArtifacts"]
 
 _SCHEMES = ("s3", "s3a", "gs", "az", "azure", "abfs", "abfss")
+_AZURE = ("az", "azure", "abfs", "abfss")
 _VENDORS = ("AWS", "GOOGLE", "AZURE")
 _UPLOAD = re.compile(r"[0-9a-f]{32}")
 _PART = re.compile(r"staging/[0-9a-f]{32}/([0-9]{5})")
 # Up to the first, a blob is written in one request; beyond it, in pieces of this size, two of them on their way at a time.
 # An object has at most 10,000 pieces, so that a blob may have 100 GB.
 _PIECE, _AT_ONCE = 10 << 20, 2
+_SKEW = timedelta(seconds=5)  # by so much the store's clock may be ahead of ours
 _LARGEST_COPY = 5 << 30  # larger objects cannot be copied within the store in one request
 _RETRIES = {
     "max_retries": 4,
@@ -67,6 +69,9 @@ class ObjectArtifacts:
         self._store = _connect(url)
         self._links = links
         self.location = url.rstrip("/")
+        scheme = url.partition("://")[0]
+        self.lists_etags = scheme in ("s3", "s3a")  # as they are answered to who sends; others name versions by them
+        self.part_headers = {"x-ms-blob-type": "BlockBlob"} if scheme in _AZURE else {}
 
     @property
     def uploads(self) -> _ObjectUploads:
@@ -113,7 +118,7 @@ class ObjectArtifacts:
 
     def older(self, digest: str, than: datetime) -> bool:
         try:
-            return bool(self._head(self.key(digest))["last_modified"] < than)
+            return bool(self._head(self.key(digest))["last_modified"] - _SKEW < than)
         except ArtifactMissing:
             return False
 
@@ -314,6 +319,10 @@ class _ObjectUploads:
         self._artifacts = artifacts
 
     @property
+    def headers(self) -> Mapping[str, str]:
+        return self._artifacts.part_headers
+
+    @property
     def direct(self) -> bool:
         return self._artifacts.sign("PUT", "staging/probe", 1.0) is not None
 
@@ -330,7 +339,7 @@ class _ObjectUploads:
         if not _UPLOAD.fullmatch(upload):
             raise UploadUnknown.of(upload)
         held = {
-            int(match[1]): PartHeld(facts["size"], facts["e_tag"])
+            int(match[1]): PartHeld(facts["size"], facts["e_tag"] if self._artifacts.lists_etags else None)
             for key, facts in self._artifacts.listing(f"staging/{upload}")
             if (match := _PART.fullmatch(key))
         }

@@ -84,11 +84,11 @@ class Files:
 
     def check_free(self, path: str) -> None:
         """Raises PathRefused when no file can be of this path: it is none, or a folder has it."""
-        plain = _file_path(path)
-        folder, _, name = plain.rpartition("/")
-        with self._database.read() as reader:
-            known = {entry.name: entry.digest for entry in self._inside(reader, folder)}
-        if name in known and known[name] is None:
+        try:
+            known = self.find(_file_path(path))
+        except TrackingUnknown:
+            return
+        if known.digest is None:
             raise PathRefused("there is a folder of this name", where=path)
 
     def listing(self, folder: str) -> list[FileEntry]:
