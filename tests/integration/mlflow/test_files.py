@@ -14,11 +14,12 @@ import httpx
 import pytest
 
 from support.object_store import ObjectServer, object_server
-from support.servers import Process
+from support.servers import Process, until
 
 TOKEN = "a-token-that-is-long-enough"
 ROOT = "/api/2.0/mlflow-artifacts/"
 PLACE = "0/run/artifacts/deep"
+ABANDONED = f".flyball/artifacts/staging/upload-{'ab' * 16}"
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +37,12 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             for name, value in bucket.environment.items():
                 patch.setenv(name, value)
             arguments = ["--artifacts", bucket.bucket()]
-        running = Process(tmp_path_factory.mktemp("server"), *arguments, token=TOKEN)
+        folder = tmp_path_factory.mktemp("server")
+        left = folder / ABANDONED
+        left.mkdir(parents=True)
+        (left / "00001").write_bytes(b"nobody went on with it")
+        os.utime(left, (1, 1))
+        running = Process(folder, *arguments, token=TOKEN)
         running.kind = request.param
         yield running
         running.end(signal.SIGTERM)
@@ -165,6 +171,13 @@ def test_ranges_heads_and_digests_of_whole_files(ask: httpx.Client, anyone: http
     info = ask.get(f"{server.url}/api/3.0/mlflow/server-info").json()
     assert info["multipart_uploads_enabled"] == (server.kind == "bucket")
     assert info["multipart_downloads_enabled"]
+
+
+@pytest.mark.parametrize("server", ["folder"], indirect=True)
+def test_a_server_tidies_up_what_was_abandoned_long_ago(server: Process, ask: httpx.Client) -> None:
+    young = begun(ask, "young.bin", 1)["upload_id"]
+    until(lambda: not (server.folder / ABANDONED).exists())
+    assert (server.folder / f".flyball/artifacts/staging/upload-{young}").is_dir()
 
 
 def test_no_line_of_the_log_holds_a_signature(server: Process, ask: httpx.Client, anyone: httpx.Client) -> None:
