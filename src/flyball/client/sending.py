@@ -95,7 +95,10 @@ class Sender:
                 raise Unreachable(f"{self.url} cannot be reached: {error}") from error
 
     def _open(self, request: urllib.request.Request, path: str, seconds: float) -> Any:
-        server = f"{urlsplit(request.full_url).scheme}://{urlsplit(request.full_url).netloc}"
+        scheme, host = urlsplit(request.full_url)[:2]
+        server = f"{scheme}://{host}"
+        if scheme not in ("http", "https"):
+            raise Refusal("a link leads to something else than a server", where=server, fix="ask who runs the server")
         try:
             return urllib.request.urlopen(request, timeout=seconds)  # noqa: S310 - the user's own server, and its links
         except urllib.error.HTTPError as error:
