@@ -80,6 +80,12 @@ class ObjectServer:
         bucket, prefix = place.split("/", 3)[2:]
         self._client().put_object(Bucket=bucket, Key=f"{prefix}/{key}", Body=data)
 
+    def unfinished(self, place: str) -> list[str]:
+        """Keys of uploads that S3 itself holds unfinished, and lists nowhere else."""
+        return [
+            one["Key"] for one in self._client().list_multipart_uploads(Bucket=place.split("/")[2]).get("Uploads", [])
+        ]
+
     def _client(self) -> Any:
         import boto3
 

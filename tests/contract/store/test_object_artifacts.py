@@ -55,6 +55,17 @@ def test_blobs_lie_below_the_prefix_and_nothing_else_does(
     assert server.keys(place) == sorted(f"some/prefix/{digest[:2]}/{digest}" for digest in (small, large))
 
 
+def test_a_large_blob_that_is_abandoned_leaves_nothing_even_where_nobody_looks(
+    server: ObjectServer, place: str, artifacts: ArtifactStore
+) -> None:
+    for writer in (artifacts.begin(), artifacts.uploads.part(artifacts.uploads.begin(), 1)):
+        for _ in range(25):
+            writer.write(b"x" * (1 << 20))
+        writer.abandon()
+    assert [key for key in server.keys(place) if not key.endswith("/00000")] == []
+    assert server.unfinished(place) == []
+
+
 @pytest.mark.parametrize("url", ["ftp://host/x", "s3://", "s3://key:secret@bucket/x", "s3://bucket/x?secret=1"])
 def test_a_place_that_cannot_be_used_is_told_without_its_secrets(url: str) -> None:
     with pytest.raises(ArtifactPlaceInvalid) as refused:
