@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +193,10 @@ def _files(pair: Pair, run: Both) -> None:
         (folder / "sub" / "späß 100%.bin").write_bytes(bytes(range(256)) * 500)
         (folder / "empty").write_bytes(b"")
         pair.call("upload a file", lambda c, r: c.log_artifact(r, str(folder / "plain.txt")), run)
+        (folder / "large.bin").write_bytes(bytes(range(256)) * 50_000)
+        with _parts_from(6 << 20):
+            pair.call("upload a large file", lambda c, r: c.log_artifact(r, str(folder / "large.bin"), "large"), run)
+        (folder / "large.bin").unlink()
         pair.call("upload a folder", lambda c, r: c.log_artifacts(r, str(folder), "deep/er"), run)
     pair.call("upload a text", lambda c, r: c.log_text(r, "text ✓", "notes/t.txt"), run)
     pair.call("upload a dict", lambda c, r: c.log_dict(r, {"a": [1, 2]}, "d.json"), run)
@@ -198,10 +205,27 @@ def _files(pair: Pair, run: Both) -> None:
     for path in ("../up", "/etc", "a/../../b"):
         pair.call(f"list {path}", lambda c, r, p=path: c.list_artifacts(r, p), run)
     pair.call("download", lambda c, r: _content(c, r, "deep"), run)
+    pair.call("download a large file", lambda c, r: _content(c, r, "large"), run)
     pair.call("download one", lambda c, r: _content(c, r, "d.json"), run)
     pair.call("download nothing", lambda c, r: _fails(lambda: c.download_artifacts(r, "missing.txt")), run)
     pair.call("upload again", lambda c, r: c.log_text(r, "changed", "notes/t.txt"), run)
     pair.call("download what changed", lambda c, r: _content(c, r, "notes/t.txt"), run)
+
+
+@contextmanager
+def _parts_from(size: int) -> Iterator[None]:
+    """The client sends files of this size in parts, where the server takes such."""
+    asked = {
+        "MLFLOW_ENABLE_PROXY_MULTIPART_UPLOAD": "true", "MLFLOW_MULTIPART_UPLOAD_MINIMUM_FILE_SIZE": str(size),
+        "MLFLOW_MULTIPART_UPLOAD_CHUNK_SIZE": str(5 << 20),
+    }  # fmt: skip
+    before = {name: os.environ.get(name) for name in asked}
+    os.environ.update(asked)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _lives(pair: Pair, experiment: Both) -> None:

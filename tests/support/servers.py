@@ -17,7 +17,9 @@ __all__ = ["Process", "until"]
 
 
 class Process:
-    """A server over a folder; `url` once it is ready."""
+    """A server over a folder; `url` once it is ready. `kind` is for tests with servers of several kinds."""
+
+    kind = ""
 
     def __init__(
         self,

@@ -7,7 +7,15 @@ from typing import Any
 
 from flyball.cli.answer import bullet_list, escape
 
-__all__ = ["backup_summary", "clean_summary", "copy_summary", "doctor_summary", "restore_summary", "size"]
+__all__ = [
+    "backup_summary",
+    "clean_summary",
+    "copy_artifacts_summary",
+    "copy_summary",
+    "doctor_summary",
+    "restore_summary",
+    "size",
+]
 
 Data = Mapping[str, Any]
 _MARKS = {"ok": "[green]✓[/]", "warning": "[yellow]![/]", "problem": "[red]✗[/]"}
@@ -81,6 +89,15 @@ def copy_summary(data: Data) -> str:
         f"the ledger of {data['entries']:,} entries verifies",
         *rows,
         "next      write the new URL as `store` into flyball.toml; the old store stays as it is",
+    ])  # fmt: skip
+
+
+def copy_artifacts_summary(data: Data) -> str:
+    """How many artifacts were copied, and what to do next."""
+    return "\n".join([
+        f"[green]✓[/] {data['copied']:,} artifacts ({size(data['bytes'])}) copied to [bold]{escape(data['to'])}[/]; "
+        f"{data['present']:,} were there",
+        "next      write the new place as `artifacts` into flyball.toml; the old one stays as it is",
     ])  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from flyball.client.errors import NoServer
 from flyball.client.sending import Sender, Unreachable, send_all
 from flyball.client.spool import Spool, waiting_spools
 
-__all__ = ["Sent", "sync_waiting"]
+__all__ = ["Sent", "server_in_environment", "sync_waiting"]
 
 _QUIET_S = 2.0  # a training that runs writes or sends more often
 
@@ -24,6 +24,12 @@ class Sent:
     sent: tuple[str, ...]
     refused: tuple[str, ...]
     busy: tuple[str, ...]
+
+
+def server_in_environment() -> str | None:
+    """The server that FLYBALL_TRACKING_URI or MLFLOW_TRACKING_URI names, if either names one."""
+    given = os.environ.get("FLYBALL_TRACKING_URI") or os.environ.get("MLFLOW_TRACKING_URI") or ""
+    return given if given.startswith(("http://", "https://")) else None
 
 
 def sync_waiting(folder: Path, url: str | None = None) -> Sent:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import base64
+import http.client
 import json
 import os
 import urllib.error
 import urllib.request
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from flyball.client.errors import Refusal
 from flyball.client.spool import Spool
 
 __all__ = ["Sender", "Unreachable", "send_all"]
 
+_FILES = "/api/2.0/mlflow-artifacts/"
+_NOT_FOR_GOOD = (401, 403)  # a token, or the server's own rights in a bucket: a file must not be lost for them
 _METRICS, _PAIRS = 1000, 100
 _AT_ONCE = 1000
 _SECONDS, _LONG_SECONDS = 10.0, 120.0
@@ -52,19 +55,62 @@ class Sender:
         url = f"{self.url}{path}?{urlencode(fields)}"
         return self._answer(urllib.request.Request(url, None, self._headers), path, _LONG_SECONDS)  # noqa: S310
 
-    def _answer(self, request: urllib.request.Request, path: str, seconds: float) -> dict[str, Any]:
+    def files(self, path: str, fields: Mapping[str, Any] | None) -> dict[str, Any]:
+        """One call about files: with `fields` POST, without GET. Raises Unreachable, Refusal."""
+        url = f"{self.url}{_FILES}{path}"
+        body = None if fields is None else json.dumps(fields).encode()
+        return self._answer(urllib.request.Request(url, body, self._headers), path, _LONG_SECONDS)  # noqa: S310
+
+    def put(self, where: str, data: bytes, headers: Mapping[str, str]) -> str:
+        """Send bytes to a link, which gets no token of ours, or to a path of files; the entity tag that is answered.
+
+        Raises Unreachable, Refusal.
+        """
+        linked = "://" in where
+        url = where if linked else f"{self.url}{_FILES}{where}"
+        own = {} if linked else self._headers
+        sent = {**own, "content-type": "application/octet-stream", **headers}
+        with self._open(urllib.request.Request(url, data, sent, method="PUT"), where, _LONG_SECONDS) as answer:  # noqa: S310
+            return str(answer.headers.get("etag") or "")
+
+    def open(self, link: str, headers: Mapping[str, str]) -> Any:
+        """The answer to GET of a link, which gets no token of ours. Raises Unreachable, Refusal."""
+        return self._open(urllib.request.Request(link, None, dict(headers)), link, _LONG_SECONDS)  # noqa: S310
+
+    @staticmethod
+    def pieces(answer: Any, size: int) -> Iterator[bytes]:
+        """What an answer holds. Raises Unreachable when it breaks off."""
         try:
-            with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310 - the user's own server
+            while piece := answer.read(size):
+                yield piece
+        except (OSError, http.client.HTTPException) as error:
+            raise Unreachable(f"it broke off: {error}") from error
+
+    def _answer(self, request: urllib.request.Request, path: str, seconds: float) -> dict[str, Any]:
+        with self._open(request, path, seconds) as answer:
+            try:
                 found: dict[str, Any] = json.loads(answer.read())
                 return found
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                raise Unreachable(f"{self.url} cannot be reached: {error}") from error
+
+    def _open(self, request: urllib.request.Request, path: str, seconds: float) -> Any:
+        scheme, host = urlsplit(request.full_url)[:2]
+        server = f"{scheme}://{host}"
+        if scheme not in ("http", "https"):
+            raise Refusal("a link leads to something else than a server", where=server, fix="ask who runs the server")
+        try:
+            return urllib.request.urlopen(request, timeout=seconds)  # noqa: S310 - the user's own server, and its links
         except urllib.error.HTTPError as error:
             with error:
                 said = error.read(10_000).decode("utf-8", "replace")
             if error.code >= 500 or error.code == 429:
-                raise Unreachable(f"{self.url} answered {error.code}") from error
-            raise Refusal(f"{self.url} refused {path}", why=said[:500], fix="see what it says") from error
-        except (OSError, ValueError) as error:
-            raise Unreachable(f"{self.url} cannot be reached: {error}") from error
+                raise Unreachable(f"{server} answered {error.code}") from error
+            refused = Refusal(f"{server} refused {path.partition('?')[0]}", why=said[:500], fix="see what it says")
+            refused.answered = error.code
+            raise refused from error
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            raise Unreachable(f"{server} cannot be reached: {error}") from error
 
 
 def send_all(sender: Sender, spool: Spool, *, doubtful: bool = False) -> list[Refusal]:
@@ -78,13 +124,13 @@ def send_all(sender: Sender, spool: Spool, *, doubtful: bool = False) -> list[Re
         records, place = spool.pending(most)
         most = _AT_ONCE
         if records:
-            refused += _send(sender, records)
+            refused += _send(sender, records, spool)
         elif place == spool.sent():
             return refused
         spool.acknowledge(place)
 
 
-def _send(sender: Sender, records: list[dict[str, Any]]) -> list[Refusal]:
+def _send(sender: Sender, records: list[dict[str, Any]], spool: Spool) -> list[Refusal]:
     refused: list[Refusal] = []
     metrics: list[dict[str, Any]] = []
     pairs: dict[str, dict[str, str]] = {"params": {}, "tags": {}}
@@ -109,6 +155,9 @@ def _send(sender: Sender, records: list[dict[str, Any]]) -> list[Refusal]:
             metrics.append({name: record[name] for name in ("key", "value", "timestamp", "step")})
         elif kind in ("params", "tags"):
             pairs[kind] |= record["values"]
+        elif kind == "file":
+            pass_on()
+            _file(sender, run, record, spool, refused)
         else:
             pass_on()
             _life(sender, run, record, refused)
@@ -131,6 +180,22 @@ def _life(sender: Sender, run: str, record: Mapping[str, Any], refused: list[Ref
         _try(
             sender, "runs/update", {"run_id": run, "status": record["status"], "end_time": record["timestamp"]}, refused
         )
+
+
+def _file(sender: Sender, run: str, record: Mapping[str, Any], spool: Spool, refused: list[Refusal]) -> None:
+    """A file that was kept for sending; one that is gone was sent before."""
+    from flyball.client.uploading import artifact_root, send_file
+
+    kept = spool.kept(record["kept"])
+    if not kept.exists():
+        return
+    try:
+        send_file(sender, f"{artifact_root(sender, run)}/{record['path']}", kept)
+    except Refusal as error:
+        if error.answered in _NOT_FOR_GOOD:
+            raise Unreachable(f"{error.what}: {error.why}") from error
+        refused.append(error)
+    spool.drop(record["kept"])
 
 
 def _experiment(sender: Sender, name: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
+import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +28,9 @@ class Spool:
         self.path = path
         self._sent_path = path.with_suffix(".sent")
         path.parent.mkdir(parents=True, exist_ok=True)
+        self._files = path.with_suffix(".files")
+        self._unsynced: list[Path] = []
+        self._numbers = itertools.count(1)
         self._lock = threading.Lock()
         self._file = path.open("ab")
 
@@ -35,8 +41,33 @@ class Spool:
             self._file.write(data)
             self._file.flush()
 
+    def keep(self, source: Path) -> str:
+        """Copy a file as it is now, so that it may change or go; the name for `kept`. Raises OSError."""
+        self._files.mkdir(exist_ok=True)
+        name = f"{os.getpid()}-{next(self._numbers)}"
+        shutil.copyfile(source, self._files / name)
+        with self._lock:
+            self._unsynced.append(self._files / name)
+        return name
+
+    def kept(self, name: str) -> Path:
+        """Where the copy of a file lies, as long as it waits."""
+        return self._files / Path(name).name
+
+    def drop(self, name: str) -> None:
+        """A server has the file, or does not want it."""
+        for path in (self.kept(name), self.kept(f"{name}.upload")):
+            path.unlink(missing_ok=True)
+
     def sync(self) -> None:
-        """The disk has everything that was added."""
+        """The disk has everything that was added and kept."""
+        with self._lock:
+            unsynced, self._unsynced = self._unsynced, []
+        for path in unsynced:
+            with contextlib.suppress(FileNotFoundError):  # what was sent meanwhile is needed no more
+                _sync(path)
+        if unsynced:
+            _sync(self._files)
         with self._lock:
             self._file.flush()
             os.fsync(self._file.fileno())
@@ -80,11 +111,20 @@ class Spool:
         if remove:
             for path in (self.path, self._sent_path):
                 path.unlink(missing_ok=True)
+            shutil.rmtree(self._files, ignore_errors=True)
 
 
 def waiting_spools(folder: Path) -> list[Path]:
     """The files of runs that no server has whole yet, oldest first."""
     return sorted(folder.glob(f"*{_ENDING}"), key=lambda path: (path.stat().st_mtime, path.name))
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _whole_lines(file: Any) -> Iterator[bytes]:

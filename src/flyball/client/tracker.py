@@ -97,6 +97,21 @@ class Tracker:
         """Tags; a later value replaces an earlier one."""
         self._pairs("tags", values)
 
+    def log_artifact(self, path: str | os.PathLike[str], folder: str = "") -> None:
+        """A file, or a folder with all that is in it, under its own name in `folder` of the run's files.
+
+        It is copied beside what waits at once, so that it may change afterwards, and sent in the background: large files in
+        parts, verified by their hash, and after an interruption from where it broke off.
+        """
+        with self._careful():
+            source = Path(path)
+            found = sorted(one for one in source.rglob("*") if one.is_file()) if source.is_dir() else [source]
+            for one in found:
+                place = "/".join(filter(None, (folder.strip("/"), one.relative_to(source.parent).as_posix())))
+                if self._spool is not None:
+                    kept = self._spool.keep(one)
+                    self._add([{"kind": "file", "run": self.id, "path": place, "kept": kept}])
+
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until the disk has everything, then for the server, at most so long; whether the server has it too."""
         try:

@@ -136,11 +136,15 @@ class _Section(BaseModel):
 
 
 class ProjectSection(_Section):
-    """`[project]`: the project's name, and where its database and artifacts live."""
+    """`[project]`: the project's name, and where its database and artifacts live.
+
+    `artifact_links`: whether clients may be sent to an object store itself, by links that it signs.
+    """
 
     name: Text
     store: Text = "sqlite:///.flyball/flyball.db"
     artifacts: Text = ".flyball/artifacts"
+    artifact_links: bool = True
 
 
 class DataConfig(_Section):
@@ -490,6 +494,17 @@ class ProjectConfig(_Section):
         """The file that the store is; None when a server keeps it."""
         url = self.store_url
         return Path(url.removeprefix("sqlite:///")) if url.startswith("sqlite:///") else None
+
+    @property
+    def artifacts_place(self) -> str:
+        """The artifacts' folder as an absolute path, or the URL of the bucket that keeps them."""
+        place = self.project.artifacts
+        return place if "://" in place else str(self.resolve(place))
+
+    @property
+    def artifacts_folder(self) -> Path | None:
+        """The artifacts' folder; None when an object store keeps them."""
+        return None if "://" in self.project.artifacts else self.resolve(self.project.artifacts)
 
     def line(self, path: KeyPath) -> str | None:
         """`flyball.toml:31, model.machines.time` for a key that stands in the file; None for one that does not."""

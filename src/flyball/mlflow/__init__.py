@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from flyball.mlflow.app import MlflowApp
+    from flyball.mlflow.links import Links
     from flyball.mlflow.service import Service
 
-__all__ = ["MlflowApp", "Service"]
+__all__ = ["Links", "MlflowApp", "Service"]
 
-_HOMES = {"MlflowApp": "app", "Service": "service"}
+_HOMES = {"Links": "links", "MlflowApp": "app", "Service": "service"}
 
 
 def __getattr__(name: str) -> Any:

@@ -12,12 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import parse_qsl
 
+from flyball.core.clock import SystemClock
 from flyball.core.version import __version__
 from flyball.ledger import Actor
 from flyball.mlflow import experiments, logged_models, registered_models, runs
-from flyball.mlflow.artifacts import serve_file
+from flyball.mlflow.artifacts import BrokenOff, FileRoutes
 from flyball.mlflow.call import Call
 from flyball.mlflow.errors import ProtocolError, told
+from flyball.mlflow.links import Links
 from flyball.mlflow.service import Handler, Service
 from flyball.serving.asgi import ClientGone, Limits, Receive, Request, Response, Scope, Send, parse_json
 from flyball_runtime.errors import FlyballError
@@ -28,13 +30,14 @@ _LIMITS = Limits(body_bytes=64 * 2**20, body_seconds=60.0)
 _THREADS, _FILE_THREADS = 8, 8
 _PLACE = re.compile(r"/(?:ajax-)?api/(2\.0|3\.0)/mlflow(-artifacts)?/(.*)", re.DOTALL)
 _NAMED = re.compile(r"\{(\w+)\}")
-# What the server can do, for clients that ask before they begin.
+# What the server can do, for clients that ask before they begin. Parts of an upload are worth sending apart where an
+# object store takes them: a client that sends a whole file here tries it again, which it does not do with a part.
 _INFO = {
     "store_type": "SqlStore",
     "workspaces_enabled": False,
     "trace_archival_enabled": False,
-    "multipart_uploads_enabled": False,
-    "multipart_downloads_enabled": False,
+    "multipart_downloads_enabled": True,
+    # This way of sending a file ends without a word to the server, which could then verify nothing.
     "presigned_upload_run_id_supported": False,
     "presigned_upload_model_id_supported": False,
     "features_enabled": {"gateway": False},
@@ -46,12 +49,20 @@ Unforeseen = Callable[[BaseException, str], None]
 class MlflowApp:
     """Answers what clients of the MLflow protocol ask; `answers` says which paths these are.
 
-    unforeseen: told of errors that nobody foresaw, with the path, for the log.
+    unforeseen: told of errors that nobody foresaw, with the path, for the log. links: signs links to files.
     """
 
-    def __init__(self, service: Service, *, auth: str = "loopback", unforeseen: Unforeseen | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        *,
+        auth: str = "loopback",
+        unforeseen: Unforeseen | None = None,
+        links: Links | None = None,
+    ) -> None:
         self._service = service
         self._auth = auth
+        self.links = links or Links(None, SystemClock())
         self._owner = Actor.local().id
         self._unforeseen = unforeseen
         self._plain: dict[tuple[str, str], Handler] = {}
@@ -64,6 +75,7 @@ class MlflowApp:
                     self._plain[method, path] = handler
         self._threads = ThreadPoolExecutor(_THREADS, "flyball-mlflow")
         self._file_threads = ThreadPoolExecutor(_FILE_THREADS, "flyball-files")
+        self._files = FileRoutes(service.tracking.files, self._file_threads, self.links)
 
     def close(self) -> None:
         """Let the threads end."""
@@ -83,6 +95,10 @@ class MlflowApp:
             answer = await self._answer(scope, receive, send)
         except ClientGone:
             return
+        except BrokenOff as broken:  # the client sees that the answer is not whole
+            if self._unforeseen is not None and broken.__cause__ is not None:
+                self._unforeseen(broken.__cause__, scope["path"])
+            return
         except ProtocolError as error:
             answer = _json({"error_code": error.code, "message": error.message}, error.status, error.headers)
         except FlyballError as error:
@@ -100,12 +116,10 @@ class MlflowApp:
         version, files, path = match.groups() if match else ("", None, "")
         method = scope["method"]
         if files:
-            await serve_file(
-                path, self._service.tracking.files, self._file_threads, scope=scope, receive=receive, send=send
-            )
+            await self._files(path, scope, receive, send)
             return None
         if version == "3.0" and path == "server-info" and method == "GET":
-            return _json(_INFO)
+            return _json({**_INFO, "multipart_uploads_enabled": await self._files.direct()})
         handler, named = self._find(method, path)
         request = Request(scope, receive, _LIMITS)
         fields = {**await _fields(request, scope), **named}

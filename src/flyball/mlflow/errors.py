@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from flyball.registry import AliasMoved, ModelUnknown, VersionUnknown
 from flyball.serving.asgi import BodyTooLarge
-from flyball.store import ArtifactMissing, StoreBusy, StoreUnreachable
+from flyball.store import (
+    ArtifactMissing,
+    ArtifactStoreAway,
+    ArtifactStoreRefuses,
+    StoreBusy,
+    StoreUnreachable,
+    UploadUnknown,
+)
 from flyball.tracking import OrderRepeated, TrackingExists, TrackingUnknown
 from flyball_runtime.errors import BadInput, FlyballError, Refused
 
@@ -63,10 +70,11 @@ def _by_a_gate(error: Refused) -> bool:
 
 
 _CODES: tuple[tuple[tuple[type[FlyballError], ...], str], ...] = (
-    ((TrackingUnknown, ModelUnknown, VersionUnknown, ArtifactMissing), "RESOURCE_DOES_NOT_EXIST"),
+    ((TrackingUnknown, ModelUnknown, VersionUnknown, ArtifactMissing, UploadUnknown), "RESOURCE_DOES_NOT_EXIST"),
     ((TrackingExists,), "RESOURCE_ALREADY_EXISTS"),
     ((AliasMoved,), "RESOURCE_CONFLICT"),
-    ((StoreBusy, StoreUnreachable), "TEMPORARILY_UNAVAILABLE"),
+    ((ArtifactStoreRefuses,), "PERMISSION_DENIED"),  # of the server, which trying again does not mend
+    ((StoreBusy, StoreUnreachable, ArtifactStoreAway), "TEMPORARILY_UNAVAILABLE"),
     ((BodyTooLarge,), "INVALID_PARAMETER_VALUE"),
     ((BadInput, Refused), "INVALID_PARAMETER_VALUE"),
 )

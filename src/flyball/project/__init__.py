@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from flyball.project.opening import init, open  # noqa: A004
     from flyball.project.project import Project
     from flyball.project.reasons import ReasonMissing
-    from flyball.project.stores import copy_store
+    from flyball.project.stores import copy_artifacts, copy_store
     from flyball.project.upkeep import debug_bundle, doctor, restore
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Project",
     "ReasonMissing",
     "Version",
+    "copy_artifacts",
     "copy_store",
     "debug_bundle",
     "doctor",
@@ -34,7 +35,7 @@ _HOMES = {
     "opening": ("init", "open"),
     "project": ("Project",),
     "reasons": ("ReasonMissing",),
-    "stores": ("copy_store",),
+    "stores": ("copy_artifacts", "copy_store"),
     "upkeep": ("debug_bundle", "doctor", "restore"),
 }
 

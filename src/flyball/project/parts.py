@@ -12,7 +12,7 @@ from flyball.core.executor import Executor, LocalExecutor
 from flyball.ledger import Actor, KeyFiles, KeyRing, Ledger
 from flyball.monitoring import ALERTS
 from flyball.registry import REGISTRY, ModelVersion, Registry
-from flyball.store import Database, FileArtifacts, StepCache
+from flyball.store import Database, StepCache, open_artifacts
 from flyball.tracking import Tracking
 from flyball_runtime.errors import InternalError
 
@@ -42,7 +42,7 @@ class Parts:
         self.actor = Actor.local()
         state = self.path / STATE_FOLDER
         self.database = Database.open(config.store_url, clock, folder=state, create=not reads_only)
-        self.artifacts = FileArtifacts(config.resolve(config.project.artifacts))
+        self.artifacts = open_artifacts(config.artifacts_place, links=config.project.artifact_links)
         self.bundles = state / "bundles"
         self.ledger = Ledger(
             self.database, clock, KeyFiles(state / "keys"), projections=[REGISTRY, ALERTS], head=state / "head.json"

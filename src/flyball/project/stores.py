@@ -1,4 +1,4 @@
-"""Moving a project's tables from one database to another: copy, verify, then change one line of the project file."""
+"""Moving a project's tables or artifacts to another place: copy, verify, then change one line of the project file."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +18,13 @@ from flyball.ledger import KeyFiles, Ledger
 from flyball.monitoring import ALERTS
 from flyball.project.opening import nearest
 from flyball.registry import REGISTRY
-from flyball.store import Database
+from flyball.store import Database, open_artifacts
 from flyball_runtime.errors import BadInput
 
 if TYPE_CHECKING:
     from flyball.ledger import Verification
 
-__all__ = ["Copied", "StoreNotNamed", "copy_store"]
+__all__ = ["Copied", "CopiedArtifacts", "StoreNotNamed", "copy_artifacts", "copy_store"]
 
 
 class StoreNotNamed(BadInput):
@@ -97,6 +97,60 @@ def copy_store(
         progress.finish("verify", f"{verification.entries:,} entries")
         seconds = round(time.monotonic() - began, 3)
         return Copied(old.location, new.location, rows, verification, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedArtifacts:
+    """Artifacts that were copied to another place: how many, their bytes, and how many were there before."""
+
+    source: str
+    target: str
+    copied: int
+    bytes: int
+    present: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """What `flyball store copy-artifacts --json` prints."""
+        names = {"source": "from", "target": "to"}
+        return {names.get(one.name, one.name): getattr(self, one.name) for one in fields(self)}
+
+
+def copy_artifacts(
+    target: str,
+    *,
+    source: str | None = None,
+    path: str | os.PathLike[str] | None = None,
+    progress: Progress | None = None,
+) -> CopiedArtifacts:
+    """Copy every artifact of `source` (default: that of the project in `path`) to `target`: a folder, or a bucket's URL.
+
+    Each is verified by its hash on its way; those that are there are left alone, so that a copy that was interrupted goes
+    on. Raises StoreNotNamed, ArtifactPlaceInvalid, ArtifactCorrupt and the errors of the two places.
+    """
+    began, progress = time.monotonic(), progress or NoProgress()
+    if source is None:
+        config = _project(path)
+        if config is None:
+            raise StoreNotNamed(
+                "which artifacts are to be copied?", where=str(Path(path or ".").absolute()),
+                why=f"there is no {PROJECT_FILE} here that names their place",
+                fix="flyball store copy-artifacts --from PLACE --to PLACE, or type it in the project's folder",
+            )  # fmt: skip
+        source = config.artifacts_place
+    old, new = open_artifacts(source), open_artifacts(target)
+    progress.start("copy", old.location)
+    digests, there = list(old.digests()), set(new.digests())
+    copied = size = 0
+    for number, digest in enumerate(digests):
+        progress.update("copy", number / len(digests), digest[:12])
+        if digest not in there:
+            with old.open(digest) as stream:
+                new.put(stream)
+            copied, size = copied + 1, size + new.size(digest)
+    progress.finish("copy", f"{copied:,} artifacts, {size:,} bytes")
+    seconds = round(time.monotonic() - began, 3)
+    return CopiedArtifacts(old.location, new.location, copied, size, len(digests) - copied, seconds)
 
 
 def _project(path: str | os.PathLike[str] | None) -> ProjectConfig | None:

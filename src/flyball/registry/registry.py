@@ -42,7 +42,7 @@ from flyball.registry.records import (
 )
 from flyball.registry.runs import Runs
 from flyball.registry.tables import alias_history, aliases, dataset_versions, model_versions, models
-from flyball.store import ArtifactStore, Database, FileArtifacts, Reader, Transaction
+from flyball.store import ArtifactStore, Database, Reader, Transaction
 from flyball_runtime.errors import near_miss
 
 __all__ = ["UNSET", "Build", "Registry", "Unset"]
@@ -383,8 +383,7 @@ class Registry:
             known = tx.execute(select(model_versions.c.model, model_versions.c.number)).all()
             removed = clean_bundles(self.bundles, [(row.model, row.number) for row in known])
             self._runs.close_interrupted(tx)
-        if isinstance(self.artifacts, FileArtifacts):
-            self.artifacts.clean()
+        self.artifacts.clean()
         return removed
 
     def restore_bundle(self, version: ModelVersion) -> bool:

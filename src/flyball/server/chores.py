@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
+import time
 from collections.abc import Callable, Mapping
 
 from flyball.server.watching import Log
 from flyball_runtime.errors import FlyballError
 
-__all__ = ["Chores"]
+__all__ = ["Chores", "Seldom"]
 
 _SECONDS = 1.0
+
+
+class Seldom:
+    """A work that is done at the first call, and then once in so many seconds: other calls do nothing."""
+
+    def __init__(self, work: Callable[[], object], *, every_s: float) -> None:
+        self._work, self._every_s = work, every_s
+        self._next = -math.inf
+
+    def __call__(self) -> None:
+        now = time.monotonic()
+        if now >= self._next:
+            self._next = now + self._every_s  # whether it works out or not: what fails every second helps nobody
+            self._work()
 
 
 class Chores:

@@ -10,8 +10,8 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
 from flyball.config import STATE_FOLDER
-from flyball.mlflow import MlflowApp, Service
-from flyball.server.chores import Chores
+from flyball.mlflow import Links, MlflowApp, Service
+from flyball.server.chores import Chores, Seldom
 from flyball.server.refusals import Refusals
 from flyball.server.watching import Log, Measured, Watched
 from flyball.serving.asgi import App, Receive, Response, Scope, Send, json_response
@@ -26,6 +26,7 @@ __all__ = ["SERVER_TOKEN_VARIABLE", "serve", "server_app"]
 
 SERVER_TOKEN_VARIABLE = "FLYBALL_SERVER_TOKEN"  # noqa: S105 - the variable's name, not a secret
 _POST_SECONDS = 3.0
+_TIDY_SECONDS = 3600.0
 _OPEN = frozenset(("/healthz", "/readyz", "/health"))
 
 
@@ -45,7 +46,12 @@ def serve(
     token = os.environ.get(SERVER_TOKEN_VARIABLE) or None
     check_host(host, token, variable=SERVER_TOKEN_VARIABLE)
     log = Log(project.clock)
-    protocol = MlflowApp(Service.of(project), auth="token" if token else "loopback", unforeseen=log.unforeseen)
+    protocol = MlflowApp(
+        Service.of(project),
+        auth="token" if token else "loopback",
+        unforeseen=log.unforeseen,
+        links=Links(token, project.clock),
+    )
     refusals = Refusals(project.path / STATE_FOLDER / "refusals", project.clock)
     chores = Chores(
         log,
@@ -56,9 +62,11 @@ def serve(
         last={"binding": project.tracking.bind, "refusals": lambda: refusals.settle(project.ledger, whole=True)},
     )
 
-    # Receivers may be slow, so nothing else waits for them; a try that is cut off is made again.
-    post = {"webhooks": _Postman(project, log)} if project.config.webhooks else {}
-    posting = Chores(log, every=post, patience_s=_POST_SECONDS)
+    # Receivers and object stores may be slow, so nothing else waits for them; a try that is cut off is made again.
+    slow: dict[str, Callable[[], object]] = {"uploads": Seldom(project.artifacts.clean, every_s=_TIDY_SECONDS)}
+    if project.config.webhooks:
+        slow["webhooks"] = _Postman(project, log)
+    posting = Chores(log, every=slow, patience_s=_POST_SECONDS)
     control = _Later(lambda: _control(project, token))
 
     def ready(address: Address) -> None:
@@ -113,6 +121,7 @@ def server_app(
         answer,
         token=token,
         open_paths=_OPEN,
+        admits=protocol.links.holds,
         variable=SERVER_TOKEN_VARIABLE,
         refused=None if refusals is None else refusals.count,
     )

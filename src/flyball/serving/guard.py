@@ -95,7 +95,8 @@ class Guard:
 
     Without a token the Host header must name this machine, which defeats DNS rebinding. With one, every path but
     `open_paths` needs `Authorization: Bearer TOKEN` (or Basic, with the token as password, so that a browser can ask
-    for it). Either way a request that changes something must not come from a page of another site.
+    for it), unless `admits` knows the request as one that was permitted by other means. Either way a request that
+    changes something must not come from a page of another site.
     """
 
     def __init__(
@@ -104,6 +105,7 @@ class Guard:
         *,
         token: str | None = None,
         open_paths: frozenset[str] = frozenset(),
+        admits: Callable[[Scope], bool] | None = None,
         variable: str = TOKEN_VARIABLE,
         refused: Callable[[Scope, FlyballError], None] | None = None,
     ) -> None:
@@ -112,11 +114,14 @@ class Guard:
         self._app = app
         self._token = token
         self._open_paths = open_paths
+        self._admits = admits
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
             refusal = self._refusal(scope["method"], scope["path"], headers)
+            if isinstance(refusal, NotAuthenticated) and self._admits is not None and self._admits(scope):
+                refusal = None
             if refusal is not None:
                 if self._refused is not None:
                     self._refused(scope, refusal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -70,6 +71,11 @@ def _told(app: App, service: str) -> Iterator[App]:
         yield teller.around(app)
 
 
+def _unsaid(record: logging.LogRecord) -> bool:
+    """Why an answer was left incomplete on purpose is for the application to log."""
+    return not record.getMessage().startswith("ASGI callable returned without completing")
+
+
 async def _serve(
     app: App, listener: socket.socket, ready: Callable[[Address], None] | None, stop: threading.Event | None
 ) -> None:
@@ -98,6 +104,7 @@ async def _serve(
         timeout_graceful_shutdown=_GRACE_SECONDS,
     )
     server = Server(config)
+    logging.getLogger("uvicorn.error").addFilter(_unsaid)
 
     def finish() -> None:
         if server.should_exit:

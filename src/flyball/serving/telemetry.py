@@ -38,7 +38,7 @@ _QUIET_SECONDS = 60.0
 _METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"))
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)  # as the conventions ask
 _IDENTITY = re.compile(r"/(?=[^/]*\d)[0-9A-Za-z_-]{3,}(?=/|$)")
-_PLACE = re.compile(r"(/artifacts|/mpu/[a-z]+|/presigned)/.*")
+_PLACE = re.compile(r"(/artifacts|/mpu/[a-z]+|/presigned|/parts|/blobs)/.*")
 _VERSION = re.compile(r"/api/\d\.\d(?=/)")
 _UNKNOWN = frozenset((401, 403, 404, 405, 421))
 

@@ -6,10 +6,16 @@ if TYPE_CHECKING:
     from flyball.store.artifacts import (
         ArtifactCorrupt,
         ArtifactMissing,
+        ArtifactPlaceInvalid,
         ArtifactStore,
+        ArtifactStoreAway,
+        ArtifactStoreRefuses,
         ArtifactUnreadable,
         ArtifactWriter,
-        FileArtifacts,
+        PartHeld,
+        PartsDiffer,
+        Uploads,
+        UploadUnknown,
     )
     from flyball.store.backend import DRIVER_ERRORS, Backend
     from flyball.store.database import Database, Reader, Transaction
@@ -25,19 +31,26 @@ if TYPE_CHECKING:
         StoreUnsupported,
         ValueRefused,
     )
+    from flyball.store.file_artifacts import FileArtifacts
     from flyball.store.lock import file_lock, is_held, open_lock_file
+    from flyball.store.places import open_artifacts
     from flyball.store.steps import StepCache
 
 __all__ = [
     "DRIVER_ERRORS",
     "ArtifactCorrupt",
     "ArtifactMissing",
+    "ArtifactPlaceInvalid",
     "ArtifactStore",
+    "ArtifactStoreAway",
+    "ArtifactStoreRefuses",
     "ArtifactUnreadable",
     "ArtifactWriter",
     "Backend",
     "Database",
     "FileArtifacts",
+    "PartHeld",
+    "PartsDiffer",
     "Reader",
     "StepCache",
     "StoreBusy",
@@ -50,9 +63,12 @@ __all__ = [
     "StoreUnreachable",
     "StoreUnsupported",
     "Transaction",
+    "UploadUnknown",
+    "Uploads",
     "ValueRefused",
     "file_lock",
     "is_held",
+    "open_artifacts",
     "open_lock_file",
 ]
 
@@ -60,10 +76,16 @@ _HOMES = {
     "artifacts": (
         "ArtifactCorrupt",
         "ArtifactMissing",
+        "ArtifactPlaceInvalid",
         "ArtifactStore",
+        "ArtifactStoreAway",
+        "ArtifactStoreRefuses",
         "ArtifactUnreadable",
         "ArtifactWriter",
-        "FileArtifacts",
+        "PartHeld",
+        "PartsDiffer",
+        "UploadUnknown",
+        "Uploads",
     ),
     "backend": ("DRIVER_ERRORS", "Backend"),
     "database": ("Database", "Reader", "Transaction"),
@@ -79,7 +101,9 @@ _HOMES = {
         "StoreUnsupported",
         "ValueRefused",
     ),
+    "file_artifacts": ("FileArtifacts",),
     "lock": ("file_lock", "is_held", "open_lock_file"),
+    "places": ("open_artifacts",),
     "steps": ("StepCache",),
 }
 

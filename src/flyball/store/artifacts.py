@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import hashlib
 import io
-import os
 import re
-import secrets
-import stat
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import Any, BinaryIO, ClassVar, Protocol, cast
 
-from flyball.core.failpoints import failpoint
-from flyball.core.files import CannotWrite, StoreFull, sync_directory
 from flyball_runtime.errors import BadInput, InternalError
 
 __all__ = [
+    "CHUNK",
+    "DIGEST",
+    "STALE_S",
     "ArtifactCorrupt",
     "ArtifactMissing",
+    "ArtifactPlaceInvalid",
     "ArtifactStore",
+    "ArtifactStoreAway",
+    "ArtifactStoreRefuses",
     "ArtifactUnreadable",
     "ArtifactWriter",
-    "FileArtifacts",
+    "PartHeld",
+    "PartsDiffer",
+    "UploadUnknown",
+    "Uploads",
+    "check_digest",
+    "check_part",
+    "check_parts",
+    "checked",
+    "write_all",
 ]
 
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_CHUNK = 1 << 20
-_STALE_S = 24 * 3600.0  # no write takes a day: what is older was left by a crash
+DIGEST = re.compile(r"[0-9a-f]{64}")
+CHUNK = 1 << 20
+STALE_S = 24 * 3600.0  # no write takes a day: what is older was left by a crash, or by who never came back
 
 
 class ArtifactMissing(InternalError):
@@ -53,8 +58,48 @@ class ArtifactUnreadable(InternalError):
     code = "FB-STORE-013"
 
 
+class ArtifactStoreAway(ArtifactUnreadable):
+    """The object store that keeps the artifacts does not answer, or asks to be left in peace, after several tries."""
+
+    code = "FB-STORE-017"
+    status: ClassVar[int] = 503
+
+
+class ArtifactStoreRefuses(ArtifactUnreadable):
+    """The object store does not let the server in: credentials, their rights, or the bucket are wrong."""
+
+    code = "FB-STORE-018"
+
+
+class ArtifactPlaceInvalid(BadInput):
+    """The place for artifacts cannot be used: an unknown kind of store, credentials in the URL, a missing package."""
+
+    code = "FB-STORE-019"
+
+
+class UploadUnknown(BadInput):
+    """No upload of this id is under way: it was completed, given up, or left alone for a day."""
+
+    code = "FB-STORE-020"
+    status: ClassVar[int] = 404
+
+    @classmethod
+    def of(cls, upload: str) -> UploadUnknown:
+        """The error for an id."""
+        return cls(
+            "there is no such upload under way", where=upload[:40],
+            why="it was completed, given up, or nobody went on with it for a day", fix="begin it anew",
+        )  # fmt: skip
+
+
+class PartsDiffer(BadInput):
+    """The parts that were sent are not those that the upload is to be made of."""
+
+    code = "FB-STORE-021"
+
+
 class ArtifactWriter(Protocol):
-    """One blob on its way in, part by part, so that nobody has to wait in a thread for a slow sender.
+    """One blob, or one part of an upload, on its way in: piece by piece, so that no thread waits for a slow sender.
 
     One thread at a time. What is neither finished nor abandoned is cleaned away as after a crash.
     """
@@ -63,10 +108,56 @@ class ArtifactWriter(Protocol):
         """Add to the end. Raises StoreFull, CannotWrite."""
 
     def finish(self) -> str:
-        """Let it be a blob; return its digest. Durable as `put`. Raises StoreFull, CannotWrite."""
+        """Let it be a blob; return its digest (of a part: its entity tag). Durable as `put`. Raises StoreFull, CannotWrite."""
 
     def abandon(self) -> None:
         """Forget it; nothing happens once it is finished."""
+
+
+@dataclass(frozen=True, slots=True)
+class PartHeld:
+    """A part of an upload that is there whole: its bytes, and its entity tag where the store knows it without reading."""
+
+    size: int
+    etag: str | None = None
+
+
+class Uploads(Protocol):
+    """Blobs that come in parts numbered from 1, in any order and again, over any number of connections.
+
+    Threads and processes may call every method at once. A part is there whole or not at all, and durable once it is;
+    nobody sees the blob before `join`. An upload that nobody touched for a day is cleaned away.
+    """
+
+    @property
+    def direct(self) -> bool:
+        """Whether parts can be sent to where the blobs are kept, past us: whether `link` gives links."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What has to be sent along with a part to a `link`."""
+
+    def begin(self) -> str:
+        """A new upload; its id (32 hexadecimal digits) cannot be guessed. Raises StoreFull, CannotWrite."""
+
+    def part(self, upload: str, number: int) -> ArtifactWriter:
+        """A part on its way in, in place of what was there of this number. Raises UploadUnknown, StoreFull, CannotWrite."""
+
+    def parts(self, upload: str) -> Mapping[int, PartHeld]:
+        """The parts that are there, by number. Raises UploadUnknown."""
+
+    def join(self, upload: str, etags: Mapping[int, str | None]) -> str:
+        """Let the parts with these numbers, in their order, be one blob; its digest. The parts stay until `drop`.
+
+        etags: what the writer of each part was told; None where nobody knows. Raises UploadUnknown, PartsDiffer,
+        StoreFull, CannotWrite.
+        """
+
+    def drop(self, upload: str) -> None:
+        """Forget an upload and its parts; nothing happens when there is none."""
+
+    def link(self, upload: str, number: int, seconds: float) -> str | None:
+        """A URL that takes the part by PUT from whoever knows it, for so long; None: it must come through us."""
 
 
 class ArtifactStore(Protocol):
@@ -74,20 +165,29 @@ class ArtifactStore(Protocol):
 
     Threads and processes may call every method at once. `put` is durable when it returns: a crash afterwards loses
     nothing, a crash before leaves no trace that `has` can see. Writing the same content twice is one blob; writing
-    content whose blob is damaged heals it.
+    content whose blob is damaged heals it. Every method may raise ArtifactStoreAway and ArtifactStoreRefuses where
+    the blobs are kept by another machine.
     """
+
+    @property
+    def uploads(self) -> Uploads:
+        """Blobs that come in parts."""
+
+    @property
+    def location(self) -> str:
+        """Where this is, for people: a folder or a URL, without secrets."""
 
     def put(self, source: BinaryIO | bytes) -> str:
         """Store everything that `source` yields; return its digest. Raises StoreFull, CannotWrite."""
 
     def begin(self) -> ArtifactWriter:
-        """Begin a blob whose parts come later. Raises StoreFull, CannotWrite."""
+        """Begin a blob whose pieces come later. Raises StoreFull, CannotWrite."""
 
-    def open(self, digest: str) -> BinaryIO:
-        """A stream from the first byte on, not seekable.
+    def open(self, digest: str, start: int = 0) -> BinaryIO:
+        """A stream from byte `start` (within the blob) on, not seekable.
 
-        Raises ArtifactMissing, ArtifactUnreadable; ArtifactCorrupt from the read that
-        reaches the end of content that is not the digest's.
+        Raises ArtifactMissing, ArtifactUnreadable; ArtifactCorrupt from the read that reaches the end of content that
+        is not the digest's, if it began at 0: whoever reads from elsewhere holds the digest against the whole.
         """
 
     def read(self, digest: str) -> bytes:
@@ -105,159 +205,71 @@ class ArtifactStore(Protocol):
     def delete(self, digest: str) -> None:
         """Forget a blob; nothing happens when there is none."""
 
-
-class FileArtifacts:
-    """An artifact store in a local folder: `ab/abcd…`, one read-only file per blob."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-
-    def put(self, source: BinaryIO | bytes) -> str:
-        stream = io.BytesIO(source) if isinstance(source, bytes) else source
-        writer = self.begin()
-        try:
-            while chunk := stream.read(_CHUNK):
-                writer.write(chunk)
-            return writer.finish()
-        except OSError as error:
-            raise _explain(error, self.root) from error
-        finally:
-            writer.abandon()
-
-    def begin(self) -> ArtifactWriter:
-        return _Writer(self)
-
-    def open(self, digest: str) -> BinaryIO:
-        path = self.path(digest)
-        try:
-            return cast("BinaryIO", _Checked(path.open("rb"), digest, path))
-        except OSError as error:
-            raise _unread(digest, path, error) from error
-
-    def read(self, digest: str) -> bytes:
-        with self.open(digest) as stream:
-            return stream.read()
-
-    def has(self, digest: str) -> bool:
-        path = self.path(digest)
-        try:
-            return stat.S_ISREG(path.stat().st_mode)
-        except FileNotFoundError:
-            return False
-        except OSError as error:
-            raise _unread(digest, path, error) from error
-
-    def size(self, digest: str) -> int:
-        path = self.path(digest)
-        try:
-            return path.stat().st_size
-        except OSError as error:
-            raise _unread(digest, path, error) from error
-
-    def digests(self) -> Iterator[str]:
-        for path in sorted(self.root.glob("[0-9a-f][0-9a-f]/*")):
-            if _DIGEST.fullmatch(path.name) and path.parent.name == path.name[:2]:
-                yield path.name
-
-    def delete(self, digest: str) -> None:
-        self.path(digest).unlink(missing_ok=True)
-
     def older(self, digest: str, than: datetime) -> bool:
         """Whether a blob is there and was last written before a moment."""
-        try:
-            return self.path(digest).stat().st_mtime < than.timestamp()
-        except OSError:
-            return False
 
     def discard(self, digest: str, *, older_than: datetime) -> bool:
-        """Delete a blob that was last written before a moment; whether it was. One that is written anew meanwhile stays."""
-        path = self.path(digest)
-        aside = self.root / "staging" / f"{digest}.discarded"
-        if not self.older(digest, older_than):
-            return False
-        aside.parent.mkdir(parents=True, exist_ok=True)
-        path.rename(aside)
-        if aside.stat().st_mtime >= older_than.timestamp():
-            aside.rename(path)
-            return False
-        aside.unlink()
-        return True
+        """Delete a blob that was last written before a moment; whether it was."""
 
-    def path(self, digest: str) -> Path:
-        """Where the blob lies, for readers that want a file. Raises ValueError when `digest` is not one."""
-        if not _DIGEST.fullmatch(digest):
-            raise ValueError(f"not a digest: {digest!r}")
-        return self.root / digest[:2] / digest
+    def clean(self, *, older_than_s: float = STALE_S) -> int:
+        """Remove what writers that died, and uploads that nobody went on with, left behind; how many that were."""
 
-    def clean(self, *, older_than_s: float = _STALE_S) -> int:
-        """Remove what writers that died left behind; return how many files that were."""
-        limit, removed = time.time() - older_than_s, 0
-        for path in (self.root / "staging").glob("*"):
-            with contextlib.suppress(FileNotFoundError):  # its writer may be alive and done this moment
-                if path.stat().st_mtime <= limit and not _being_written(path):
-                    path.unlink()
-                    removed += 1
-        return removed
-
-    def adopt(self, staging: Path, digest: str) -> None:
-        """Let a file of `staging` that is complete and on the disk be the blob of a digest."""
-        path = self.path(digest)
-        if not path.parent.is_dir():
-            path.parent.mkdir(exist_ok=True)
-            sync_directory(self.root)
-        staging.replace(path)
-        sync_directory(path.parent)
+    def link(self, digest: str, seconds: float) -> str | None:
+        """A URL that gives this blob alone by GET to whoever knows it, for so long; None: it must be read through us."""
 
 
-class _Writer:
-    """A new file in `staging` that becomes a read-only blob once it is synced."""
+def write_all(begin: Callable[[], ArtifactWriter], source: BinaryIO | bytes) -> str:
+    """Pass everything that `source` yields through a writer; what its `finish` says."""
+    stream = io.BytesIO(source) if isinstance(source, bytes) else source
+    writer = begin()
+    try:
+        while chunk := stream.read(CHUNK):
+            writer.write(chunk)
+        return writer.finish()
+    finally:
+        writer.abandon()
 
-    def __init__(self, artifacts: FileArtifacts) -> None:
-        self._artifacts, self._hash = artifacts, hashlib.sha256()
-        self._staging = artifacts.root / "staging" / secrets.token_hex(12)
-        failpoint("store.artifact:before")
-        try:
-            self._staging.parent.mkdir(parents=True, exist_ok=True)
-            handle = os.open(self._staging, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o444)
-        except OSError as error:
-            raise _explain(error, artifacts.root) from error
-        self._file = os.fdopen(handle, "wb")
-        fcntl.flock(handle, fcntl.LOCK_EX)  # says that its writer lives, however long the source takes
 
-    def write(self, part: bytes) -> None:
-        self._hash.update(part)
-        try:
-            self._file.write(part)
-        except OSError as error:
-            raise _explain(error, self._artifacts.root) from error
+def check_digest(digest: str) -> str:
+    """The digest itself. Raises ValueError when it is none."""
+    if not DIGEST.fullmatch(digest):
+        raise ValueError(f"not a digest: {digest!r}")
+    return digest
 
-    def finish(self) -> str:
-        digest = self._hash.hexdigest()
-        try:
-            with self._file:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-            failpoint("store.artifact:written")
-            self._artifacts.adopt(self._staging, digest)
-        except OSError as error:
-            raise _explain(error, self._artifacts.root) from error
-        finally:
-            self.abandon()
-        failpoint("store.artifact:after")
-        return digest
 
-    def abandon(self) -> None:
-        with contextlib.suppress(OSError):  # what is full, or gone already, need not be written or removed
-            self._file.close()
-        with contextlib.suppress(OSError):
-            self._staging.unlink()
+def check_parts(held: Mapping[int, PartHeld], etags: Mapping[int, str | None]) -> None:
+    """Raises PartsDiffer unless every part that is named is there, and is the one that was sent."""
+    numbers = sorted(etags)
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise PartsDiffer(
+            "the parts of an upload are numbered 1, 2, 3, … without a gap", why=f"these are {numbers[:20]}"
+        )
+    missing = [number for number in numbers if number not in held]
+    if missing:
+        raise PartsDiffer(
+            f"{len(missing)} of {len(numbers)} parts have not arrived",
+            where=f"part {missing[0]}",
+            fix="send them again",
+        )
+    for number in numbers:
+        check_part(number, held[number].etag, etags[number])
+
+
+def check_part(number: int, found: str | None, wanted: str | None) -> None:
+    """Raises PartsDiffer when a part is known not to be the one that was sent."""
+    if found is not None and wanted is not None and found.strip('"') != wanted.strip('"'):
+        raise PartsDiffer("a part is not the one that was sent", where=f"part {number}", fix="send it again")
+
+
+def checked(read: Callable[[int], bytes], close: Callable[[], None], digest: str, where: str) -> BinaryIO:
+    """A stream over `read` (bytes wanted, below 0: all; an empty answer is the end) that holds its digest against the
+    name once the end is reached, and raises ArtifactCorrupt there."""
+    return cast("BinaryIO", _Checked(read, close, digest, where))
 
 
 class _Checked(io.RawIOBase):
-    """Passes a file through and holds its digest against the name once the end is reached."""
-
-    def __init__(self, file: BinaryIO, digest: str, path: Path) -> None:
-        self._file, self._digest, self._path = file, digest, path
+    def __init__(self, read: Callable[[int], bytes], close: Callable[[], None], digest: str, where: str) -> None:
+        self._next, self._close, self._digest, self._where = read, close, digest, where
         self._hash = hashlib.sha256()
 
     def readable(self) -> bool:
@@ -278,65 +290,15 @@ class _Checked(io.RawIOBase):
         return self.read()
 
     def close(self) -> None:
-        self._file.close()
+        self._close()
         super().close()
-
-    def _next(self, size: int) -> bytes:
-        try:
-            return self._file.read(size)
-        except OSError as error:
-            raise _unread(self._digest, self._path, error) from error
 
     def _take(self, data: bytes, *, wanted: int) -> None:
         self._hash.update(data)
         if (wanted < 0 or (wanted > 0 and not data)) and self._hash.hexdigest() != self._digest:
             raise ArtifactCorrupt(
                 f"artifact {self._digest[:12]} is damaged",
-                where=str(self._path),
+                where=self._where,
                 why=f"its content hashes to {self._hash.hexdigest()[:12]}…",
                 fix="put the file back from a backup, or delete it and run `flyball run` again to make it anew",
             )
-
-
-def _being_written(path: Path) -> bool:
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
-def _unread(digest: str, path: Path, error: OSError) -> ArtifactMissing | ArtifactUnreadable:
-    if not isinstance(error, FileNotFoundError):
-        return ArtifactUnreadable(
-            f"artifact {digest[:12]} cannot be read",
-            where=str(path),
-            why=error.strerror or str(error),
-            fix="the artifact may be whole: mend what the line above names, then run the command again",
-        )
-    return ArtifactMissing(
-        f"artifact {digest[:12]} is missing",
-        where=str(path),
-        fix="put the file back from a backup, or run `flyball run` again to make it anew",
-    )
-
-
-def _explain(error: OSError, root: Path) -> BadInput:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return StoreFull(
-            "the disk is full, so the artifact was not stored",
-            where=str(root),
-            fix="free some space and run the command again",
-        )
-    return CannotWrite(
-        "cannot write into the artifact store",
-        where=str(root),
-        why=error.strerror or str(error),
-        fix="check that the folder is writable and on a healthy disk",
-    )

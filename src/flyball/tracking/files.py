@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from sqlalchemy import delete, insert, select, update
 
-from flyball.store import ArtifactStore, ArtifactWriter, Database, Reader, Transaction
+from flyball.store import ArtifactStore, ArtifactWriter, Database, PartsDiffer, Reader, Transaction
 from flyball.tracking.errors import PathRefused, TrackingUnknown
 from flyball.tracking.names import check_path
 from flyball.tracking.records import FileEntry
 from flyball.tracking.tables import files
 
-__all__ = ["Files", "Receiving"]
+__all__ = ["Files", "Held", "Receiving"]
 
 
 class Files:
@@ -23,7 +24,7 @@ class Files:
 
     def __init__(self, database: Database, artifacts: ArtifactStore) -> None:
         self._database = database
-        self._artifacts = artifacts
+        self.artifacts = artifacts
 
     def put(self, path: str, source: BinaryIO | bytes) -> FileEntry:
         """Store everything that `source` yields as the file `path`, in place of what was there.
@@ -31,17 +32,17 @@ class Files:
         Raises PathRefused, StoreFull, CannotWrite.
         """
         plain = _file_path(path)
-        digest = self._artifacts.put(source)
+        digest = self.artifacts.put(source)
         return self.name(plain, digest)
 
     def receive(self, path: str) -> Receiving:
         """A file whose content comes part by part. Raises PathRefused, StoreFull, CannotWrite."""
-        return Receiving(self, _file_path(path), self._artifacts.begin())
+        return Receiving(self, _file_path(path), self.artifacts.begin())
 
     def name(self, path: str, digest: str) -> FileEntry:
         """Let the file `path` be a blob that the artifact store holds. Raises PathRefused, ArtifactMissing."""
         folder, _, name = _file_path(path).rpartition("/")
-        size = self._artifacts.size(digest)
+        size = self.artifacts.size(digest)
         with self._database.write("tracking.file") as tx:
             self._make_folder(tx, folder)
             place = (files.c.folder == folder, files.c.name == name)
@@ -64,11 +65,31 @@ class Files:
             raise TrackingUnknown(f"there is no file {path[:200]}")
         return FileEntry(*row)
 
+    def find_file(self, path: str) -> Held:
+        """The content of the file at a path. Raises PathRefused, TrackingUnknown, also for a folder."""
+        entry = self.find(path)
+        if entry.digest is None:
+            raise TrackingUnknown(f"{path[:200]} is a folder")
+        return Held(entry.digest, entry.size)
+
     def open(self, entry: FileEntry) -> BinaryIO:
         """A stream of a file's content. Raises TrackingUnknown for a folder, ArtifactMissing, ArtifactCorrupt."""
         if entry.digest is None:
             raise TrackingUnknown(f"{entry.name} is a folder")
-        return self._artifacts.open(entry.digest)
+        return self.artifacts.open(entry.digest)
+
+    def link(self, held: Held, seconds: float) -> str | None:
+        """A URL of an object store that gives this content for so long; None: it must be read through us."""
+        return self.artifacts.link(held.digest, seconds)
+
+    def check_free(self, path: str) -> None:
+        """Raises PathRefused when no file can be of this path: it is none, or a folder has it."""
+        try:
+            known = self.find(_file_path(path))
+        except TrackingUnknown:
+            return
+        if known.digest is None:
+            raise PathRefused("there is a folder of this name", where=path)
 
     def listing(self, folder: str) -> list[FileEntry]:
         """What lies in a folder, by name; nothing when there is no such folder. Raises PathRefused."""
@@ -120,6 +141,14 @@ class Files:
             folder = parent
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The content of a file: its digest and its bytes."""
+
+    digest: str
+    size: int
+
+
 class Receiving:
     """A file on its way in. One thread at a time; nothing of it is to be seen before it is finished."""
 
@@ -128,9 +157,18 @@ class Receiving:
         self.write = writer.write
         self.abandon = writer.abandon
 
-    def finish(self) -> FileEntry:
-        """Let it be the file, in place of what was there; durable. Raises PathRefused, StoreFull, CannotWrite."""
-        return self._files.name(self._path, self._writer.finish())
+    def finish(self, expected: str | None = None) -> FileEntry:
+        """Let it be the file, in place of what was there; durable. expected: the digest that the sender says it has.
+
+        Raises PathRefused, PartsDiffer, StoreFull, CannotWrite.
+        """
+        digest = self._writer.finish()
+        if expected is not None and expected != digest:
+            raise PartsDiffer(
+                "what arrived is not what was sent", where=self._path,
+                why=f"it hashes to {digest[:12]}…, not {expected[:12]}…", fix="send it again",
+            )  # fmt: skip
+        return self._files.name(self._path, digest)
 
 
 def _file_path(path: str) -> str:

@@ -20,7 +20,7 @@ from flyball.predictions.removal import Removed, count_before, models_before, re
 from flyball.registry import Registry
 from flyball.sessions.removal import count_before as count_pasts
 from flyball.sessions.removal import forget_before
-from flyball.store import ArtifactMissing, Database, FileArtifacts, StepCache
+from flyball.store import ArtifactMissing, ArtifactStore, Database, StepCache
 from flyball.store.contents import named_digests
 from flyball.tracking.removal import count_removable, remove_deleted
 from flyball.upkeep.references import reachable
@@ -111,6 +111,7 @@ class _Work:
     done: Cleaned
     emptied: bool = False
     steps_since: str = ""
+    known: dict[str, frozenset[str]] = field(default_factory=dict)
 
     @property
     def database(self) -> Database:
@@ -186,10 +187,10 @@ class _Work:
 
     def _give_back(self, digests: Sequence[str], part: Part) -> None:
         """Remove blobs of removed runs at once, unless something else names them."""
-        store = self.registry.artifacts
-        if not digests or not isinstance(store, FileArtifacts):
+        if not digests:
             return
-        removed = Part()
+        store, removed = self.registry.artifacts, Part()
+        self._named()  # most of what has to be asked is asked before anybody has to wait for it
         for start in range(0, len(digests), _BATCH):
             self._discard(store, digests[start : start + _BATCH], self.clock.now() + timedelta(seconds=1), removed)
         part.bytes += removed.bytes
@@ -217,7 +218,7 @@ class _Work:
     def artifacts(self) -> None:
         """Artifacts that nothing names. Each batch is judged anew while nobody can register anything."""
         limit, store = self.before("artifacts"), self.registry.artifacts
-        if limit is None or not isinstance(store, FileArtifacts):
+        if limit is None:
             return
         with self.part("artifacts") as part:
             named = self._named()
@@ -226,7 +227,7 @@ class _Work:
                 self._discard(store, unnamed[start : start + _BATCH], limit, part)
                 self.progress.update("artifacts", start / len(unnamed))
 
-    def _discard(self, store: FileArtifacts, batch: Sequence[str], limit: datetime, part: Part) -> None:
+    def _discard(self, store: ArtifactStore, batch: Sequence[str], limit: datetime, part: Part) -> None:
         if self.done.dry_run:
             old = [digest for digest in batch if store.older(digest, limit)]
             part.count, part.bytes = part.count + len(old), part.bytes + sum(store.size(digest) for digest in old)
@@ -245,7 +246,8 @@ class _Work:
 
     def _named(self) -> set[str]:
         with self.database.read() as reader:
-            return reachable(self.registry.artifacts, named_digests(reader, steps_since=self.steps_since))
+            named = named_digests(reader, steps_since=self.steps_since)
+            return reachable(self.registry.artifacts, named, self.known)
 
     def _running(self) -> bool:
         """Whether a run is under way, which may need what would go. With the write lock held, none can begin either."""

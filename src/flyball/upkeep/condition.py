@@ -36,7 +36,8 @@ def examine_disk(config: ProjectConfig, store: Path | None) -> Iterator[Check]:
     """
     home = store.parent if store else config.folder / STATE_FOLDER
     size = sum(path.stat().st_size for path in home.glob(store.name + "*") if path.is_file()) if store else 0
-    places = {"disk": home, "disk of artifacts": config.resolve(config.project.artifacts)}
+    folder = config.artifacts_folder
+    places = {"disk": home} | ({} if folder is None else {"disk of artifacts": folder})
     seen = set()
     for name, place in places.items():
         existing = next(path for path in (place, *place.parents) if path.exists())
@@ -272,9 +273,9 @@ def _leftovers(config: ProjectConfig, registry: Registry) -> Check:
     home = registry.database.folder
     alive = {run.id for run in registry.running()}
     dead = [run for run in registry.runs() if run.finished is None and run.id not in alive]
-    staged = (
-        list((registry.artifacts.root / "staging").glob("*")) if isinstance(registry.artifacts, FileArtifacts) else []
-    )
+    staged = []
+    if isinstance(registry.artifacts, FileArtifacts):  # of an object store, a server tidies up every hour
+        staged = [path for path in (registry.artifacts.root / "staging").glob("*") if path.is_file()]
     hidden = list((config.folder / STATE_FOLDER).rglob(".*.tmp"))
     copies = list(home.glob(registry.database.beside("backup-*").name))
     locks = [path for path in (home / "runs").glob("*.lock") if path.stem not in alive]

@@ -132,6 +132,7 @@ def _masked(config: ProjectConfig) -> dict[str, Any]:
     return {
         "store": config.project.store.partition(":")[0],
         "store_is_default": config.project.store == type(config.project).model_fields["store"].default,
+        "artifacts": config.project.artifacts.partition("://")[0] if config.artifacts_folder is None else "folder",
         "artifacts_is_default": config.project.artifacts == type(config.project).model_fields["artifacts"].default,
         "data": {
             data[name]: {**_section(one), "kind": _kind(one.source)} for name, one in config.data.items()

@@ -24,16 +24,25 @@ def bound_artifacts(ledger: Ledger) -> dict[str, str]:
     }
 
 
-def reachable(artifacts: ArtifactStore, named: Iterable[str]) -> set[str]:
-    """Those of the `named` artifacts that are there, and those that documents among them name in their turn."""
+def reachable(
+    artifacts: ArtifactStore, named: Iterable[str], known: dict[str, frozenset[str]] | None = None
+) -> set[str]:
+    """Those of the `named` artifacts that are there, and those that documents among them name in their turn.
+
+    known: what was found before in artifacts that are there still, and is added to; content never changes, so that a
+    second look asks the store about new ones alone.
+    """
+    known = {} if known is None else known
     found: set[str] = set()
     pending = set(named)
     while pending:
         digest = pending.pop()
-        if digest in found or not artifacts.has(digest):
+        if digest in found or (digest not in known and not artifacts.has(digest)):
             continue
         found.add(digest)
-        pending |= _inside(artifacts, digest) - found
+        if digest not in known:
+            known[digest] = frozenset(_inside(artifacts, digest))
+        pending |= known[digest] - found
     return found
 
 

@@ -255,10 +255,10 @@ class _Places:
             _comment_out(staged / PROJECT_FILE, config, outside)
             config = _config(staged, where)
             notes.append(f"{' and '.join(outside)} lay outside the project's folder; now inside it: see {PROJECT_FILE}")
-        store = config.store_file
-        if store is None or not all(_inside(config, key) for key in ("store", "artifacts")):
+        store, folder = config.store_file, config.artifacts_folder
+        if store is None or folder is None or not all(_inside(config, key) for key in ("store", "artifacts")):
             raise damaged(where, f"its {PROJECT_FILE} names a store outside the project's folder")
-        return cls(staged, store, FileArtifacts(config.resolve(config.project.artifacts)), notes)
+        return cls(staged, store, FileArtifacts(folder), notes)
 
     def place(self, held: Held) -> Path:
         state = self.staged / STATE_FOLDER
@@ -279,7 +279,7 @@ def _config(staged: Path, where: str) -> ProjectConfig:
 
 
 def _inside(config: ProjectConfig, key: str) -> bool:
-    path = config.store_file if key == "store" else config.resolve(config.project.artifacts)
+    path = config.store_file if key == "store" else config.artifacts_folder
     folder = config.folder.resolve()
     return path is not None and path.is_relative_to(folder) and path != folder
 

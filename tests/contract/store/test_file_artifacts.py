@@ -10,10 +10,10 @@ import pytest
 
 from flyball.core.files import CannotWrite
 from flyball.store import ArtifactMissing, ArtifactStore, ArtifactUnreadable, FileArtifacts
-from flyball.testing.artifacts import ArtifactStoreContract
+from flyball.testing.artifacts import ArtifactStoreContract, UploadsContract
 
 
-class TestFileArtifacts(ArtifactStoreContract):
+class TestFileArtifacts(ArtifactStoreContract, UploadsContract):
     @pytest.fixture
     def artifacts(self, tmp_path: Path) -> ArtifactStore:
         return FileArtifacts(tmp_path / "artifacts")

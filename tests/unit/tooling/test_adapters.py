@@ -21,6 +21,7 @@ OWNERS = {
     "fastapi": ("flyball/api",),
     "h11": ("flyball/serving",),
     "lightgbm": ("flyball/automl", "flyball/data/look"),
+    "obstore": ("flyball/store",),
     "onnx": ("flyball/graph",),
     "onnxruntime": ("flyball_runtime",),
     "opentelemetry": ("flyball/serving",),

@@ -28,6 +28,7 @@ def server(
 
     For example:
         flyball server --port 5000
+        flyball server --artifacts s3://plant-models/flyball
         flyball server --host 0.0.0.0 --store sqlite:////srv/flyball/flyball.db --artifacts /srv/flyball/artifacts
 
     Parameters
@@ -39,7 +40,7 @@ def server(
     store
         The store's URL, in place of the one in the project file.
     artifacts
-        The folder for files, in place of the one in the project file.
+        The folder for files, or the URL of a bucket such as s3://bucket/prefix, in place of the one in the project file.
     """
     from flyball.cli.answer import show
     from flyball.project.opening import nearest

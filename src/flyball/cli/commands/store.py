@@ -1,4 +1,4 @@
-"""`flyball store`: where a project's tables are kept."""
+"""`flyball store`: where a project's tables and artifacts are kept."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["app"]
 
 app = App(
     name="store",
-    help="Where a project's tables are kept.",
+    help="Where a project's tables and artifacts are kept.",
     help_format="plaintext",
     default_parameter=Parameter(negative=()),
 )
@@ -55,3 +55,39 @@ def copy(
         progress.close()
     data = copied.to_dict()
     return Answer(data, copy_summary(data), exit_code=0 if copied.ok else 1)
+
+
+@app.command
+def copy_artifacts(
+    *,
+    to: str,
+    from_: Annotated[
+        str | None, Parameter(name="--from", help="The place to copy from. Default: that of this project.")
+    ] = None,
+    folder: ProjectFolder = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Copy every artifact to another place, a folder or a bucket, each verified by its hash.
+
+    What is there already is left alone, so that a copy that was interrupted goes on. The source is not changed. Then write
+    the new place as `artifacts` into flyball.toml.
+
+    For example:
+        flyball store copy-artifacts --to s3://plant-models/flyball
+        flyball store copy-artifacts --from s3://plant-models/flyball --to /srv/flyball/artifacts
+
+    Parameters
+    ----------
+    to
+        The new place: a folder, or a URL such as s3://bucket/prefix.
+    """
+    from flyball.cli.progress import console_progress
+    from flyball.cli.upkeep import copy_artifacts_summary
+    from flyball.project import copy_artifacts as copy_all
+
+    progress = console_progress()
+    try:
+        data = copy_all(to, source=from_, path=folder, progress=progress).to_dict()
+    finally:
+        progress.close()
+    return Answer(data, copy_artifacts_summary(data))

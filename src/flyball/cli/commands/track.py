@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 from cyclopts import App
@@ -11,7 +12,7 @@ from flyball.cli.options import AsJson, ProjectFolder
 
 __all__ = ["app"]
 
-app = App(name="track", help="Runs that were logged by fb.track() and wait to be sent.")
+app = App(name="track", help="Runs that were logged by fb.track() and wait to be sent; files of runs on a server.")
 
 
 @app.command
@@ -40,3 +41,51 @@ def sync(
     lines += bullet_list("refused", list(found.refused)) + bullet_list("under way", list(found.busy))
     data = {"url": found.url, "sent": list(found.sent), "refused": list(found.refused), "under_way": list(found.busy)}
     return Answer(data, "\n".join(lines), 1 if found.refused else 0)
+
+
+@app.command
+def download(
+    run: str,
+    path: str = "",
+    *,
+    to: Path = Path(),
+    url: str | None = None,
+    folder: ProjectFolder = None,
+    as_json: AsJson = False,
+) -> Answer:
+    """Fetch files of a run from a tracking server, or from the store of this project; each is verified by its hash.
+
+    What broke off on its way from a server goes on where it was when the same is asked again.
+
+    For example:
+        flyball track download 4f1c2a90d3 model --to fetched --url http://127.0.0.1:5000
+
+    Parameters
+    ----------
+    run
+        The run's id.
+    path
+        A file of the run, or a folder. Default: all of its files.
+    to
+        The folder to write into. Default: the one this is typed in.
+    url
+        The server. Default: FLYBALL_TRACKING_URI or MLFLOW_TRACKING_URI; without one, the project's own store.
+    """
+    import flyball as fb
+    from flyball.client import ServedFiles
+    from flyball.client.later import server_in_environment
+    from flyball.project.run_files import take_files
+
+    began, given = time.monotonic(), url or (None if folder else server_in_environment())
+    if given is None:
+        project = fb.open(folder)
+        try:
+            files = take_files(project, run, path, to)
+        finally:
+            project.close()
+    else:
+        files = ServedFiles(given).download(run, path, to)
+    size = sum(file.stat().st_size for file in files)
+    data = {"url": given, "run": run, "files": list(map(str, files)), "bytes": size}
+    said = "\n".join([f"fetched {len(files)} files, {size:,} bytes", *(f"  {file}" for file in files)])
+    return Answer({**data, "seconds": round(time.monotonic() - began, 3)}, said)
