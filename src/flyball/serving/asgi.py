@@ -6,8 +6,9 @@ import asyncio
 import json
 import math
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, ClassVar
 
 from flyball_runtime.errors import BadInput, FlyballError, Refused
@@ -29,6 +30,7 @@ __all__ = [
     "UnsupportedEncoding",
     "check_rows",
     "error_response",
+    "header",
     "json_bytes",
     "json_response",
     "parse_json",
@@ -102,7 +104,9 @@ class Response:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     async def send(self, send: Send, *, head_only: bool = False) -> None:
-        headers = {"content-type": self.content_type, "content-length": str(len(self.body)), **self.headers}
+        headers = {"content-type": self.content_type, "content-length": str(len(self.body))}
+        if self.headers:
+            headers |= self.headers
         raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
         await send({"type": "http.response.start", "status": self.status, "headers": raw})
         await send({"type": "http.response.body", "body": b"" if head_only else self.body})
@@ -116,21 +120,30 @@ class Request:
         self.path: str = scope["path"]
         # The raw path keeps "%2F" inside a model's name apart from the slashes between the parts.
         self.raw_path: str = (scope.get("raw_path") or self.path.encode()).decode("latin-1")
-        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        self._raw = scope["headers"]
         self._receive = receive
         self._limits = limits
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Every header by its name in lower case; the last of a name."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._raw}
+
+    def header(self, name: str) -> str:
+        """One header, "" when it was not sent: for those who need no other."""
+        return header(self._raw, name.encode("latin-1"))
 
     async def body(self) -> bytes:
         """The whole body, decompressed.
 
         Raises BodyTooLarge, BodyTooSlow, UnsupportedEncoding, MalformedBody, ClientGone.
         """
-        encoding = self.headers.get("content-encoding", "identity").strip().lower()
+        encoding = self.header("content-encoding").strip().lower() or "identity"
         if encoding not in {"identity", "gzip", "deflate"}:
             raise UnsupportedEncoding(
                 f"the body is encoded as {encoding!r}", fix="send it plain, or with Content-Encoding: gzip or deflate"
             )
-        declared = self.headers.get("content-length", "")
+        declared = self.header("content-length")
         if declared.isascii() and declared.isdigit() and int(declared[:20]) > _DROPPED * self._limits.body_bytes:
             raise _too_large(self._limits.body_bytes)
         try:
@@ -162,6 +175,15 @@ class Request:
         if size > self._limits.body_bytes:
             raise _too_large(self._limits.body_bytes)
         return b"".join(parts)
+
+
+def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
+    """The value of a header of an ASGI scope by its name in lower case, the last if it was sent often; "" if never."""
+    found = b""
+    for key, value in headers:
+        if key == name:
+            found = value
+    return found.decode("latin-1")
 
 
 def check_rows(rows: int, limit: int, of: str = "rows") -> None:

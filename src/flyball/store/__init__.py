@@ -12,7 +12,7 @@ if TYPE_CHECKING:
         FileArtifacts,
     )
     from flyball.store.backend import DRIVER_ERRORS, Backend
-    from flyball.store.database import Database, Reader, Transaction
+    from flyball.store.database import Database, Done, Reader, Transaction, Write
     from flyball.store.errors import (
         StoreBusy,
         StoreDamaged,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         ValueRefused,
     )
     from flyball.store.lock import file_lock, is_held, open_lock_file
+    from flyball.store.prepared import Prepared
     from flyball.store.steps import StepCache
 
 __all__ = [
@@ -37,7 +38,9 @@ __all__ = [
     "ArtifactWriter",
     "Backend",
     "Database",
+    "Done",
     "FileArtifacts",
+    "Prepared",
     "Reader",
     "StepCache",
     "StoreBusy",
@@ -51,6 +54,7 @@ __all__ = [
     "StoreUnsupported",
     "Transaction",
     "ValueRefused",
+    "Write",
     "file_lock",
     "is_held",
     "open_lock_file",
@@ -66,7 +70,7 @@ _HOMES = {
         "FileArtifacts",
     ),
     "backend": ("DRIVER_ERRORS", "Backend"),
-    "database": ("Database", "Reader", "Transaction"),
+    "database": ("Database", "Done", "Reader", "Transaction", "Write"),
     "errors": (
         "StoreBusy",
         "StoreDamaged",
@@ -80,6 +84,7 @@ _HOMES = {
         "ValueRefused",
     ),
     "lock": ("file_lock", "is_held", "open_lock_file"),
+    "prepared": ("Prepared",),
     "steps": ("StepCache",),
 }
 

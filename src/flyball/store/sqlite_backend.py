@@ -34,6 +34,7 @@ class SqliteBackend:
         self._path = path
         self._patience_s = patience_s
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._prompt: Connection | None = None
         self._engine = self._reading() if reads_only else sqlite.file_engine(path, patience_s=patience_s)
 
     def _reading(self) -> Engine:
@@ -70,7 +71,14 @@ class SqliteBackend:
             check_revision(connection, self.location)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, wait: bool = True) -> Iterator[Connection]:
+        if not wait:
+            if self._prompt is None:
+                engine = sqlite.file_engine(self._path, patience_s=0)
+                self._prompt = engine.connect().execution_options(**{sqlite.WRITES: True})
+            with self._prompt.begin():
+                yield self._prompt
+            return
         with self._engine.connect().execution_options(**{sqlite.WRITES: True}) as connection, connection.begin():
             yield connection
 
@@ -116,6 +124,9 @@ class SqliteBackend:
         return FilePresence(self._path.with_name("runs"))
 
     def close(self) -> None:
+        if self._prompt is not None:
+            self._prompt.close()
+            self._prompt.engine.dispose()
         self._engine.dispose()
         if self._scratch is not None:
             self._scratch.cleanup()

@@ -1,0 +1,91 @@
+"""The writes of many callers in few transactions, without a thread where that costs more than the write."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from flyball.store import Database, Done, Write
+
+__all__ = ["Commits"]
+
+_MOST = 256  # writes of one transaction
+_SMALL_ROWS = 100  # what is written faster than a thread is woken
+_QUICK_SECONDS = 0.005  # a disk that takes longer must not keep everybody else waiting
+_MEMORY = 0.8  # how much of the mean of the last commits stays with each new one
+
+
+class Commits:
+    """Group commit for the calls of one event loop.
+
+    Writes that wait at the same moment share one transaction; each is acknowledged once that is durable, so that nothing
+    acknowledged is ever lost. One transaction is under way at a time. On a store in a file it is made on the event loop
+    itself while commits are quick: to wake a thread costs more than the write. Where the disk is slow, somebody else is
+    writing, much is to be written or a server keeps the store, one thread makes it.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._thread = ThreadPoolExecutor(1, "flyball-commits")
+        self._waiting: list[tuple[Write[Any], asyncio.Future[Any]]] = []
+        self._busy = False
+        self._took_s = 0.0 if database.file is not None else float("inf")
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._thread.shutdown(wait=True)
+
+    async def __call__(self, write: Write[Any]) -> Any:
+        """Make a change; what its work returned, once it is durable. Raises what the work and the store raise."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Any] = loop.create_future()
+        self._waiting.append((write, future))
+        if not self._busy:
+            self._busy = True
+            loop.call_soon(self._begin, loop)  # after all who came in the same moment
+        return await future
+
+    def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
+        group, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
+        writes = [write for write, _ in group]
+        if self._took_s <= _QUICK_SECONDS and sum(write.rows for write in writes) <= _SMALL_ROWS:
+            done = self._measured(self._database.apply_now, writes)
+            if done is not None:
+                self._end(loop, group, done)
+                return
+        under_way = loop.run_in_executor(self._thread, self._measured, self._database.apply_all, writes)
+        under_way.add_done_callback(lambda future: self._end(loop, group, _result(future, len(group))))
+
+    def _measured(self, apply: Any, writes: list[Write[Any]]) -> list[Done[Any]] | None:
+        began = time.perf_counter()
+        done: list[Done[Any]] | None = apply(writes)
+        if sum(write.rows for write in writes) <= _SMALL_ROWS and done is not None:
+            self._took_s = _MEMORY * self._took_s + (1 - _MEMORY) * (time.perf_counter() - began)
+        return done
+
+    def _end(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        group: Sequence[tuple[Write[Any], asyncio.Future[Any]]],
+        done: list[Done[Any]],
+    ) -> None:
+        self._busy = bool(self._waiting)
+        if self._busy:
+            loop.call_soon(self._begin, loop)
+        for (_, future), outcome in zip(group, done, strict=True):
+            if future.done():  # whoever asked went away
+                continue
+            try:
+                future.set_result(outcome.value)
+            except Exception as error:  # noqa: BLE001 - whoever asked is told
+                future.set_exception(error)
+
+
+def _result(future: asyncio.Future[list[Done[Any]] | None], count: int) -> list[Done[Any]]:
+    error = future.exception()
+    if error is None:
+        return future.result() or []
+    return [Done(error=error if isinstance(error, Exception) else RuntimeError(str(error)))] * count
