@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -20,7 +21,8 @@ from flyball.mlflow.call import Call
 from flyball.mlflow.commits import Commits
 from flyball.mlflow.errors import ProtocolError, told
 from flyball.mlflow.service import Change, Handler, Planner, Service
-from flyball.serving.asgi import ClientGone, Limits, Receive, Request, Response, Scope, Send, parse_json
+from flyball.serving.asgi import ClientGone, Limits, Prompt, Receive, Request, Response, Scope, Send, header, parse_json
+from flyball.store import Done
 from flyball_runtime.errors import FlyballError
 
 __all__ = ["MlflowApp"]
@@ -68,6 +70,9 @@ class MlflowApp:
         self._changes: dict[tuple[str, str], Planner] = {
             (method, prefix + path): planner for method, path, planner in runs.CHANGES for prefix in _PREFIXES
         }
+        self.prompts: dict[tuple[str, str], Prompt] = {
+            place: partial(self._at_once, planner) for place, planner in self._changes.items()
+        }
         self._commits = Commits(service.database)
         self._threads = ThreadPoolExecutor(_THREADS, "flyball-mlflow")
         self._file_threads = ThreadPoolExecutor(_FILE_THREADS, "flyball-files")
@@ -95,17 +100,39 @@ class MlflowApp:
             answer = await self._answer(scope, receive, send)
         except ClientGone:
             return
-        except ProtocolError as error:
-            answer = _json({"error_code": error.code, "message": error.message}, error.status, error.headers)
-        except FlyballError as error:
-            said = told(error)
-            answer = _json({"error_code": said.code, "message": said.message}, said.status)
         except Exception as error:  # noqa: BLE001 - the client is told that it was not its fault, the log the rest
-            if self._unforeseen is not None:
-                self._unforeseen(error, scope["path"])
-            answer = _json({"error_code": "INTERNAL_ERROR", "message": f"an unexpected {type(error).__name__}"}, 500)
+            answer = self._refused(error, scope["path"])
         if answer is not None:
             await answer.send(send, head_only=scope["method"] == "HEAD")
+
+    def _refused(self, error: Exception, path: str) -> Response:
+        if isinstance(error, FlyballError):
+            error = told(error)
+        if isinstance(error, ProtocolError):
+            return _json({"error_code": error.code, "message": error.message}, error.status, error.headers)
+        if self._unforeseen is not None:
+            self._unforeseen(error, path)
+        return _json({"error_code": "INTERNAL_ERROR", "message": f"an unexpected {type(error).__name__}"}, 500)
+
+    def _at_once(self, planner: Planner, scope: Scope, body: bytes, reply: Callable[[Response], None]) -> bool:
+        """A `Prompt` for the calls of trainings: planned now, answered once durable."""
+        if len(body) > _SMALL_BODY or header(scope["headers"], b"content-encoding"):
+            return False
+        try:
+            actor = self._actor(header(scope["headers"], b"authorization"))
+            change = planner(self._service, Call(_object(body), actor))
+        except Exception:  # noqa: BLE001 - the application finds the same, and says what it is
+            return False
+
+        def tell(done: Done[Any]) -> None:
+            try:
+                answer = _json(change.answer(done.value))
+            except Exception as error:  # noqa: BLE001 - as above
+                answer = self._refused(error, scope["path"])
+            reply(answer)
+
+        self._commits.submit(change.write, tell)
+        return True
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
         planner = self._changes.get((scope["method"], scope["path"]))
@@ -149,7 +176,8 @@ class MlflowApp:
             if match and wanted == method:
                 return found, match.groupdict()
         said = f"this server has no {method} {path[:200]}"
-        allowed = {verb for verb, plain, *_ in (*self._plain, *runs.CHANGES) if plain == path}
+        plain = (*self._plain, *((verb, known) for verb, known, _ in runs.CHANGES))
+        allowed = {verb for verb, known in plain if known == path}
         allowed = allowed or {verb for verb, pattern, _ in self._patterns if pattern.fullmatch(path)}
         raise ProtocolError("ENDPOINT_NOT_FOUND", said, 405 if allowed else None, allowed=sorted(allowed))
 

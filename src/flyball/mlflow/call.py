@@ -79,10 +79,12 @@ class Call:
         """A point of a metric whose fields are of the usual types, for batches of many; None: look at each field."""
         get = self._fields.get
         key, value, timestamp, step = get("key"), get("value"), get("timestamp"), get("step")
-        usual = type(value) is float and type(timestamp) is int and type(step) is int and type(key) is str and key
-        if usual and 0 <= timestamp < _LARGEST and -_LARGEST <= step < _LARGEST:
-            return Metric(key, value, timestamp, step)
-        return None
+        if not (key and isinstance(key, str) and isinstance(value, float)):
+            return None
+        if type(timestamp) is not int or type(step) is not int:  # true is a whole number to isinstance
+            return None
+        inside = 0 <= timestamp < _LARGEST and -_LARGEST <= step < _LARGEST
+        return Metric(key, value, timestamp, step) if inside else None
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         value = self._fields.get(name)

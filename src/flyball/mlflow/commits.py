@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,8 +14,11 @@ __all__ = ["Commits"]
 
 _MOST = 256  # writes of one transaction
 _SMALL_ROWS = 100  # what is written faster than a thread is woken
-_QUICK_SECONDS = 0.005  # a disk that takes longer must not keep everybody else waiting
+_QUICK_SECONDS = 0.010  # a disk that takes longer must not keep everybody else waiting
 _MEMORY = 0.8  # how much of the mean of the last commits stays with each new one
+
+Tell = Callable[[Done[Any]], None]
+Group = list[tuple[Write[Any], Tell]]
 
 
 class Commits:
@@ -30,7 +33,7 @@ class Commits:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._thread = ThreadPoolExecutor(1, "flyball-commits")
-        self._waiting: list[tuple[Write[Any], asyncio.Future[Any]]] = []
+        self._waiting: Group = []
         self._busy = False
         self._took_s = 0.0 if database.file is not None else float("inf")
 
@@ -40,13 +43,17 @@ class Commits:
 
     async def __call__(self, write: Write[Any]) -> Any:
         """Make a change; what its work returned, once it is durable. Raises what the work and the store raise."""
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[Any] = loop.create_future()
-        self._waiting.append((write, future))
+        future: asyncio.Future[Done[Any]] = asyncio.get_running_loop().create_future()
+        self.submit(write, lambda done: None if future.done() else future.set_result(done))
+        return (await future).value
+
+    def submit(self, write: Write[Any], tell: Tell) -> None:
+        """Make a change and `tell` what became of it, on the event loop, from which this is called."""
+        self._waiting.append((write, tell))
         if not self._busy:
             self._busy = True
+            loop = asyncio.get_running_loop()
             loop.call_soon(self._begin, loop)  # after all who came in the same moment
-        return await future
 
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         group, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
@@ -66,22 +73,12 @@ class Commits:
             self._took_s = _MEMORY * self._took_s + (1 - _MEMORY) * (time.perf_counter() - began)
         return done
 
-    def _end(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        group: Sequence[tuple[Write[Any], asyncio.Future[Any]]],
-        done: list[Done[Any]],
-    ) -> None:
+    def _end(self, loop: asyncio.AbstractEventLoop, group: Group, done: Sequence[Done[Any]]) -> None:
         self._busy = bool(self._waiting)
         if self._busy:
             loop.call_soon(self._begin, loop)
-        for (_, future), outcome in zip(group, done, strict=True):
-            if future.done():  # whoever asked went away
-                continue
-            try:
-                future.set_result(outcome.value)
-            except Exception as error:  # noqa: BLE001 - whoever asked is told
-                future.set_exception(error)
+        for (_, tell), outcome in zip(group, done, strict=True):
+            tell(outcome)
 
 
 def _result(future: asyncio.Future[list[Done[Any]] | None], count: int) -> list[Done[Any]]:

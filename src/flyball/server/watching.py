@@ -11,12 +11,14 @@ import time
 import traceback
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TextIO
 
 from flyball.core.clock import Clock, rfc3339
 from flyball.core.version import __version__
-from flyball.serving.asgi import App, Message, Receive, Response, Scope, Send, header
+from flyball.serving.asgi import App, Message, Prompt, Receive, Response, Scope, Send, header
 
 __all__ = ["Log", "Measured", "Watched"]
 
@@ -105,17 +107,22 @@ class Measured:
 
 
 class Watched:
-    """ASGI middleware around everything else. An id that the client gave (X-Request-Id) is kept."""
+    """ASGI middleware around everything else. An id that the client gave (X-Request-Id) is kept.
 
-    def __init__(self, app: App, log: Log, measured: Measured) -> None:
+    prompts: the short roads beside `app`, by method and path, which are watched too.
+    """
+
+    def __init__(
+        self, app: App, log: Log, measured: Measured, prompts: Mapping[tuple[str, str], Prompt] | None = None
+    ) -> None:
         self._app, self._log, self._measured = app, log, measured
+        self.prompts = {place: partial(self._at_once, prompt) for place, prompt in (prompts or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = header(scope["headers"], b"x-request-id")
-        identity = given if given and _ID.fullmatch(given) else secrets.token_hex(8)
+        identity = _identity(scope)
         began, status = time.perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:
@@ -133,12 +140,38 @@ class Watched:
             if not status:
                 await Response(500, b"", "text/plain").send(send_with_id)
         finally:
+            self._answered(scope, identity, status, began)
+
+    def _at_once(self, prompt: Prompt, scope: Scope, body: bytes, reply: Callable[[Response], None]) -> bool:
+        identity, began = _identity(scope), time.perf_counter()
+
+        def reply_with_id(response: Response) -> None:
+            headers = {**response.headers, "x-request-id": identity}
+            reply(Response(response.status, response.body, response.content_type, headers))
+            self._answered(scope, identity, response.status, began)
+
+        self._measured.under_way += 1
+        try:
+            taken = prompt(scope, body, reply_with_id)
+        except Exception as error:  # noqa: BLE001 - as above; nobody has answered
+            self._log.unforeseen(error, scope["path"])
+            taken = False
+        if not taken:
             self._measured.under_way -= 1
-            seconds = time.perf_counter() - began
-            method, path = scope["method"], scope["path"]
-            self._measured.add(method if method.isalpha() else "?", _part(path), status, seconds)
-            if path not in _SKIPPED:
-                self._log.request(identity, method, path, status, seconds)
+        return taken
+
+    def _answered(self, scope: Scope, identity: str, status: int, began: float) -> None:
+        self._measured.under_way -= 1
+        seconds = time.perf_counter() - began
+        method, path = scope["method"], scope["path"]
+        self._measured.add(method if method.isalpha() else "?", _part(path), status, seconds)
+        if path not in _SKIPPED:
+            self._log.request(identity, method, path, status, seconds)
+
+
+def _identity(scope: Scope) -> str:
+    given = header(scope["headers"], b"x-request-id")
+    return given if given and _ID.fullmatch(given) else secrets.token_hex(8)
 
 
 def _part(path: str) -> str:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from flyball_runtime.errors import BadInput, FlyballError, Refused
 
@@ -21,6 +21,7 @@ __all__ = [
     "Limits",
     "MalformedBody",
     "Message",
+    "Prompt",
     "Receive",
     "Request",
     "Response",
@@ -42,6 +43,16 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Prompt(Protocol):
+    """The short road of a small request that is asked all the time, beside the ASGI application and equal to it."""
+
+    def __call__(self, scope: Scope, body: bytes, reply: Callable[[Response], None], /) -> bool:
+        """Whether the request is taken: then `reply` is called once, now or later, on the event loop.
+
+        One that is not taken has left no trace, and goes to the application: whatever is unusual goes that way.
+        """
 
 
 _DROPPED = 4  # times the limit: so much of a body that is too large is still read, and dropped
@@ -103,12 +114,13 @@ class Response:
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
 
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """Its headers as ASGI has them."""
+        headers = {"content-type": self.content_type, "content-length": str(len(self.body)), **self.headers}
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
     async def send(self, send: Send, *, head_only: bool = False) -> None:
-        headers = {"content-type": self.content_type, "content-length": str(len(self.body))}
-        if self.headers:
-            headers |= self.headers
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": self.status, "headers": raw})
+        await send({"type": "http.response.start", "status": self.status, "headers": self.raw_headers()})
         await send({"type": "http.response.body", "body": b"" if head_only else self.body})
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any, ClassVar
+from urllib.parse import unquote
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 
-from flyball.serving.asgi import Response, error_response
+from flyball.serving.asgi import Prompt, Response, error_response
 from flyball_runtime.errors import BadInput, FlyballError
 
 __all__ = ["HEAD_BYTES", "Connection", "HeadRefused", "HeadTooLarge", "HeadTooSlow"]
 
 _HEAD_SECONDS = 20.0
 _LINGER_SECONDS = 10.0
+_BODY_SECONDS = 0.25
+PROMPT_BYTES = 16 * 1024  # of a body that is waited for
 HEAD_BYTES = 64 * 1024
 
 
@@ -38,15 +42,66 @@ class HeadTooLarge(BadInput):
     status: ClassVar[int] = 431
 
 
+class Cycle(RequestResponseCycle):
+    """uvicorn's request and answer; an answer that is whole goes out in one packet, not its head before its body."""
+
+    _start: Any = None
+
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start" and not self.response_started:
+            self._start = message  # what is awaited next is the first of the body
+            return
+        start, self._start = self._start, None
+        if start is not None:
+            body, headers = message.get("body", b""), start.get("headers", ())
+            plain = message["type"] == "http.response.body" and not message.get("more_body", False)
+            if plain and self._is_plain(headers, body):
+                self._answer(start["status"], headers, body)
+                return
+            await super().send(start)
+        await super().send(message)
+
+    def reply(self, response: Response) -> None:
+        """Send a whole answer, if somebody is still there."""
+        self._answer(response.status, response.raw_headers(), response.body)
+
+    def _is_plain(self, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> bool:
+        """Whether an answer says its length and nothing about the connection, and can be sent at once."""
+        said = [value for name, value in headers if name.lower() == b"content-length"]
+        steers = any(name.lower() in (b"connection", b"transfer-encoding") for name, _ in headers)
+        same = said == [b"%d" % len(body)] and not steers
+        return same and self.scope["method"] != "HEAD" and not self.flow.write_paused
+
+    def _answer(self, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes) -> None:
+        if self.disconnected:
+            return
+        self.response_started = True
+        self.waiting_for_100_continue = False
+        lines = [STATUS_LINE[status]]
+        for name, value in (*self.default_headers, *headers):
+            if b"\n" in value or b"\r" in value:
+                raise RuntimeError("a header of the answer has several lines")
+            lines += (name, b": ", value, b"\r\n")
+        lines += (b"\r\n" if self.keep_alive else b"connection: close\r\n\r\n", body)
+        self.transport.write(b"".join(lines))
+        self.response_complete = True
+        self.message_event.set()
+        if not self.keep_alive:
+            self.transport.close()
+        self.on_response()
+
+
 class Connection(HttpToolsProtocol):
     """uvicorn's connection, with limits: 20 seconds and 64 KiB for the head of a request, and 10 seconds for the rest
     of a body after the answer to it was sent, so that whoever sends too much still reads why it was refused.
 
-    The parser takes heads of any size and with any hosts, so both are looked at here.
+    The parser takes heads of any size and with any hosts, so both are looked at here. Requests for which the application
+    has a `Prompt` (see `flyball.serving.asgi`, in its mapping `prompts`) wait for their small bodies and take that.
     """
 
     _patience: asyncio.TimerHandle | None = None
     _refusal: Response | None = None  # of what came behind a request that is still being answered
+    _prompt: Prompt | None = None  # of a request whose body is awaited
     _lingers = False
     _in_head = True
     _came = 0  # bytes of a head that is not complete
@@ -92,15 +147,43 @@ class Connection(HttpToolsProtocol):
         self._size += len(name) + len(value) + 4
 
     def on_headers_complete(self) -> None:
-        if self._size > HEAD_BYTES:
-            raise _too_large()
-        hosts = sum(name == b"host" for name, _ in self.headers)
-        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
-            raise _no_request("it names no host" if not hosts else "it names several hosts")
-        super().on_headers_complete()
+        version = self.parser.get_http_version()
+        self._check_head(version)
+        url = httptools.parse_url(self.url)
+        path = url.path.decode("ascii")
+        scope: Any = self.scope
+        scope["method"] = method = self.parser.get_method().decode("ascii")
+        scope["path"] = path = unquote(path) if "%" in path else path
+        scope["raw_path"], scope["query_string"], scope["http_version"] = url.path, url.query or b"", version
+        before: Any = self.cycle  # None before the first request
+        self.cycle = cycle = Cycle(
+            scope=scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            # What follows a wish for another protocol may be of that.
+            keep_alive=version != "1.0" and self.parser.should_keep_alive() and not self.parser.should_upgrade(),
+            on_response=self.on_response_complete,
+        )
         self._in_head = False
-        if self.parser.should_upgrade():
-            self.cycle.keep_alive = False  # what follows may be of another protocol
+        if before is not None and not before.response_complete:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
+            return
+        if not self.expect_100_continue and not self.flow.write_paused:
+            self._prompt = getattr(self.app, "prompts", {}).get((method, path))
+        if self._prompt is None:
+            self._start_asgi_task(cycle, self.app)
+
+    def on_body(self, body: bytes) -> None:
+        super().on_body(body)
+        if self._prompt is not None and len(self.cycle.body) > PROMPT_BYTES:
+            self._take_application()
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
@@ -108,6 +191,25 @@ class Connection(HttpToolsProtocol):
         self._came = 0
         if self._lingers:
             self._rest()
+        if (prompt := self._prompt) is not None:
+            self._rest()
+            self._prompt = None
+            cycle: Any = self.cycle
+            if not prompt(cycle.scope, bytes(cycle.body), cycle.reply):
+                self._start_asgi_task(cycle, self.app)
+
+    def _take_application(self) -> None:
+        """The longer road: the body of the request is not small, or does not come at once."""
+        self._rest()
+        self._prompt = None
+        self._start_asgi_task(self.cycle, self.app)
+
+    def _check_head(self, version: str) -> None:
+        if self._size > HEAD_BYTES:
+            raise _too_large()
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and version == "1.1"):
+            raise _no_request("it names no host" if not hosts else "it names several hosts")
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -125,6 +227,8 @@ class Connection(HttpToolsProtocol):
         if not self._in_head:
             if not self._lingers:
                 self._rest()
+            if self._prompt is not None:
+                self._patience = self.loop.call_later(_BODY_SECONDS, self._take_application)
         elif self._came == 0:
             self._rest()
         elif self._patience is None:

@@ -115,6 +115,10 @@ class Guard:
         self._token = token
         self._open_paths = open_paths
 
+    def admits(self, scope: Scope) -> bool:
+        """Whether it would let this HTTP request through."""
+        return self._refusal(scope["method"], scope["path"], scope["headers"]) is None
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
             refusal = self._refusal(scope["method"], scope["path"], scope["headers"])

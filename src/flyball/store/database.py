@@ -17,7 +17,7 @@ from flyball.core.clock import Clock
 from flyball.core.failpoints import failpoint
 from flyball.store.backend import DRIVER_ERRORS, Backend
 from flyball.store.errors import StoreBusy, StoreUnsupported
-from flyball.store.prepared import Prepared
+from flyball.store.prepared import Prepared, each_row, rows_of, sqlite_of
 from flyball.store.presence import Presence
 
 __all__ = ["Database", "Done", "Reader", "Transaction", "Write"]
@@ -31,6 +31,7 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._driver = sqlite_of(connection)
         self._callbacks: list[Callable[[], None]] = []
 
     def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
@@ -39,11 +40,11 @@ class Transaction:
 
     def rows(self, statement: Prepared, values: Mapping[str, Any]) -> list[Any]:
         """Run a prepared statement once; every row of its answer, by place."""
-        return statement.rows(self.connection, values)
+        return rows_of(self.connection, self._driver, statement, values)
 
     def each(self, statement: Prepared, values: Sequence[Mapping[str, Any]]) -> None:
         """Run a prepared statement once for each of `values`."""
-        statement.each(self.connection, values)
+        each_row(self.connection, self._driver, statement, values)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call this once the transaction is durable; never when it is rolled back."""
@@ -213,13 +214,18 @@ class Database:
             )
         self._mine.writes = True
         try:
-            with self.explained(), self._backend.write(wait=wait) as connection:
+            with self._backend.write(wait=wait) as connection:
                 transaction = Transaction(connection)
                 yield transaction
                 for label in labels:
                     failpoint(f"{label}:before-commit")
             for label in labels:
                 failpoint(f"{label}:after-commit")
+        except DRIVER_ERRORS as error:
+            coded = self._backend.explain(error)
+            if coded is None:
+                raise
+            raise coded from error
         finally:
             self._mine.writes = False
             self._turn.release()

@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-__all__ = ["Prepared"]
+__all__ = ["Prepared", "each_row", "rows_of", "sqlite_of"]
 
 Row = Mapping[str, Any]
 
@@ -19,23 +19,33 @@ class Prepared:
     It and its values must mean the same to every database: texts, whole numbers, floats, None. Threads may share it.
     """
 
+    __slots__ = ("sql", "text")
+
     def __init__(self, sql: str) -> None:
-        self._sql = sql
-        self._text = text(sql)
+        self.sql = sql
+        self.text = text(sql)
 
-    def rows(self, connection: Connection, values: Row) -> list[Any]:
-        """Run it once; every row of its answer, by place."""
-        driver = connection.connection.driver_connection
-        if isinstance(driver, sqlite3.Connection):
-            return driver.execute(self._sql, values).fetchall()
-        return list(connection.execute(self._text, values))
 
-    def each(self, connection: Connection, values: Sequence[Row]) -> None:
-        """Run it once for each of `values`; whatever it answers is dropped."""
-        driver = connection.connection.driver_connection
-        if not isinstance(driver, sqlite3.Connection):
-            connection.execute(self._text, list(values))
-        elif len(values) == 1:
-            driver.execute(self._sql, values[0])
-        else:
-            driver.executemany(self._sql, values)
+def sqlite_of(connection: Connection) -> sqlite3.Connection | None:
+    """The driver's own connection where it is SQLite's."""
+    driver = connection.connection.driver_connection
+    return driver if isinstance(driver, sqlite3.Connection) else None
+
+
+def rows_of(connection: Connection, driver: sqlite3.Connection | None, statement: Prepared, values: Row) -> list[Any]:
+    """Run a statement once; every row of its answer, by place."""
+    if driver is not None:
+        return driver.execute(statement.sql, values).fetchall()
+    return list(connection.execute(statement.text, values))
+
+
+def each_row(
+    connection: Connection, driver: sqlite3.Connection | None, statement: Prepared, values: Sequence[Row]
+) -> None:
+    """Run a statement once for each of `values`; whatever it answers is dropped."""
+    if driver is None:
+        connection.execute(statement.text, list(values))
+    elif len(values) == 1:
+        driver.execute(statement.sql, values[0])
+    else:
+        driver.executemany(statement.sql, values)

@@ -25,6 +25,7 @@ __all__ = [
     "WRITES",
     "copy_files",
     "copy_store",
+    "driver_of",
     "explain",
     "explain_copy",
     "file_engine",
@@ -116,8 +117,18 @@ def scratch_engine() -> Engine:
 def _begin(connection: Connection) -> None:
     # A writer takes the lock at once: a reader that turned writer half-way could only fail, not wait.
     writes = connection.get_execution_options().get(WRITES)
+    driver = driver_of(connection)
+    if not driver.in_transaction:
+        driver.execute(
+            "BEGIN IMMEDIATE" if writes else "BEGIN"
+        )  # itself: what surrounds a statement costs more than this
+
+
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    """The driver's connection below SQLAlchemy's."""
     driver: Any = connection.connection.driver_connection
-    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")  # itself: what surrounds a statement costs more than this
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
 
 
 def use_wal(engine: Engine) -> None:

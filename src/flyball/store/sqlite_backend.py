@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,7 @@ class SqliteBackend:
         self._patience_s = patience_s
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._prompt: Connection | None = None
+        self._driver: sqlite3.Connection
         self._engine = self._reading() if reads_only else sqlite.file_engine(path, patience_s=patience_s)
 
     def _reading(self) -> Engine:
@@ -73,14 +75,30 @@ class SqliteBackend:
     @contextmanager
     def write(self, *, wait: bool = True) -> Iterator[Connection]:
         if not wait:
-            if self._prompt is None:
-                engine = sqlite.file_engine(self._path, patience_s=0)
-                self._prompt = engine.connect().execution_options(**{sqlite.WRITES: True})
-            with self._prompt.begin():
-                yield self._prompt
+            with self._write_now() as connection:
+                yield connection
             return
         with self._engine.connect().execution_options(**{sqlite.WRITES: True}) as connection, connection.begin():
             yield connection
+
+    @contextmanager
+    def _write_now(self) -> Iterator[Connection]:
+        """On one connection that stays, by the driver's own calls: what SQLAlchemy does around them costs more than they."""
+        if self._prompt is None:
+            engine = sqlite.file_engine(self._path, patience_s=0)
+            self._prompt = engine.connect().execution_options(**{sqlite.WRITES: True})
+            self._driver = sqlite.driver_of(self._prompt)
+        self._driver.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._prompt
+            if self._prompt.in_transaction():  # some statement went through SQLAlchemy
+                self._prompt.commit()
+            else:
+                self._driver.commit()
+        except BaseException:
+            self._prompt.rollback()
+            self._driver.rollback()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
