@@ -58,20 +58,27 @@ class Commits:
     def _begin(self, loop: asyncio.AbstractEventLoop) -> None:
         group, self._waiting = self._waiting[:_MOST], self._waiting[_MOST:]
         writes = [write for write, _ in group]
-        if self._took_s <= _QUICK_SECONDS and sum(write.rows for write in writes) <= _SMALL_ROWS:
-            done = self._measured(self._database.apply_now, writes)
+        small = sum([write.rows for write in writes]) <= _SMALL_ROWS
+        if small and self._took_s <= _QUICK_SECONDS:
+            began = time.perf_counter()
+            done = self._database.apply_now(writes)
             if done is not None:
+                self._note(began)
                 self._end(loop, group, done)
                 return
-        under_way = loop.run_in_executor(self._thread, self._measured, self._database.apply_all, writes)
+
+        def wait() -> list[Done[Any]]:
+            began = time.perf_counter()
+            done = self._database.apply_all(writes)
+            if small:
+                self._note(began)
+            return done
+
+        under_way = loop.run_in_executor(self._thread, wait)
         under_way.add_done_callback(lambda future: self._end(loop, group, _result(future, len(group))))
 
-    def _measured(self, apply: Any, writes: list[Write[Any]]) -> list[Done[Any]] | None:
-        began = time.perf_counter()
-        done: list[Done[Any]] | None = apply(writes)
-        if sum(write.rows for write in writes) <= _SMALL_ROWS and done is not None:
-            self._took_s = _MEMORY * self._took_s + (1 - _MEMORY) * (time.perf_counter() - began)
-        return done
+    def _note(self, began: float) -> None:
+        self._took_s = _MEMORY * self._took_s + (1 - _MEMORY) * (time.perf_counter() - began)
 
     def _end(self, loop: asyncio.AbstractEventLoop, group: Group, done: Sequence[Done[Any]]) -> None:
         self._busy = bool(self._waiting)
@@ -81,8 +88,8 @@ class Commits:
             tell(outcome)
 
 
-def _result(future: asyncio.Future[list[Done[Any]] | None], count: int) -> list[Done[Any]]:
+def _result(future: asyncio.Future[list[Done[Any]]], count: int) -> list[Done[Any]]:
     error = future.exception()
     if error is None:
-        return future.result() or []
+        return future.result()
     return [Done(error=error if isinstance(error, Exception) else RuntimeError(str(error)))] * count

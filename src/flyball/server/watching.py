@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
@@ -24,15 +25,21 @@ __all__ = ["Log", "Measured", "Watched"]
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_TOGETHER_SECONDS, _TOGETHER_LINES = 0.05, 200
 _SKIPPED = frozenset(("/healthz", "/readyz", "/metrics", "/health"))
 
 
 class Log:
-    """One JSON object per line. Threads may share it."""
+    """One JSON object per line. Threads may share it.
+
+    The lines of requests are written together, a twentieth of a second after the first of them at the latest.
+    """
 
     def __init__(self, clock: Clock, stream: TextIO | None = None) -> None:
         self._clock = clock
         self._stream = stream or sys.stderr
+        self._lock = threading.Lock()
+        self._lines: list[str] = []
 
     def tell(self, event: str, **facts: object) -> None:
         line = {"time": rfc3339(self._clock.now()), "event": event, **facts}
@@ -40,18 +47,29 @@ class Log:
 
     def request(self, identity: str, method: str, path: str, status: int, seconds: float) -> None:
         """The line of a request: as `tell` would write it, which takes longer than many an answer."""
-        self._write(
+        line = (
             f'{{"time": "{rfc3339(self._clock.now())}", "event": "request", "id": {quoted(identity)}, '
             f'"method": {quoted(method)}, "path": {quoted(path[:200])}, "status": {status}, '
             f'"ms": {round(seconds * 1000, 2)}}}\n'
         )
+        with self._lock:
+            self._lines.append(line)
+            count = len(self._lines)
+        if count == 1:
+            asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, self._write)
+        elif count >= _TOGETHER_LINES:
+            self._write()
 
-    def _write(self, line: str) -> None:
-        try:
-            self._stream.write(line)
-            self._stream.flush()
-        except (OSError, ValueError):  # nobody reads it any more: serving goes on
-            return
+    def _write(self, line: str = "") -> None:
+        with self._lock:
+            lines, self._lines = self._lines, []
+            if not (lines or line):
+                return
+            try:
+                self._stream.write("".join((*lines, line)))
+                self._stream.flush()
+            except (OSError, ValueError):  # nobody reads it any more: serving goes on
+                return
 
     def unforeseen(self, error: BaseException, path: str) -> None:
         """An error that nobody foresaw: what kind and where in the code, not what its message said."""

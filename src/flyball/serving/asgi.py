@@ -6,6 +6,7 @@ import asyncio
 import json
 import math
 import zlib
+from codecs import BOM_UTF8
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -213,9 +214,11 @@ def parse_json(body: bytes) -> Any:
     if not body:
         raise MalformedBody("the request has no body", fix="send one JSON object")
     try:
-        text = body.decode("utf-8-sig")
+        text = body.decode("utf-8-sig" if body.startswith(BOM_UTF8) else "utf-8")
         value = json.loads(text)
-        if "\\ud" in text.lower():  # half of an escaped surrogate pair is no text; nothing below could store it
+        if (
+            "\\u" in text and "\\ud" in text.lower()
+        ):  # half of an escaped surrogate pair is no text; nothing below could store it
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         raise MalformedBody("the body is not UTF-8 text", why=str(error), fix="send JSON in UTF-8") from None

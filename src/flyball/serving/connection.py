@@ -105,14 +105,14 @@ class Connection(HttpToolsProtocol):
     _lingers = False
     _in_head = True
     _came = 0  # bytes of a head that is not complete
-    _size = 0  # bytes of the lines of a head that the parser has told of
+    _idle_since: float | None = None  # when the last answer was sent, while nothing has come since
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._patience = self.loop.call_later(_HEAD_SECONDS, self._too_slow)
 
     def data_received(self, data: bytes) -> None:
-        self._unset_keepalive_if_required()
+        self._idle_since = None
         if self._refusal is not None:
             return
         self._came += len(data)
@@ -131,20 +131,15 @@ class Connection(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._rest()
+        self._unset_keepalive_if_required()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._size = 0
         self._came = max(self._came, 1)  # it may begin behind the end of the one before
 
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
-        self._size += len(url)
-
     def on_header(self, name: bytes, value: bytes) -> None:
-        super().on_header(name, value)
-        self._size += len(name) + len(value) + 4
+        self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         version = self.parser.get_http_version()
@@ -205,14 +200,29 @@ class Connection(HttpToolsProtocol):
         self._start_asgi_task(self.cycle, self.app)
 
     def _check_head(self, version: str) -> None:
-        if self._size > HEAD_BYTES:
+        size, hosts = len(self.url), 0
+        for name, value in self.headers:
+            size += len(name) + len(value) + 4
+            if name == b"host":
+                hosts += 1
+            elif name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+        if size > HEAD_BYTES:
             raise _too_large()
-        hosts = sum(name == b"host" for name, _ in self.headers)
         if hosts > 1 or (not hosts and version == "1.1"):
             raise _no_request("it names no host" if not hosts else "it names several hosts")
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle_since = self.loop.time()
+            if self.timeout_keep_alive_task is None:
+                self._let_idle(self.timeout_keep_alive)
         if not self.cycle.response_complete:  # another one, that came behind it, is under way
             return
         if self._refusal is not None:
@@ -221,6 +231,20 @@ class Connection(HttpToolsProtocol):
             self._rest()
             self._lingers = True
             self._patience = self.loop.call_later(_LINGER_SECONDS, self.transport.close)
+
+    def _let_idle(self, seconds: float) -> None:
+        """Look after so many seconds whether nothing came: one timer a connection, not one an answer."""
+        self.timeout_keep_alive_task = self.loop.call_later(seconds, self.timeout_keep_alive_handler)
+
+    def timeout_keep_alive_handler(self) -> None:
+        self.timeout_keep_alive_task = None
+        if self._idle_since is None or self.transport.is_closing():
+            return
+        left = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left > 0.001:
+            self._let_idle(left)
+        else:
+            self.transport.close()
 
     def _watch_head(self) -> None:
         """Set the timer while a head is awaited of which something is there; take it off once it is complete."""

@@ -8,8 +8,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-__all__ = ["Prepared", "each_row", "rows_of", "sqlite_of"]
+__all__ = ["SQLITE", "Prepared", "each_row", "rows_of", "sqlite_of"]
 
+SQLITE = "flyball_sqlite"  # the option of a connection that holds its driver's
 Row = Mapping[str, Any]
 
 
@@ -27,9 +28,9 @@ class Prepared:
 
 
 def sqlite_of(connection: Connection) -> sqlite3.Connection | None:
-    """The driver's own connection where it is SQLite's."""
-    driver = connection.connection.driver_connection
-    return driver if isinstance(driver, sqlite3.Connection) else None
+    """The driver's own connection where it is SQLite's and was put at hand."""
+    driver: sqlite3.Connection | None = connection.get_execution_options().get(SQLITE)
+    return driver
 
 
 def rows_of(connection: Connection, driver: sqlite3.Connection | None, statement: Prepared, values: Row) -> list[Any]:

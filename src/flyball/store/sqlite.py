@@ -19,10 +19,10 @@ from sqlalchemy.pool import QueuePool
 from flyball.core.failpoints import failpoint
 from flyball.core.files import CannotWrite, StoreFull, sync_directory
 from flyball.store.errors import StoreBusy, StoreDamaged, StoreUnreachable
+from flyball.store.prepared import SQLITE
 from flyball_runtime.errors import FlyballError
 
 __all__ = [
-    "WRITES",
     "copy_files",
     "copy_store",
     "driver_of",
@@ -30,6 +30,7 @@ __all__ = [
     "explain_copy",
     "file_engine",
     "files_of",
+    "for_writing",
     "integrity",
     "needs_copy",
     "quick_check",
@@ -129,6 +130,11 @@ def driver_of(connection: Connection) -> sqlite3.Connection:
     driver: Any = connection.connection.driver_connection
     assert isinstance(driver, sqlite3.Connection)
     return driver
+
+
+def for_writing(connection: Connection) -> Connection:
+    """The connection, which will begin its transactions as a writer and has its driver at hand (see `Prepared`)."""
+    return connection.execution_options(**{WRITES: True, SQLITE: driver_of(connection)})
 
 
 def use_wal(engine: Engine) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -72,21 +72,22 @@ class SqliteBackend:
         with self._engine.connect() as connection:
             check_revision(connection, self.location)
 
+    def write(self, *, wait: bool = True) -> AbstractContextManager[Connection]:
+        return self._write_waiting() if wait else self._write_now()
+
     @contextmanager
-    def write(self, *, wait: bool = True) -> Iterator[Connection]:
-        if not wait:
-            with self._write_now() as connection:
+    def _write_waiting(self) -> Iterator[Connection]:
+        with self._engine.connect() as plain:
+            connection = sqlite.for_writing(plain)
+            with connection.begin():
                 yield connection
-            return
-        with self._engine.connect().execution_options(**{sqlite.WRITES: True}) as connection, connection.begin():
-            yield connection
 
     @contextmanager
     def _write_now(self) -> Iterator[Connection]:
         """On one connection that stays, by the driver's own calls: what SQLAlchemy does around them costs more than they."""
         if self._prompt is None:
             engine = sqlite.file_engine(self._path, patience_s=0)
-            self._prompt = engine.connect().execution_options(**{sqlite.WRITES: True})
+            self._prompt = sqlite.for_writing(engine.connect())
             self._driver = sqlite.driver_of(self._prompt)
         self._driver.execute("BEGIN IMMEDIATE")
         try:
