@@ -81,4 +81,7 @@ def read_runs(reader: Reader, rows: Sequence[Row[Any]]) -> list[Run]:
 
 
 def _datasets(reader: Reader, some: list[int]) -> list[tuple[int, DatasetInput]]:
-    return [(run, DatasetInput(*data, json.loads(said))) for run, said, *data in _DATASETS.rows(reader, some)]
+    return [
+        (run, DatasetInput(name, digest, kind, source, schema, profile, json.loads(said)))
+        for run, said, name, digest, kind, source, schema, profile in _DATASETS.rows(reader, some)
+    ]

@@ -6,7 +6,7 @@ import posixpath
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from functools import lru_cache
 from urllib.parse import unquote
 
@@ -29,7 +29,7 @@ _SECOND = (
 
 
 @lru_cache(maxsize=4096)  # trainings say the same few names again and again
-def check_key(key: str, of: str = "key") -> str:
+def check_key(key: Hashable, of: str = "key") -> str:
     """A metric's, parameter's or tag's key: letters, digits, `_ - . : /` and spaces, and plain when read as a path.
 
     Raises TrackingInvalid.
