@@ -45,12 +45,22 @@ class Log:
         line = {"time": rfc3339(self._clock.now()), "event": event, **facts}
         self._write(json.dumps(line, ensure_ascii=True, default=str) + "\n")
 
-    def request(self, identity: str, method: str, path: str, status: int, seconds: float) -> None:
+    def request(
+        self,
+        identity: str,
+        method: str,
+        path: str,
+        status: int,
+        *,
+        seconds: float,
+        trace: tuple[str, str] | None = None,
+    ) -> None:
         """The line of a request: as `tell` would write it, which takes longer than many an answer."""
+        traced = f', "trace_id": {quoted(trace[0])}, "span_id": {quoted(trace[1])}' if trace else ""
         line = (
             f'{{"time": "{rfc3339(self._clock.now())}", "event": "request", "id": {quoted(identity)}, '
             f'"method": {quoted(method)}, "path": {quoted(path[:200])}, "status": {status}, '
-            f'"ms": {round(seconds * 1000, 2)}}}\n'
+            f'"ms": {round(seconds * 1000, 2)}{traced}}}\n'
         )
         with self._lock:
             self._lines.append(line)
@@ -184,7 +194,7 @@ class Watched:
         method, path = scope["method"], scope["path"]
         self._measured.add(method if method.isalpha() else "?", _part(path), status, seconds)
         if path not in _SKIPPED:
-            self._log.request(identity, method, path, status, seconds)
+            self._log.request(identity, method, path, status, seconds=seconds, trace=scope.get("flyball.trace"))
 
 
 def _identity(scope: Scope) -> str:

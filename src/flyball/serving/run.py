@@ -59,8 +59,6 @@ def run(
     import uvloop
 
     check_host(host, token)
-    import uvloop
-
     loop = uvloop.new_event_loop
     with (
         _told(app, service) as told,
