@@ -43,7 +43,7 @@ def described_protocol(known: Mapping[str, list[str]]) -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for part in (experiments, runs, logged_models, registered_models):
         inner = _fields(inspect.getsource(part), {}, known)
-        for method, path, handler in part.ROUTES:
+        for method, path, handler in (*part.ROUTES, *getattr(part, "CHANGES", ())):
             source = inspect.getsource(handler)
             fields = _fields(source, inner, known)
             pages = dict(field for getter, field in _PAGES.items() if f"call.{getter}(" in source)

@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -18,16 +19,20 @@ from flyball.ledger import Actor
 from flyball.mlflow import experiments, logged_models, registered_models, runs
 from flyball.mlflow.artifacts import BrokenOff, FileRoutes
 from flyball.mlflow.call import Call
+from flyball.mlflow.commits import Commits
 from flyball.mlflow.errors import ProtocolError, told
 from flyball.mlflow.links import Links
-from flyball.mlflow.service import Handler, Service
-from flyball.serving.asgi import ClientGone, Limits, Receive, Request, Response, Scope, Send, parse_json
+from flyball.mlflow.service import Change, Handler, Planner, Service
+from flyball.serving.asgi import ClientGone, Limits, Prompt, Receive, Request, Response, Scope, Send, header, parse_json
+from flyball.store import Done
 from flyball_runtime.errors import FlyballError
 
 __all__ = ["MlflowApp"]
 
 _LIMITS = Limits(body_bytes=64 * 2**20, body_seconds=60.0)
 _THREADS, _FILE_THREADS = 8, 8
+_SMALL_BODY = 16 * 1024  # bytes; what is read faster than a thread is woken stays on the event loop
+_PREFIXES = tuple(f"/{root}/{version}/mlflow/" for root in ("api", "ajax-api") for version in ("2.0", "3.0"))
 _PLACE = re.compile(r"/(?:ajax-)?api/(2\.0|3\.0)/mlflow(-artifacts)?/(.*)", re.DOTALL)
 _NAMED = re.compile(r"\{(\w+)\}")
 # What the server can do, for clients that ask before they begin. Parts of an upload are worth sending apart where an
@@ -61,9 +66,8 @@ class MlflowApp:
         links: Links | None = None,
     ) -> None:
         self._service = service
-        self._auth = auth
         self.links = links or Links(None, SystemClock())
-        self._owner = Actor.local().id
+        self._everybody = Actor("user", Actor.local().id, auth)
         self._unforeseen = unforeseen
         self._plain: dict[tuple[str, str], Handler] = {}
         self._patterns: list[tuple[str, re.Pattern[str], Handler]] = []
@@ -73,19 +77,32 @@ class MlflowApp:
                     self._patterns.append((method, re.compile(_NAMED.sub(r"(?P<\1>[^/]+)", path)), handler))
                 else:
                     self._plain[method, path] = handler
+        # The calls of trainings by their whole paths: to take a path apart costs as much as to look one up a hundred times.
+        self._changes: dict[tuple[str, str], Planner] = {
+            (method, prefix + path): planner for method, path, planner in runs.CHANGES for prefix in _PREFIXES
+        }
+        self.prompts: dict[tuple[str, str], Prompt] = {
+            place: partial(self._at_once, planner) for place, planner in self._changes.items()
+        }
+        self._commits = Commits(service.database)
         self._threads = ThreadPoolExecutor(_THREADS, "flyball-mlflow")
         self._file_threads = ThreadPoolExecutor(_FILE_THREADS, "flyball-files")
         self._files = FileRoutes(service.tracking.files, self._file_threads, self.links)
 
     def close(self) -> None:
         """Let the threads end."""
+        self._commits.close()
         self._threads.shutdown(wait=True)
         self._file_threads.shutdown(wait=True)
 
     @staticmethod
     def answers(path: str) -> bool:
         """Whether a path belongs to the protocol."""
-        return path == "/version" or (path.startswith(("/api/", "/ajax-api/")) and _PLACE.fullmatch(path) is not None)
+        return (
+            path.startswith("/api/2.0/mlflow/")
+            or path == "/version"
+            or (path.startswith(("/api/", "/ajax-api/")) and _PLACE.fullmatch(path) is not None)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/version":
@@ -99,19 +116,44 @@ class MlflowApp:
             if self._unforeseen is not None and broken.__cause__ is not None:
                 self._unforeseen(broken.__cause__, scope["path"])
             return
-        except ProtocolError as error:
-            answer = _json({"error_code": error.code, "message": error.message}, error.status, error.headers)
-        except FlyballError as error:
-            said = told(error)
-            answer = _json({"error_code": said.code, "message": said.message}, said.status)
         except Exception as error:  # noqa: BLE001 - the client is told that it was not its fault, the log the rest
-            if self._unforeseen is not None:
-                self._unforeseen(error, scope["path"])
-            answer = _json({"error_code": "INTERNAL_ERROR", "message": f"an unexpected {type(error).__name__}"}, 500)
+            answer = self._refused(error, scope["path"])
         if answer is not None:
             await answer.send(send, head_only=scope["method"] == "HEAD")
 
+    def _refused(self, error: Exception, path: str) -> Response:
+        if isinstance(error, FlyballError):
+            error = told(error)
+        if isinstance(error, ProtocolError):
+            return _json({"error_code": error.code, "message": error.message}, error.status, error.headers)
+        if self._unforeseen is not None:
+            self._unforeseen(error, path)
+        return _json({"error_code": "INTERNAL_ERROR", "message": f"an unexpected {type(error).__name__}"}, 500)
+
+    def _at_once(self, planner: Planner, scope: Scope, body: bytes, reply: Callable[[Response], None]) -> bool:
+        """A `Prompt` for the calls of trainings: planned now, answered once durable."""
+        if len(body) > _SMALL_BODY or header(scope["headers"], b"content-encoding"):
+            return False
+        try:
+            actor = self._actor(header(scope["headers"], b"authorization"))
+            change = planner(self._service, Call(_object(body), actor))
+        except Exception:  # noqa: BLE001 - the application finds the same, and says what it is
+            return False
+
+        def tell(done: Done[Any]) -> None:
+            try:
+                answer = _json(change.answer(done.value))
+            except Exception as error:  # noqa: BLE001 - as above
+                answer = self._refused(error, scope["path"])
+            reply(answer)
+
+        self._commits.submit(change.write, tell)
+        return True
+
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> Response | None:
+        planner = self._changes.get((scope["method"], scope["path"]))
+        if planner is not None:
+            return await self._change(planner, Request(scope, receive, _LIMITS))
         match = _PLACE.fullmatch(scope["path"])
         version, files, path = match.groups() if match else ("", None, "")
         method = scope["method"]
@@ -123,9 +165,21 @@ class MlflowApp:
         handler, named = self._find(method, path)
         request = Request(scope, receive, _LIMITS)
         fields = {**await _fields(request, scope), **named}
-        call = Call(fields, self._actor(request.headers))
+        call = Call(fields, self._actor(request.header("authorization")))
         found = await asyncio.get_running_loop().run_in_executor(self._threads, handler, self._service, call)
         return Response(200, found) if isinstance(found, bytes) else _json(found)
+
+    async def _change(self, planner: Planner, request: Request) -> Response:
+        body = await request.body()
+
+        def plan() -> Change:
+            return planner(self._service, Call(_object(body), self._actor(request.header("authorization"))))
+
+        if len(body) <= _SMALL_BODY:
+            change = plan()
+        else:
+            change = await asyncio.get_running_loop().run_in_executor(self._threads, plan)
+        return _json(change.answer(await self._commits(change.write)))
 
     def _find(self, method: str, path: str) -> tuple[Handler, Mapping[str, str]]:
         handler = self._plain.get((method, path))
@@ -136,13 +190,16 @@ class MlflowApp:
             if match and wanted == method:
                 return found, match.groupdict()
         said = f"this server has no {method} {path[:200]}"
-        allowed = {verb for verb, plain in self._plain if plain == path}
+        plain = (*self._plain, *((verb, known) for verb, known, _ in runs.CHANGES))
+        allowed = {verb for verb, known in plain if known == path}
         allowed = allowed or {verb for verb, pattern, _ in self._patterns if pattern.fullmatch(path)}
         raise ProtocolError("ENDPOINT_NOT_FOUND", said, 405 if allowed else None, allowed=sorted(allowed))
 
-    def _actor(self, headers: Mapping[str, str]) -> Actor:
+    def _actor(self, authorization: str) -> Actor:
         """Who asks: the user name that comes with the password, claimed but not proved; else the server's own account."""
-        scheme, _, credentials = headers.get("authorization", "").partition(" ")
+        if not authorization:
+            return self._everybody
+        scheme, _, credentials = authorization.partition(" ")
         if scheme.lower() == "basic":
             try:
                 name = base64.b64decode(credentials.strip(), validate=True).decode().partition(":")[0]
@@ -150,7 +207,7 @@ class MlflowApp:
                 name = ""
             if name:
                 return Actor("user", name[:200], "claimed")
-        return Actor("user", self._owner, self._auth)
+        return self._everybody
 
 
 async def _fields(request: Request, scope: Scope) -> Mapping[str, Any]:
@@ -162,7 +219,11 @@ async def _fields(request: Request, scope: Scope) -> Mapping[str, Any]:
             fields[name] = value if known is None else [*(known if isinstance(known, list) else [known]), value]
         if fields:
             return fields
-    body = await request.body()
+    return _object(await request.body())
+
+
+def _object(body: bytes) -> Mapping[str, Any]:
+    """The fields that a body holds; none when it is empty. Raises ProtocolError, MalformedBody."""
     if not body:
         return {}
     value = parse_json(body)
@@ -173,6 +234,8 @@ async def _fields(request: Request, scope: Scope) -> Mapping[str, Any]:
     return value
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def _json(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    body = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    return Response(status, body, headers=headers or {})
+    return Response(status, _ENCODER.encode(value).encode() if value else b"{}", headers=headers or {})

@@ -10,6 +10,7 @@ from typing import Any
 
 from flyball.ledger import Actor
 from flyball.mlflow.errors import invalid
+from flyball.tracking import Metric
 
 __all__ = ["Call", "listed", "page_token"]
 
@@ -73,6 +74,17 @@ class Call:
             return float(value)
         except (ValueError, TypeError, OverflowError):
             raise invalid(f"{name} must be a number, not {value!r}") from None
+
+    def point(self) -> Metric | None:
+        """A point of a metric whose fields are of the usual types, for batches of many; None: look at each field."""
+        get = self._fields.get
+        key, value, timestamp, step = get("key"), get("value"), get("timestamp"), get("step")
+        if not (key and isinstance(key, str) and isinstance(value, float)):
+            return None
+        if type(timestamp) is not int or type(step) is not int:  # true is a whole number to isinstance
+            return None
+        inside = 0 <= timestamp < _LARGEST and -_LARGEST <= step < _LARGEST
+        return Metric(key, value, timestamp, step) if inside else None
 
     def flag(self, name: str, *, default: bool = False) -> bool:
         value = self._fields.get(name)

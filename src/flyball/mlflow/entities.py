@@ -83,15 +83,16 @@ def run_entity(run: Run) -> dict[str, Any]:
 
 
 def inputs_entity(datasets: Iterable[DatasetInput], links: Iterable[ModelLink]) -> dict[str, Any]:
-    return {
-        "dataset_inputs": [dataset_entity(one) for one in datasets],
-        "model_inputs": [{"model_id": link.model} for link in links if link.kind == "input"],
-    }
+    """What a run read; lists that are empty are left out, which costs clients of many runs less to read."""
+    data = [dataset_entity(one) for one in datasets]
+    models = [{"model_id": link.model} for link in links if link.kind == "input"]
+    return {**({"dataset_inputs": data} if data else {}), **({"model_inputs": models} if models else {})}
 
 
 def outputs_entity(links: Iterable[ModelLink]) -> dict[str, Any]:
-    made = [link for link in links if link.kind == "output"]
-    return {"model_outputs": [{"model_id": link.model, "step": link.step} for link in made]}
+    """What a run made; an empty list is left out."""
+    made = [{"model_id": link.model, "step": link.step} for link in links if link.kind == "output"]
+    return {"model_outputs": made} if made else {}
 
 
 def dataset_entity(one: DatasetInput) -> dict[str, Any]:

@@ -40,12 +40,14 @@ def runs_page_json(rows: Sequence[Any], whole: Belongings, more: Mapping[str, st
 
 
 def _info(row: Any) -> str:
-    identity = quoted(row.id)
-    ended = "" if row.ended is None else f',"end_time":{row.ended}'
+    # By place: to look columns up by name takes as long as to write them.
+    _, identity, experiment, name, user, status, stage, location, started, ended, *_ = row
+    identity = quoted(identity)
+    end = "" if ended is None else f',"end_time":{ended}'
     return (
-        f'{{"run_uuid":{identity},"run_id":{identity},"run_name":{quoted(row.name)},"experiment_id":"{row.experiment}",'
-        f'"user_id":{quoted(row.user)},"status":{quoted(row.status)},"start_time":{row.started},'
-        f'"artifact_uri":{quoted(row.location)},"lifecycle_stage":{quoted(row.stage)}{ended}}}'
+        f'{{"run_uuid":{identity},"run_id":{identity},"run_name":{quoted(name)},"experiment_id":"{experiment}",'
+        f'"user_id":{quoted(user)},"status":{quoted(status)},"start_time":{started},'
+        f'"artifact_uri":{quoted(location)},"lifecycle_stage":{quoted(stage)}{end}}}'
     )
 
 
@@ -56,8 +58,10 @@ def _metrics(points: Iterable[Any]) -> dict[int, list[str]]:
         start = begun.get(key)
         if start is None:
             start = begun[key] = f'{{"key":{quoted(key)},"value":'
-        shown = '"NaN"' if nan else repr(float(value))
-        found[run].append(f'{start}{shown},"timestamp":{timestamp},"step":{step}}}')
+        if nan:
+            found[run].append(f'{start}"NaN","timestamp":{timestamp},"step":{step}}}')
+        else:  # a float of the table, written as Python writes it
+            found[run].append(f'{start}{value!r},"timestamp":{timestamp},"step":{step}}}')
     return found
 
 

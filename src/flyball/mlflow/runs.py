@@ -12,12 +12,13 @@ from flyball.mlflow.entities import file_entities, metric_entity, run_entity, ru
 from flyball.mlflow.errors import invalid
 from flyball.mlflow.locations import path_of
 from flyball.mlflow.run_pages import runs_page_json
-from flyball.mlflow.service import Route, Service
+from flyball.mlflow.service import Change, Planner, Route, Service
+from flyball.store import Transaction, Write
 from flyball.tracking import DatasetInput, Metric, ModelLink, ModelMetric, TrackingUnknown
 from flyball.tracking.experiments import experiment_number
 from flyball.tracking.names import check_path
 
-__all__ = ["ROUTES"]
+__all__ = ["CHANGES", "ROUTES"]
 
 _MOST = 50_000
 _ID = re.compile(r"[0-9a-f]{32}")
@@ -28,8 +29,8 @@ _HISTORY = "mlflow.log-model.history"
 _DATASET_LIMITS = {"name": 500, "digest": 36, "source": 65_535, "schema": 1_048_575, "profile": 16_777_215}
 
 
-def create(service: Service, call: Call) -> dict[str, Any]:
-    run = service.tracking.runs.create(
+def create(service: Service, call: Call) -> Change:
+    creation = service.tracking.runs.creation(
         experiment_number(call.text("experiment_id") or "0"),
         name=call.text("run_name") or None,
         user=call.text("user_id"),
@@ -37,7 +38,7 @@ def create(service: Service, call: Call) -> dict[str, Any]:
         tags={key: value[:_TAG_LENGTH] for key, value in call.pairs("tags").items()},
         run_id=_given_id(call),
     )
-    return {"run": run_entity(run)}
+    return Change(creation, lambda run: {"run": run_entity(run)})
 
 
 def _given_id(call: Call) -> str | None:
@@ -85,19 +86,17 @@ def search(service: Service, call: Call) -> bytes:
     return runs_page_json(page.items, whole, page_token({}, page.next))
 
 
-def log_metric(service: Service, call: Call) -> dict[str, Any]:
-    run_id = call.required("run_id", "run_uuid")
-    _log_metrics(service, run_id, [call])
-    return {}
+def log_metric(service: Service, call: Call) -> Change:
+    return _logging(service, call.required("run_id", "run_uuid"), [call])
 
 
-def log_parameter(service: Service, call: Call) -> dict[str, Any]:
+def log_parameter(service: Service, call: Call) -> Change:
     run_id, key = call.required("run_id", "run_uuid"), call.required("key")
-    service.tracking.runs.log(run_id, params={key: call.text("value")[:_PARAM_LENGTH]})
-    return {}
+    params = {key: call.text("value")[:_PARAM_LENGTH]}
+    return Change(service.tracking.runs.logging(run_id, params=params), _nothing)
 
 
-def log_batch(service: Service, call: Call) -> dict[str, Any]:
+def log_batch(service: Service, call: Call) -> Change:
     run_id = call.required("run_id")
     metrics, params, tags = call.calls("metrics"), call.calls("params"), call.calls("tags")
     limits = ((len(metrics), _METRICS, "metrics"), (len(params), _PAIRS, "params"), (len(tags), _PAIRS, "tags"))
@@ -107,20 +106,18 @@ def log_batch(service: Service, call: Call) -> dict[str, Any]:
     keys = [param.required("key") for param in params]
     if len(set(keys)) < len(keys):
         raise invalid("Duplicate parameter keys have been submitted.")
-    _log_metrics(
+    return _logging(
         service,
         run_id,
         metrics,
         params={param.required("key"): param.text("value")[:_PARAM_LENGTH] for param in params},
         tags={tag.required("key"): tag.text("value")[:_TAG_LENGTH] for tag in tags},
     )
-    return {}
 
 
-def set_tag(service: Service, call: Call) -> dict[str, Any]:
+def set_tag(service: Service, call: Call) -> Change:
     run_id, key = call.required("run_id", "run_uuid"), call.required("key")
-    service.tracking.runs.log(run_id, tags={key: call.text("value")[:_TAG_LENGTH]})
-    return {}
+    return Change(service.tracking.runs.logging(run_id, tags={key: call.text("value")[:_TAG_LENGTH]}), _nothing)
 
 
 def delete_tag(service: Service, call: Call) -> dict[str, Any]:
@@ -203,28 +200,42 @@ def artifacts(service: Service, call: Call) -> dict[str, Any]:
     return {"root_uri": run.location, "files": file_entities(folder, entries)}
 
 
-def _log_metrics(
+def _logging(
     service: Service,
     run_id: str,
     calls: list[Call],
     *,
     params: dict[str, str] | None = None,
     tags: dict[str, str] | None = None,
-) -> None:
+) -> Change:
     points: list[Metric] = []
     of_models: dict[str, list[ModelMetric]] = defaultdict(list)
     for call in calls:
-        timestamp = call.whole("timestamp")
-        if timestamp is None or timestamp < 0:
-            raise invalid("timestamp must be a whole number of milliseconds, 0 or more")
-        point = Metric(call.required("key"), call.number("value"), timestamp, call.whole("step", 0) or 0)
+        point = call.point() or _point(call)
         points.append(point)
         if model_id := call.text("model_id"):
             name, digest = call.text("dataset_name") or None, call.text("dataset_digest") or None
             of_models[model_id].append(ModelMetric(*point, run_id, name, digest))
-    service.tracking.runs.log(run_id, metrics=points, params=params, tags=tags)
-    if of_models:
-        service.tracking.models.add_metrics(of_models)
+    logging = service.tracking.runs.logging(run_id, metrics=points, params=params, tags=tags)
+    if not of_models:
+        return Change(logging, _nothing)
+
+    def work(tx: Transaction) -> None:
+        logging.work(tx)
+        service.tracking.models.put_metrics(tx, of_models)
+
+    return Change(Write(logging.label, work, logging.rows + len(points)), _nothing)
+
+
+def _point(call: Call) -> Metric:
+    timestamp = call.whole("timestamp")
+    if timestamp is None or timestamp < 0:
+        raise invalid("timestamp must be a whole number of milliseconds, 0 or more")
+    return Metric(call.required("key"), call.number("value"), timestamp, call.whole("step", 0) or 0)
+
+
+def _nothing(_: object) -> dict[str, Any]:
+    return {}
 
 
 def _dataset(said: Call, tags: dict[str, str]) -> DatasetInput:
@@ -242,17 +253,19 @@ def _dataset(said: Call, tags: dict[str, str]) -> DatasetInput:
     )
 
 
-ROUTES: tuple[Route, ...] = (
+CHANGES: tuple[tuple[str, str, Planner], ...] = (
     ("POST", "runs/create", create),
+    ("POST", "runs/log-metric", log_metric),
+    ("POST", "runs/log-parameter", log_parameter),
+    ("POST", "runs/log-batch", log_batch),
+    ("POST", "runs/set-tag", set_tag),
+)
+ROUTES: tuple[Route, ...] = (
     ("GET", "runs/get", get),
     ("POST", "runs/update", update),
     ("POST", "runs/delete", delete),
     ("POST", "runs/restore", restore),
     ("POST", "runs/search", search),
-    ("POST", "runs/log-metric", log_metric),
-    ("POST", "runs/log-parameter", log_parameter),
-    ("POST", "runs/log-batch", log_batch),
-    ("POST", "runs/set-tag", set_tag),
     ("POST", "runs/delete-tag", delete_tag),
     ("POST", "runs/log-inputs", log_inputs),
     ("POST", "runs/outputs", log_outputs),

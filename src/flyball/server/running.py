@@ -14,7 +14,7 @@ from flyball.mlflow import Links, MlflowApp, Service
 from flyball.server.chores import Chores, Seldom
 from flyball.server.refusals import Refusals
 from flyball.server.watching import Log, Measured, Watched
-from flyball.serving.asgi import App, Receive, Response, Scope, Send, json_response
+from flyball.serving.asgi import App, Prompt, Receive, Response, Scope, Send, json_response
 from flyball.serving.guard import Guard, check_host
 from flyball.serving.run import Address, run
 from flyball_runtime.errors import FlyballError
@@ -121,11 +121,21 @@ def server_app(
         answer,
         token=token,
         open_paths=_OPEN,
-        admits=protocol.links.holds,
+        permits=protocol.links.holds,
         variable=SERVER_TOKEN_VARIABLE,
         refused=None if refusals is None else refusals.count,
     )
-    return Watched(guard, log, measured)
+    prompts = {place: _admitted(guard, prompt) for place, prompt in protocol.prompts.items()}
+    return Watched(guard, log, measured, prompts)
+
+
+def _admitted(guard: Guard, prompt: Prompt) -> Prompt:
+    """For those whom the guard lets through; it refuses the others on the longer road."""
+
+    def admitted(scope: Scope, body: bytes, reply: Callable[[Response], None]) -> bool:
+        return guard.admits(scope) and prompt(scope, body, reply)
+
+    return admitted
 
 
 def _control(project: Project, token: str | None) -> App:

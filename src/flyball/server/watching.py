@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import secrets
@@ -11,33 +12,74 @@ import time
 import traceback
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Callable, Mapping
+from functools import partial
+from json.encoder import encode_basestring_ascii as quoted
 from typing import TextIO
 
 from flyball.core.clock import Clock, rfc3339
 from flyball.core.version import __version__
-from flyball.serving.asgi import App, Message, Receive, Response, Scope, Send
+from flyball.serving.asgi import App, Message, Prompt, Receive, Response, Scope, Send, header
 
 __all__ = ["Log", "Measured", "Watched"]
 
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+_TOGETHER_SECONDS, _TOGETHER_LINES = 0.05, 200
 _SKIPPED = frozenset(("/healthz", "/readyz", "/metrics", "/health"))
 
 
 class Log:
-    """One JSON object per line. Threads may share it."""
+    """One JSON object per line. Threads may share it.
+
+    The lines of requests are written together, a twentieth of a second after the first of them at the latest.
+    """
 
     def __init__(self, clock: Clock, stream: TextIO | None = None) -> None:
         self._clock = clock
         self._stream = stream or sys.stderr
+        self._lock = threading.Lock()
+        self._lines: list[str] = []
 
     def tell(self, event: str, **facts: object) -> None:
         line = {"time": rfc3339(self._clock.now()), "event": event, **facts}
-        try:
-            self._stream.write(json.dumps(line, ensure_ascii=True, default=str) + "\n")
-            self._stream.flush()
-        except (OSError, ValueError):  # nobody reads it any more: serving goes on
-            return
+        self._write(json.dumps(line, ensure_ascii=True, default=str) + "\n")
+
+    def request(
+        self,
+        identity: str,
+        method: str,
+        path: str,
+        status: int,
+        *,
+        seconds: float,
+        trace: tuple[str, str] | None = None,
+    ) -> None:
+        """The line of a request: as `tell` would write it, which takes longer than many an answer."""
+        traced = f', "trace_id": {quoted(trace[0])}, "span_id": {quoted(trace[1])}' if trace else ""
+        line = (
+            f'{{"time": "{rfc3339(self._clock.now())}", "event": "request", "id": {quoted(identity)}, '
+            f'"method": {quoted(method)}, "path": {quoted(path[:200])}, "status": {status}, '
+            f'"ms": {round(seconds * 1000, 2)}{traced}}}\n'
+        )
+        with self._lock:
+            self._lines.append(line)
+            count = len(self._lines)
+        if count == 1:
+            asyncio.get_running_loop().call_later(_TOGETHER_SECONDS, self._write)
+        elif count >= _TOGETHER_LINES:
+            self._write()
+
+    def _write(self, line: str = "") -> None:
+        with self._lock:
+            lines, self._lines = self._lines, []
+            if not (lines or line):
+                return
+            try:
+                self._stream.write("".join((*lines, line)))
+                self._stream.flush()
+            except (OSError, ValueError):  # nobody reads it any more: serving goes on
+                return
 
     def unforeseen(self, error: BaseException, path: str) -> None:
         """An error that nobody foresaw: what kind and where in the code, not what its message said."""
@@ -93,17 +135,22 @@ class Measured:
 
 
 class Watched:
-    """ASGI middleware around everything else. An id that the client gave (X-Request-Id) is kept."""
+    """ASGI middleware around everything else. An id that the client gave (X-Request-Id) is kept.
 
-    def __init__(self, app: App, log: Log, measured: Measured) -> None:
+    prompts: the short roads beside `app`, by method and path, which are watched too.
+    """
+
+    def __init__(
+        self, app: App, log: Log, measured: Measured, prompts: Mapping[tuple[str, str], Prompt] | None = None
+    ) -> None:
         self._app, self._log, self._measured = app, log, measured
+        self.prompts = {place: partial(self._at_once, prompt) for place, prompt in (prompts or {}).items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"x-request-id"), "")
-        identity = given if _ID.fullmatch(given) else secrets.token_hex(8)
+        identity = _identity(scope)
         began, status = time.perf_counter(), 0
 
         async def send_with_id(message: Message) -> None:
@@ -121,17 +168,38 @@ class Watched:
             if not status:
                 await Response(500, b"", "text/plain").send(send_with_id)
         finally:
+            self._answered(scope, identity, status, began)
+
+    def _at_once(self, prompt: Prompt, scope: Scope, body: bytes, reply: Callable[[Response], None]) -> bool:
+        identity, began = _identity(scope), time.perf_counter()
+
+        def reply_with_id(response: Response) -> None:
+            headers = {**response.headers, "x-request-id": identity}
+            reply(Response(response.status, response.body, response.content_type, headers))
+            self._answered(scope, identity, response.status, began)
+
+        self._measured.under_way += 1
+        try:
+            taken = prompt(scope, body, reply_with_id)
+        except Exception as error:  # noqa: BLE001 - as above; nobody has answered
+            self._log.unforeseen(error, scope["path"])
+            taken = False
+        if not taken:
             self._measured.under_way -= 1
-            seconds = time.perf_counter() - began
-            method, path = scope["method"], scope["path"]
-            self._measured.add(method if method.isalpha() else "?", _part(path), status, seconds)
-            if path not in _SKIPPED:
-                trace, span = scope.get("flyball.trace", (None, None))
-                traced = {"trace_id": trace, "span_id": span} if trace else {}
-                self._log.tell(
-                    "request", id=identity, method=method, path=path[:200], status=status, ms=round(seconds * 1000, 2),
-                    **traced,
-                )  # fmt: skip
+        return taken
+
+    def _answered(self, scope: Scope, identity: str, status: int, began: float) -> None:
+        self._measured.under_way -= 1
+        seconds = time.perf_counter() - began
+        method, path = scope["method"], scope["path"]
+        self._measured.add(method if method.isalpha() else "?", _part(path), status, seconds)
+        if path not in _SKIPPED:
+            self._log.request(identity, method, path, status, seconds=seconds, trace=scope.get("flyball.trace"))
+
+
+def _identity(scope: Scope) -> str:
+    given = header(scope["headers"], b"x-request-id")
+    return given if given and _ID.fullmatch(given) else secrets.token_hex(8)
 
 
 def _part(path: str) -> str:

@@ -6,9 +6,11 @@ import asyncio
 import json
 import math
 import zlib
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from codecs import BOM_UTF8
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import Any, ClassVar, Protocol
 
 from flyball_runtime.errors import BadInput, FlyballError, Refused
 
@@ -20,6 +22,7 @@ __all__ = [
     "Limits",
     "MalformedBody",
     "Message",
+    "Prompt",
     "Receive",
     "Request",
     "Response",
@@ -29,6 +32,7 @@ __all__ = [
     "UnsupportedEncoding",
     "check_rows",
     "error_response",
+    "header",
     "json_bytes",
     "json_response",
     "parse_json",
@@ -40,6 +44,16 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Prompt(Protocol):
+    """The short road of a small request that is asked all the time, beside the ASGI application and equal to it."""
+
+    def __call__(self, scope: Scope, body: bytes, reply: Callable[[Response], None], /) -> bool:
+        """Whether the request is taken: then `reply` is called once, now or later, on the event loop.
+
+        One that is not taken has left no trace, and goes to the application: whatever is unusual goes that way.
+        """
 
 
 _DROPPED = 4  # times the limit: so much of a body that is too large is still read, and dropped
@@ -101,10 +115,13 @@ class Response:
     content_type: str = "application/json"
     headers: Mapping[str, str] = field(default_factory=dict)
 
-    async def send(self, send: Send, *, head_only: bool = False) -> None:
+    def raw_headers(self) -> list[tuple[bytes, bytes]]:
+        """Its headers as ASGI has them."""
         headers = {"content-type": self.content_type, "content-length": str(len(self.body)), **self.headers}
-        raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-        await send({"type": "http.response.start", "status": self.status, "headers": raw})
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+
+    async def send(self, send: Send, *, head_only: bool = False) -> None:
+        await send({"type": "http.response.start", "status": self.status, "headers": self.raw_headers()})
         await send({"type": "http.response.body", "body": b"" if head_only else self.body})
 
 
@@ -116,21 +133,30 @@ class Request:
         self.path: str = scope["path"]
         # The raw path keeps "%2F" inside a model's name apart from the slashes between the parts.
         self.raw_path: str = (scope.get("raw_path") or self.path.encode()).decode("latin-1")
-        self.headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+        self._raw = scope["headers"]
         self._receive = receive
         self._limits = limits
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """Every header by its name in lower case; the last of a name."""
+        return {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in self._raw}
+
+    def header(self, name: str) -> str:
+        """One header, "" when it was not sent: for those who need no other."""
+        return header(self._raw, name.encode("latin-1"))
 
     async def body(self) -> bytes:
         """The whole body, decompressed.
 
         Raises BodyTooLarge, BodyTooSlow, UnsupportedEncoding, MalformedBody, ClientGone.
         """
-        encoding = self.headers.get("content-encoding", "identity").strip().lower()
+        encoding = self.header("content-encoding").strip().lower() or "identity"
         if encoding not in {"identity", "gzip", "deflate"}:
             raise UnsupportedEncoding(
                 f"the body is encoded as {encoding!r}", fix="send it plain, or with Content-Encoding: gzip or deflate"
             )
-        declared = self.headers.get("content-length", "")
+        declared = self.header("content-length")
         if declared.isascii() and declared.isdigit() and int(declared[:20]) > _DROPPED * self._limits.body_bytes:
             raise _too_large(self._limits.body_bytes)
         try:
@@ -164,6 +190,15 @@ class Request:
         return b"".join(parts)
 
 
+def header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> str:
+    """The value of a header of an ASGI scope by its name in lower case, the last if it was sent often; "" if never."""
+    found = b""
+    for key, value in headers:
+        if key == name:
+            found = value
+    return found.decode("latin-1")
+
+
 def check_rows(rows: int, limit: int, of: str = "rows") -> None:
     """Before anything is built of them: a few bytes of body per row become kilobytes of memory. Raises TooManyRows."""
     if rows > limit:
@@ -179,9 +214,11 @@ def parse_json(body: bytes) -> Any:
     if not body:
         raise MalformedBody("the request has no body", fix="send one JSON object")
     try:
-        text = body.decode("utf-8-sig")
+        text = body.decode("utf-8-sig" if body.startswith(BOM_UTF8) else "utf-8")
         value = json.loads(text)
-        if "\\ud" in text.lower():  # half of an escaped surrogate pair is no text; nothing below could store it
+        if (
+            "\\u" in text and "\\ud" in text.lower()
+        ):  # half of an escaped surrogate pair is no text; nothing below could store it
             json.dumps(value, ensure_ascii=False).encode()
     except UnicodeDecodeError as error:
         raise MalformedBody("the body is not UTF-8 text", why=str(error), fix="send JSON in UTF-8") from None

@@ -6,7 +6,8 @@ import base64
 import binascii
 import hmac
 import ipaddress
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from typing import ClassVar
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ __all__ = [
 
 TOKEN_VARIABLE = "FLYBALL_TOKEN"  # noqa: S105 - the variable's name, not a secret
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOKED_AT = frozenset((b"host", b"origin", b"sec-fetch-site", b"authorization"))
 _SHORTEST_TOKEN = 16
 
 
@@ -95,7 +97,7 @@ class Guard:
 
     Without a token the Host header must name this machine, which defeats DNS rebinding. With one, every path but
     `open_paths` needs `Authorization: Bearer TOKEN` (or Basic, with the token as password, so that a browser can ask
-    for it), unless `admits` knows the request as one that was permitted by other means. Either way a request that
+    for it), unless `permits` knows the request as one that was permitted by other means. Either way a request that
     changes something must not come from a page of another site.
     """
 
@@ -105,7 +107,7 @@ class Guard:
         *,
         token: str | None = None,
         open_paths: frozenset[str] = frozenset(),
-        admits: Callable[[Scope], bool] | None = None,
+        permits: Callable[[Scope], bool] | None = None,
         variable: str = TOKEN_VARIABLE,
         refused: Callable[[Scope, FlyballError], None] | None = None,
     ) -> None:
@@ -114,14 +116,21 @@ class Guard:
         self._app = app
         self._token = token
         self._open_paths = open_paths
-        self._admits = admits
+        self._permits = permits
+
+    def admits(self, scope: Scope) -> bool:
+        """Whether it would let this HTTP request through."""
+        return self._judged(scope) is None
+
+    def _judged(self, scope: Scope) -> FlyballError | None:
+        refusal = self._refusal(scope["method"], scope["path"], scope["headers"])
+        if isinstance(refusal, NotAuthenticated) and self._permits is not None and self._permits(scope):
+            return None
+        return refusal
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-            refusal = self._refusal(scope["method"], scope["path"], headers)
-            if isinstance(refusal, NotAuthenticated) and self._admits is not None and self._admits(scope):
-                refusal = None
+            refusal = self._judged(scope)
             if refusal is not None:
                 if self._refused is not None:
                     self._refused(scope, refusal)
@@ -133,16 +142,17 @@ class Guard:
             return
         await self._app(scope, receive, send)
 
-    def _refusal(self, method: str, path: str, headers: Mapping[str, str]) -> FlyballError | None:
-        host = headers.get("host", "")
-        if self._token is None and not is_loopback(_host_name(host)):
+    def _refusal(self, method: str, path: str, sent: Iterable[tuple[bytes, bytes]]) -> FlyballError | None:
+        headers = {name: value.decode("latin-1") for name, value in sent if name in _LOOKED_AT}
+        host = headers.get(b"host", "")
+        if self._token is None and not _names_this_machine(host):
             return WrongHost(
                 f"this server does not answer for the host {host!r}",
                 why="it listens for this machine only, and has no token",
                 fix=f"ask it as 127.0.0.1 or localhost, or set {self._variable} and start it again",
             )
         if method not in _SAFE_METHODS and _is_cross_site(headers, host):
-            return CrossSite("a page of another site may not change anything here", where=headers.get("origin"))
+            return CrossSite("a page of another site may not change anything here", where=headers.get(b"origin"))
         if self._token is not None and path not in self._open_paths and not _holds(self._token, headers):
             return NotAuthenticated(
                 "the request carries no valid token", fix=f"send the header: Authorization: Bearer ${self._variable}"
@@ -150,10 +160,10 @@ class Guard:
         return None
 
 
-def _is_cross_site(headers: Mapping[str, str], host: str) -> bool:
-    if headers.get("sec-fetch-site", "none") not in {"same-origin", "none"}:
+def _is_cross_site(headers: Mapping[bytes, str], host: str) -> bool:
+    if headers.get(b"sec-fetch-site", "none") not in {"same-origin", "none"}:
         return True
-    origin = headers.get("origin")
+    origin = headers.get(b"origin")
     if origin is None:
         return False
     try:
@@ -162,15 +172,17 @@ def _is_cross_site(headers: Mapping[str, str], host: str) -> bool:
         return True
 
 
-def _host_name(host: str) -> str:
+@lru_cache(maxsize=64)
+def _names_this_machine(host: str) -> bool:
+    """Whether a Host header can only mean this machine; nearly every request names the same one."""
     try:
-        return urlsplit(f"//{host}").hostname or ""
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
     except ValueError:
-        return ""
+        return False
 
 
-def _holds(token: str, headers: Mapping[str, str]) -> bool:
-    scheme, _, credentials = headers.get("authorization", "").partition(" ")
+def _holds(token: str, headers: Mapping[bytes, str]) -> bool:
+    scheme, _, credentials = headers.get(b"authorization", "").partition(" ")
     given = credentials.strip()
     if scheme.lower() == "basic":
         try:

@@ -57,9 +57,16 @@ def run(
     whether `host` may lie beyond loopback: give it to the app as well. Where the environment configures OpenTelemetry,
     a collector is told of every request, by `service`. Raises NotLoopback, PortTaken, TelemetryNotInstalled.
     """
+    import uvloop
+
     check_host(host, token)
-    with _told(app, service) as told, contextlib.closing(_listen(host, port)) as listener:
-        asyncio.run(_serve(told, listener, ready, stop))
+    loop = uvloop.new_event_loop
+    with (
+        _told(app, service) as told,
+        contextlib.closing(_listen(host, port)) as listener,
+        asyncio.Runner(loop_factory=loop) as runner,
+    ):
+        runner.run(_serve(told, listener, ready, stop))
 
 
 @contextlib.contextmanager
@@ -81,7 +88,7 @@ async def _serve(
 ) -> None:
     import uvicorn
 
-    from flyball.serving.connection import HEAD_BYTES, Connection
+    from flyball.serving.connection import Connection
 
     class Server(uvicorn.Server):
         @contextlib.contextmanager
@@ -92,7 +99,6 @@ async def _serve(
     config = uvicorn.Config(
         app,
         http=Connection,
-        h11_max_incomplete_event_size=HEAD_BYTES,
         log_config=None,
         log_level="error",  # that somebody sent what is no request is told to them, not to the log
         access_log=False,

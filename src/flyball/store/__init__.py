@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         UploadUnknown,
     )
     from flyball.store.backend import DRIVER_ERRORS, Backend
-    from flyball.store.database import Database, Reader, Transaction
+    from flyball.store.database import Database, Done, Reader, Transaction, Write
     from flyball.store.errors import (
         StoreBusy,
         StoreDamaged,
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from flyball.store.file_artifacts import FileArtifacts
     from flyball.store.lock import file_lock, is_held, open_lock_file
     from flyball.store.places import open_artifacts
+    from flyball.store.prepared import Prepared
     from flyball.store.steps import StepCache
 
 __all__ = [
@@ -48,9 +49,11 @@ __all__ = [
     "ArtifactWriter",
     "Backend",
     "Database",
+    "Done",
     "FileArtifacts",
     "PartHeld",
     "PartsDiffer",
+    "Prepared",
     "Reader",
     "StepCache",
     "StoreBusy",
@@ -66,6 +69,7 @@ __all__ = [
     "UploadUnknown",
     "Uploads",
     "ValueRefused",
+    "Write",
     "file_lock",
     "is_held",
     "open_artifacts",
@@ -88,7 +92,7 @@ _HOMES = {
         "Uploads",
     ),
     "backend": ("DRIVER_ERRORS", "Backend"),
-    "database": ("Database", "Reader", "Transaction"),
+    "database": ("Database", "Done", "Reader", "Transaction", "Write"),
     "errors": (
         "StoreBusy",
         "StoreDamaged",
@@ -104,6 +108,7 @@ _HOMES = {
     "file_artifacts": ("FileArtifacts",),
     "lock": ("file_lock", "is_held", "open_lock_file"),
     "places": ("open_artifacts",),
+    "prepared": ("Prepared",),
     "steps": ("StepCache",),
 }
 

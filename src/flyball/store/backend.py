@@ -58,8 +58,10 @@ class Backend(Protocol):
     def check(self) -> None:
         """That the tables are those of this version. Raises StoreMissing, StoreOlder, StoreNewer, StoreForeign."""
 
-    def write(self) -> AbstractContextManager[Connection]:
-        """A transaction that has the write lock from its first moment. A lock that stays taken is an error to `explain`."""
+    def write(self, *, wait: bool = True) -> AbstractContextManager[Connection]:
+        """A transaction that has the write lock from its first moment. A lock that stays taken is an error to `explain`;
+        without `wait` one that is taken now is. No two without `wait` are under way at once in one process.
+        """
 
     def read(self) -> AbstractContextManager[Connection]:
         """A transaction that changes nothing."""

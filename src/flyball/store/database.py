@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Generic, Self, TypeVar
 
 from sqlalchemy import URL, Connection, CursorResult, Executable, make_url
 from sqlalchemy.exc import ArgumentError
@@ -16,11 +17,13 @@ from flyball.core.clock import Clock
 from flyball.core.failpoints import failpoint
 from flyball.store.backend import DRIVER_ERRORS, Backend
 from flyball.store.errors import StoreBusy, StoreUnsupported
+from flyball.store.prepared import Prepared, each_row, rows_of, sqlite_of
 from flyball.store.presence import Presence
 
-__all__ = ["Database", "Reader", "Transaction"]
+__all__ = ["Database", "Done", "Reader", "Transaction", "Write"]
 
 Parameters = Mapping[str, Any] | Sequence[Mapping[str, Any]]
+Found = TypeVar("Found")
 
 
 class Transaction:
@@ -28,11 +31,20 @@ class Transaction:
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
+        self._driver = sqlite_of(connection)
         self._callbacks: list[Callable[[], None]] = []
 
     def execute(self, statement: Executable, parameters: Parameters | None = None) -> CursorResult[Any]:
         """Run one statement, once per mapping when `parameters` is a sequence."""
         return self.connection.execute(statement, parameters)
+
+    def rows(self, statement: Prepared, values: Mapping[str, Any]) -> list[Any]:
+        """Run a prepared statement once; every row of its answer, by place."""
+        return rows_of(self.connection, self._driver, statement, values)
+
+    def each(self, statement: Prepared, values: Sequence[Mapping[str, Any]]) -> None:
+        """Run a prepared statement once for each of `values`."""
+        each_row(self.connection, self._driver, statement, values)
 
     def after_commit(self, callback: Callable[[], None]) -> None:
         """Call this once the transaction is durable; never when it is rolled back."""
@@ -45,6 +57,31 @@ class Transaction:
 
 
 Reader = Connection | Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Write(Generic[Found]):
+    """A change that is made whole or not at all: `work` is called inside a transaction, again after one that was undone.
+
+    rows: about how many it writes, which says how long it takes.
+    """
+
+    label: str
+    work: Callable[[Transaction], Found]
+    rows: int = 1
+
+
+class Done(Generic[Found]):
+    """What became of a write: `value` gives what its work returned, or raises why nothing of it is in the store."""
+
+    def __init__(self, found: Found | None = None, error: Exception | None = None) -> None:
+        self._found, self._error = found, error
+
+    @property
+    def value(self) -> Found:
+        if self._error is not None:
+            raise self._error
+        return self._found  # type: ignore[return-value]
 
 
 class Database:
@@ -120,19 +157,75 @@ class Database:
     @contextmanager
     def write(self, label: str) -> Iterator[Transaction]:
         """A transaction that holds the write lock from its first moment. `label` names the failpoints at its commit."""
+        with self._transaction([label], wait=True) as transaction:
+            yield transaction
+
+    def apply(self, write: Write[Found]) -> Found:
+        """Make one change in a transaction of its own."""
+        with self.write(write.label) as transaction:
+            return write.work(transaction)
+
+    def apply_all(self, writes: Sequence[Write[Any]]) -> list[Done[Any]]:
+        """Make changes that wait at the same moment in one transaction, in their order; what became of each.
+
+        One that fails undoes none of the others: they are then made one by one.
+        """
+        done = self._together(writes, wait=True)
+        return done if done is not None else [self._alone(write) for write in writes]
+
+    def apply_now(self, writes: Sequence[Write[Any]]) -> list[Done[Any]] | None:
+        """As `apply_all`, only if that waits for nobody; None when somebody else is writing, and nothing was done."""
+        try:
+            return self._together(writes, wait=False)
+        except StoreBusy:
+            return None
+
+    def _together(self, writes: Sequence[Write[Any]], *, wait: bool) -> list[Done[Any]] | None:
+        """In one transaction; None when one of several failed, so that nothing was done. Raises StoreBusy without `wait`."""
+        reached = -1  # how many works were done; -1 before the transaction began
+        try:
+            with self._transaction({write.label for write in writes}, wait=wait) as transaction:
+                found = []
+                for reached, write in enumerate(writes):  # noqa: B007 - read below, after an error
+                    found.append(write.work(transaction))
+                reached = len(writes)
+        except Exception as error:
+            if reached < 0 and not wait and isinstance(error, StoreBusy):
+                raise
+            if 0 <= reached < len(writes) and len(writes) > 1:
+                return None
+            # Where the commit failed it may have been made all the same: only whoever asked can tell what to repeat.
+            return [Done(error=error) for _ in writes]
+        return [Done(value) for value in found]
+
+    def _alone(self, write: Write[Any]) -> Done[Any]:
+        try:
+            return Done(self.apply(write))
+        except Exception as error:  # noqa: BLE001 - raised where its value is asked for
+            return Done(error=error)
+
+    @contextmanager
+    def _transaction(self, labels: Collection[str], *, wait: bool) -> Iterator[Transaction]:
         if getattr(self._mine, "writes", False):
             raise RuntimeError("this thread is already inside a write transaction: pass that one on")
-        if not self._turn.acquire(timeout=self._patience_s):
+        if not self._turn.acquire(timeout=self._patience_s if wait else 0):
             raise StoreBusy(
                 "another thread kept the store locked", where=self.location, fix="wait for it to end, then try again"
             )
         self._mine.writes = True
         try:
-            with self.explained(), self._backend.write() as connection:
+            with self._backend.write(wait=wait) as connection:
                 transaction = Transaction(connection)
                 yield transaction
-                failpoint(f"{label}:before-commit")
-            failpoint(f"{label}:after-commit")
+                for label in labels:
+                    failpoint(f"{label}:before-commit")
+            for label in labels:
+                failpoint(f"{label}:after-commit")
+        except DRIVER_ERRORS as error:
+            coded = self._backend.explain(error)
+            if coded is None:
+                raise
+            raise coded from error
         finally:
             self._mine.writes = False
             self._turn.release()

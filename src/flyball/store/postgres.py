@@ -97,12 +97,13 @@ class PostgresBackend:
             check_revision(connection, self.location)
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
+    def write(self, *, wait: bool = True) -> Iterator[Connection]:
+        patience_s = self._patience_s if wait else 0.0
         options = {"postgresql_readonly": True} if self._reads_only else {}
         with self._connect(self._writers.execution_options(**options)) as connection:
             transaction = connection.begin()
             try:
-                connection.execute(_BEGIN_WRITE, {"patience": str(max(1, int(self._patience_s * 1000)))})
+                connection.execute(_BEGIN_WRITE, {"patience": str(max(1, int(patience_s * 1000)))})
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _WRITE_LOCK})
                 yield connection
             except BaseException:

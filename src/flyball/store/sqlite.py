@@ -19,16 +19,18 @@ from sqlalchemy.pool import QueuePool
 from flyball.core.failpoints import failpoint
 from flyball.core.files import CannotWrite, StoreFull, sync_directory
 from flyball.store.errors import StoreBusy, StoreDamaged, StoreUnreachable
+from flyball.store.prepared import SQLITE
 from flyball_runtime.errors import FlyballError
 
 __all__ = [
-    "WRITES",
     "copy_files",
     "copy_store",
+    "driver_of",
     "explain",
     "explain_copy",
     "file_engine",
     "files_of",
+    "for_writing",
     "integrity",
     "needs_copy",
     "quick_check",
@@ -116,8 +118,23 @@ def scratch_engine() -> Engine:
 def _begin(connection: Connection) -> None:
     # A writer takes the lock at once: a reader that turned writer half-way could only fail, not wait.
     writes = connection.get_execution_options().get(WRITES)
+    driver = driver_of(connection)
+    if not driver.in_transaction:
+        driver.execute(
+            "BEGIN IMMEDIATE" if writes else "BEGIN"
+        )  # itself: what surrounds a statement costs more than this
+
+
+def driver_of(connection: Connection) -> sqlite3.Connection:
+    """The driver's connection below SQLAlchemy's."""
     driver: Any = connection.connection.driver_connection
-    driver.execute("BEGIN IMMEDIATE" if writes else "BEGIN")  # itself: what surrounds a statement costs more than this
+    assert isinstance(driver, sqlite3.Connection)
+    return driver
+
+
+def for_writing(connection: Connection) -> Connection:
+    """The connection, which will begin its transactions as a writer and has its driver at hand (see `Prepared`)."""
+    return connection.execution_options(**{WRITES: True, SQLITE: driver_of(connection)})
 
 
 def use_wal(engine: Engine) -> None:

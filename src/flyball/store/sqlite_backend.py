@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine
@@ -34,6 +35,8 @@ class SqliteBackend:
         self._path = path
         self._patience_s = patience_s
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._prompt: Connection | None = None
+        self._driver: sqlite3.Connection
         self._engine = self._reading() if reads_only else sqlite.file_engine(path, patience_s=patience_s)
 
     def _reading(self) -> Engine:
@@ -69,10 +72,34 @@ class SqliteBackend:
         with self._engine.connect() as connection:
             check_revision(connection, self.location)
 
+    def write(self, *, wait: bool = True) -> AbstractContextManager[Connection]:
+        return self._write_waiting() if wait else self._write_now()
+
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        with self._engine.connect().execution_options(**{sqlite.WRITES: True}) as connection, connection.begin():
-            yield connection
+    def _write_waiting(self) -> Iterator[Connection]:
+        with self._engine.connect() as plain:
+            connection = sqlite.for_writing(plain)
+            with connection.begin():
+                yield connection
+
+    @contextmanager
+    def _write_now(self) -> Iterator[Connection]:
+        """On one connection that stays, by the driver's own calls: what SQLAlchemy does around them costs more than they."""
+        if self._prompt is None:
+            engine = sqlite.file_engine(self._path, patience_s=0)
+            self._prompt = sqlite.for_writing(engine.connect())
+            self._driver = sqlite.driver_of(self._prompt)
+        self._driver.execute("BEGIN IMMEDIATE")
+        try:
+            yield self._prompt
+            if self._prompt.in_transaction():  # some statement went through SQLAlchemy
+                self._prompt.commit()
+            else:
+                self._driver.commit()
+        except BaseException:
+            self._prompt.rollback()
+            self._driver.rollback()
+            raise
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -116,6 +143,9 @@ class SqliteBackend:
         return FilePresence(self._path.with_name("runs"))
 
     def close(self) -> None:
+        if self._prompt is not None:
+            self._prompt.close()
+            self._prompt.engine.dispose()
         self._engine.dispose()
         if self._scratch is not None:
             self._scratch.cleanup()

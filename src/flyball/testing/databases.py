@@ -16,9 +16,11 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
 
 from flyball.store import (
     Database,
+    Prepared,
     StepCache,
     StoreBusy,
     StoreDamaged,
@@ -27,6 +29,8 @@ from flyball.store import (
     StoreNewer,
     StoreOlder,
     StoreUnreachable,
+    Transaction,
+    Write,
 )
 from flyball.store.contents import row_counts
 from flyball.store.migrate import known_revisions
@@ -34,6 +38,9 @@ from flyball.store.tables import steps
 from flyball.testing.registries import SteppingClock
 
 __all__ = ["DatabaseContract"]
+
+PUT = Prepared("INSERT INTO steps (key, name, outputs, created) VALUES (:key, :name, :outputs, :created)")
+COUNT = Prepared("SELECT count(*) FROM steps WHERE key = :key")
 
 
 def row(key: str, outputs: str = "{}") -> dict[str, str]:
@@ -105,6 +112,40 @@ class DatabaseContract:
                 assert waits.wait(30)
                 tx.execute(insert(steps), row("k"))
             assert second.result() == 1
+
+    def test_writes_that_share_a_transaction_each_succeed_or_fail_alone(self, database: Database) -> None:
+        def put(key: str) -> Write[str]:
+            def work(tx: Transaction) -> str:
+                tx.execute(insert(steps), row(key))
+                if key == "bad":
+                    raise ZeroDivisionError
+                return key
+
+            return Write("test", work)
+
+        assert [done.value for done in database.apply_all([put("a"), put("b")])] == ["a", "b"]
+        assert [done.value for done in database.apply_now([put("c"), put("d")]) or []] == ["c", "d"]
+        assert database.apply_now([put("e"), put("bad")]) is None
+        good, bad, twice = database.apply_all([put("e"), put("bad"), put("a")])
+        assert good.value == "e"
+        with pytest.raises(ZeroDivisionError):
+            _ = bad.value
+        with pytest.raises(IntegrityError):
+            _ = twice.value
+        with pytest.raises(ZeroDivisionError):
+            database.apply(put("bad"))
+        with database.read() as reader:
+            assert sorted(reader.execute(select(steps.c.key)).scalars()) == ["a", "b", "c", "d", "e"]
+
+    def test_a_write_that_must_not_wait_leaves_a_taken_lock_alone(
+        self, database: Database, url: str, tmp_path: Path
+    ) -> None:
+        write = Write("test", lambda tx: tx.rows(COUNT, {"key": "k"})[0][0])
+        with self.opened(url, tmp_path) as other:
+            with other.write("first") as tx:
+                assert database.apply_now([write]) is None
+                tx.each(PUT, [row("k"), row("l")])
+            assert [done.value for done in database.apply_now([write]) or []] == [1]
 
     def test_writing_inside_a_write_is_refused_at_once(self, database: Database) -> None:
         with database.write("outer"), pytest.raises(RuntimeError, match="already inside"), database.write("inner"):

@@ -7,28 +7,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
-from sqlalchemy import BindParameter, Row, bindparam, select
+from sqlalchemy import Row
 
 from flyball.store import Reader
 from flyball.tracking.records import DatasetInput, Metric, ModelLink, Run
-from flyball.tracking.statements import chunks, plain_rows
-from flyball.tracking.tables import datasets, inputs, latest, links, params, tags
+from flyball.tracking.statements import ByNumber, chunks
 
 __all__ = ["Belongings", "read_belongings", "read_runs"]
 
 _NAN = float("nan")
-_SOME: BindParameter[Any] = bindparam("numbers", expanding=True)
-# These statements are built once: to build one costs as much as to run it.
-_POINTS = select(
-    latest.c.run, latest.c.key, latest.c.value, latest.c.nan, latest.c.timestamp, latest.c.step
-).where(latest.c.run.in_(_SOME))  # fmt: skip
-_PARAMS = select(params).where(params.c.run.in_(_SOME))
-_TAGS = select(tags).where(tags.c.run.in_(_SOME))
-_LINKS = select(links).where(links.c.run.in_(_SOME))
-_DATASETS = (
-    select(inputs.c.run, inputs.c.tags, *datasets.c)
-    .join(datasets, datasets.c.number == inputs.c.dataset)
-    .where(inputs.c.run.in_(_SOME))
+_POINTS = ByNumber("SELECT run, key, value, nan, timestamp, step FROM tracking_latest WHERE run")
+_PARAMS = ByNumber("SELECT run, key, value FROM tracking_params WHERE run")
+_TAGS = ByNumber("SELECT run, key, value FROM tracking_tags WHERE run")
+_LINKS = ByNumber("SELECT run, kind, model, step FROM tracking_links WHERE run")
+_DATASETS = ByNumber(
+    "SELECT i.run, i.tags, d.name, d.digest, d.source_type, d.source, d.schema, d.profile "
+    "FROM tracking_inputs i JOIN tracking_datasets d ON d.number = i.dataset WHERE i.run"
 )
 
 
@@ -47,13 +41,12 @@ def read_belongings(reader: Reader, numbers: Iterable[int], *, files: bool = Tru
     """What belongs to the runs of these numbers; without `files`, links and inputs stay empty."""
     found = Belongings([], [], [], [], [])
     for some in chunks(numbers):
-        which = {"numbers": some}
-        found.points.extend(plain_rows(reader.execute(_POINTS, which)))
-        found.params.extend(plain_rows(reader.execute(_PARAMS, which)))
-        found.tags.extend(plain_rows(reader.execute(_TAGS, which)))
+        found.points.extend(_POINTS.rows(reader, some))
+        found.params.extend(_PARAMS.rows(reader, some))
+        found.tags.extend(_TAGS.rows(reader, some))
         if files:
-            found.links.extend(plain_rows(reader.execute(_LINKS, which)))
-            found.inputs.extend(_datasets(reader, which))
+            found.links.extend(_LINKS.rows(reader, some))
+            found.inputs.extend(_datasets(reader, some))
     return found
 
 
@@ -87,13 +80,8 @@ def read_runs(reader: Reader, rows: Sequence[Row[Any]]) -> list[Run]:
     ]
 
 
-def _datasets(reader: Reader, some: dict[str, list[int]]) -> list[tuple[int, DatasetInput]]:
+def _datasets(reader: Reader, some: list[int]) -> list[tuple[int, DatasetInput]]:
     return [
-        (
-            row.run,
-            DatasetInput(
-                row.name, row.digest, row.source_type, row.source, row.schema, row.profile, json.loads(row.tags)
-            ),
-        )
-        for row in reader.execute(_DATASETS, some)
+        (run, DatasetInput(name, digest, kind, source, schema, profile, json.loads(said)))
+        for run, said, name, digest, kind, source, schema, profile in _DATASETS.rows(reader, some)
     ]

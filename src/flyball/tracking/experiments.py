@@ -113,7 +113,7 @@ class Experiments:
         _check_tag(key, value)
         with self._database.write("tracking.experiment-tag") as tx:
             self.active(tx, number)
-            tx.execute(SET_EXPERIMENT_TAG, {"owner": number, "key": key, "value": value})
+            tx.each(SET_EXPERIMENT_TAG, [{"owner": number, "key": key, "value": value}])
 
     def delete_tag(self, number: int, key: str) -> None:
         """Take a tag off. Raises TrackingUnknown, TrackingDeleted."""

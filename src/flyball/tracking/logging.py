@@ -30,8 +30,8 @@ def add_metrics(tx: Transaction, run: int, points: Iterable[Metric]) -> None:
         known = newest.get(key)
         if known is None or (step, timestamp, number) > (known["step"], known["timestamp"], known["value"]):
             newest[key] = row
-    tx.execute(ADD_POINT, rows)
-    tx.execute(KEEP_LATEST, list(newest.values()))
+    tx.each(ADD_POINT, rows)
+    tx.each(KEEP_LATEST, list(newest.values()))
 
 
 def add_params(tx: Transaction, run: int, run_id: str, given: Mapping[str, str]) -> None:
@@ -51,7 +51,7 @@ def add_params(tx: Transaction, run: int, run_id: str, given: Mapping[str, str])
 
 def add_tags(tx: Transaction, run: int, given: Mapping[str, str]) -> None:
     """Set tags; one that is there already takes the new value."""
-    tx.execute(SET_RUN_TAG, [{"owner": run, "key": key, "value": value} for key, value in given.items()])
+    tx.each(SET_RUN_TAG, [{"owner": run, "key": key, "value": value} for key, value in given.items()])
 
 
 def add_inputs(tx: Transaction, run: int, experiment: int, given: Sequence[DatasetInput]) -> None:

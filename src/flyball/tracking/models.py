@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row, Table, delete, insert, select, update
 
-from flyball.store import Database, Reader, Transaction
+from flyball.store import Database, Reader, Transaction, Write
 from flyball.tracking.errors import TrackingInvalid, TrackingUnknown
 from flyball.tracking.experiments import Experiments
 from flyball.tracking.model_search import ModelOrder, models_page
@@ -117,20 +117,23 @@ class LoggedModels:
 
         Points of a model that there is not are passed over: the run they belong to keeps them.
         """
-        with self._database.write("tracking.model-metrics") as tx:
-            columns = model_metrics.c
-            for model_id, logged in points.items():
-                number = tx.execute(select(models.c.number).where(models.c.id == model_id)).scalar_one_or_none()
-                if number is None:
-                    continue
-                query = select(columns.run, columns.key, columns.timestamp, columns.step)
-                known = {tuple(row) for row in tx.execute(query.where(columns.model == number))}
-                for point in logged:
-                    place = (point.run, point.key, point.timestamp, point.step)
-                    if place not in known:
-                        known.add(place)
-                        row = {"model": number, **point._asdict(), "value": storable(point.value)[0]}
-                        tx.execute(insert(model_metrics), row)
+        self._database.apply(Write("tracking.model-metrics", lambda tx: self.put_metrics(tx, points)))
+
+    def put_metrics(self, tx: Transaction, points: Mapping[str, Sequence[ModelMetric]]) -> None:
+        """As `add_metrics`, in the caller's transaction."""
+        columns = model_metrics.c
+        for model_id, logged in points.items():
+            number = tx.execute(select(models.c.number).where(models.c.id == model_id)).scalar_one_or_none()
+            if number is None:
+                continue
+            query = select(columns.run, columns.key, columns.timestamp, columns.step)
+            known = {tuple(row) for row in tx.execute(query.where(columns.model == number))}
+            for point in logged:
+                place = (point.run, point.key, point.timestamp, point.step)
+                if place not in known:
+                    known.add(place)
+                    row = {"model": number, **point._asdict(), "value": storable(point.value)[0]}
+                    tx.execute(insert(model_metrics), row)
 
     def search(
         self,
@@ -168,7 +171,7 @@ class LoggedModels:
 
     def _tag(self, tx: Transaction, number: int, tags: Mapping[str, str]) -> None:
         if tags:
-            tx.execute(SET_MODEL_TAG, [{"owner": number, "key": key, "value": value} for key, value in tags.items()])
+            tx.each(SET_MODEL_TAG, [{"owner": number, "key": key, "value": value} for key, value in tags.items()])
 
     def _whole(self, reader: Reader, rows: Iterable[Row[Any]]) -> list[LoggedModel]:
         rows = list(rows)

@@ -6,7 +6,8 @@ import posixpath
 import re
 import secrets
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
+from functools import lru_cache
 from urllib.parse import unquote
 
 from flyball.tracking.errors import PathRefused, TrackingInvalid
@@ -27,7 +28,8 @@ _SECOND = (
 )  # fmt: skip
 
 
-def check_key(key: object, of: str = "key") -> str:
+@lru_cache(maxsize=4096)  # trainings say the same few names again and again
+def check_key(key: Hashable, of: str = "key") -> str:
     """A metric's, parameter's or tag's key: letters, digits, `_ - . : /` and spaces, and plain when read as a path.
 
     Raises TrackingInvalid.

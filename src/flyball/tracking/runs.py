@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select, text, update
+from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
-from flyball.store import Database, Reader, Transaction
+from flyball.store import Database, Prepared, Reader, Transaction, Write
 from flyball.tracking.children import Belongings, read_belongings, read_runs
 from flyball.tracking.errors import TrackingDeleted, TrackingInvalid, TrackingUnknown
 from flyball.tracking.experiments import Experiments
@@ -25,14 +25,21 @@ STATUSES = ("RUNNING", "SCHEDULED", "FINISHED", "FAILED", "KILLED")
 _OPEN = ("RUNNING", "SCHEDULED")
 NAME_TAG = "mlflow.runName"
 # Written as it is in the row, so that one look is enough for all that a call on a run must know of it.
-# These statements are built once: to build one costs as much as to run it.
-_FIND = select(runs.c.number, runs.c.stage, runs.c.experiment, runs.c.status).where(runs.c.id == bindparam("wanted"))
+_FIND = Prepared("SELECT number, stage, experiment FROM tracking_runs WHERE id = :wanted")
 # Also tells whether there is such an experiment, and where its files lie: a statement costs more than the rest of the call.
-_BEGIN = text(
+_BEGIN = Prepared(
     'INSERT INTO tracking_runs (id, experiment, name, "user", status, stage, location, started) '
     "SELECT :id, id, :name, :user, 'RUNNING', 'active', location || :place, :started "
     "FROM tracking_experiments WHERE id = :experiment AND stage = 'active' RETURNING number, location"
 )
+
+
+class _Found(NamedTuple):
+    """What a call on a run must know of it."""
+
+    number: int
+    stage: str
+    experiment: int
 
 
 class Runs:
@@ -61,6 +68,21 @@ class Runs:
 
         Raises TrackingUnknown, TrackingDeleted, TrackingInvalid.
         """
+        return self._database.apply(
+            self.creation(experiment, name=name, user=user, started=started, tags=tags, run_id=run_id)
+        )
+
+    def creation(
+        self,
+        experiment: int,
+        *,
+        name: str | None = None,
+        user: str = "",
+        started: int | None = None,
+        tags: Mapping[str, str] | None = None,
+        run_id: str | None = None,
+    ) -> Write[Run]:
+        """What `create` does, for whoever makes several changes in one transaction. Raises TrackingInvalid."""
         given = dict(tags or {})
         for key in given:
             check_key(key, "tag")
@@ -70,29 +92,24 @@ class Runs:
         called = name or named or new_name()
         given.setdefault(NAME_TAG, called)
         identity = run_id or uuid.uuid4().hex
-        with self._database.write("tracking.create-run") as tx:
-            if run_id is not None and tx.execute(_FIND, {"wanted": run_id}).first() is not None:
+        began = milliseconds(self._database.clock) if started is None else started
+        row = {"id": identity, "experiment": experiment, "name": called, "user": user, "started": began}
+        row["place"] = f"/{identity}/artifacts"
+
+        def work(tx: Transaction) -> Run:
+            if run_id is not None and tx.rows(_FIND, {"wanted": run_id}):
                 return self._whole(tx, [self._row(tx, run_id)])[0]
-            began = milliseconds(self._database.clock) if started is None else started
-            row = {"id": identity, "experiment": experiment, "name": called, "user": user, "started": began}
-            made = tx.execute(_BEGIN, {**row, "place": f"/{identity}/artifacts"}).first()
-            if made is None:
+            made = tx.rows(_BEGIN, row)
+            if not made:
                 self._experiments.active(tx, experiment)  # raises why
                 raise TrackingUnknown(f"there is no experiment {experiment}")
-            add_tags(tx, made.number, given)
+            number, location = made[0]
+            add_tags(tx, number, given)
             return Run(
-                made.number,
-                identity,
-                experiment,
-                called,
-                user,
-                "RUNNING",
-                ACTIVE,
-                made.location,
-                began,
-                None,
-                tags=given,
-            )
+                number, identity, experiment, called, user, "RUNNING", ACTIVE, location, began, None, tags=given
+            )  # fmt: skip
+
+        return Write("tracking.create-run", work, 1 + len(given))
 
     def update(
         self, run_id: str, *, status: str | None = None, ended: int | None = None, name: str | None = None
@@ -141,12 +158,26 @@ class Runs:
         Raises TrackingInvalid (also for a parameter that was logged with another value), TrackingUnknown,
         TrackingDeleted.
         """
+        self._database.apply(self.logging(run_id, metrics=metrics, params=params, tags=tags))
+
+    def logging(
+        self,
+        run_id: str,
+        *,
+        metrics: Iterable[Metric] = (),
+        params: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+    ) -> Write[None]:
+        """What `log` does, for whoever makes several changes in one transaction. Raises TrackingInvalid."""
         points = list(metrics)
-        for key, of in [*((point.key, "metric") for point in points), *((key, "tag") for key in tags or {})]:
-            check_key(key, of)
-        for key in params or {}:
+        for key in dict.fromkeys(point.key for point in points):
+            check_key(key, "metric")
+        for key in tags or ():
+            check_key(key, "tag")
+        for key in params or ():
             check_key(key, "parameter")
-        with self._database.write("tracking.log") as tx:
+
+        def work(tx: Transaction) -> None:
             found = self._active(tx, run_id)
             if params:
                 add_params(tx, found.number, run_id, params)
@@ -156,6 +187,8 @@ class Runs:
                 add_tags(tx, found.number, tags)
                 if NAME_TAG in tags:
                     tx.execute(update(runs).where(runs.c.number == found.number).values(name=tags[NAME_TAG]))
+
+        return Write("tracking.log", work, len(points) + len(params or ()) + len(tags or ()))
 
     def delete_tag(self, run_id: str, key: str) -> None:
         """Take a tag off. Raises TrackingUnknown, TrackingDeleted."""
@@ -302,13 +335,14 @@ class Runs:
             raise _unknown(run_id)
         return int(number)
 
-    def _active(self, tx: Transaction, run_id: str) -> Row[Any]:
-        row = tx.execute(_FIND, {"wanted": run_id}).first()
-        if row is None:
+    def _active(self, tx: Transaction, run_id: str) -> _Found:
+        rows = tx.rows(_FIND, {"wanted": run_id})
+        if not rows:
             raise _unknown(run_id)
-        if row.stage != ACTIVE:
+        found = _Found(*rows[0])
+        if found.stage != ACTIVE:
             raise TrackingDeleted(f"run {run_id} was deleted", fix="restore it first")
-        return row
+        return found
 
     def _move(self, run_id: str, stage: str) -> None:
         with self._database.write("tracking.run-stage") as tx:

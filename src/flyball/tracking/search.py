@@ -54,10 +54,17 @@ def condition(node: Node, domain: Domain, compile_term: Compile) -> ColumnElemen
     if isinstance(node, Compare):
         return compile_term(resolve(node, domain))
     if isinstance(node, All):
-        return and_(true(), *(condition(part, domain, compile_term) for part in node.parts))
+        parts = [(_is_rare(part), condition(part, domain, compile_term)) for part in node.parts]
+        # What else is asked is then asked of few rows: databases keep the order that is written.
+        return and_(true(), *(part for _, part in sorted(parts, key=lambda pair: not pair[0])))
     if isinstance(node, Either):
         return or_(*(condition(part, domain, compile_term) for part in node.parts))
     return not_(condition(node.part, domain, compile_term))
+
+
+def _is_rare(node: Node) -> bool:
+    """Whether few rows can be expected to meet it: those that equal something."""
+    return isinstance(node, Compare) and node.operator in ("=", "==", "IN")
 
 
 def runs_page(

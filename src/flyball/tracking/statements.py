@@ -6,10 +6,10 @@ import math
 from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar
 
-from sqlalchemy import CursorResult, TextClause, text
+from sqlalchemy import CursorResult, text
 
 from flyball.core.clock import Clock
-from flyball.store import Reader, Transaction
+from flyball.store import Prepared, Reader, Transaction
 
 __all__ = [
     "ADD_POINT",
@@ -17,6 +17,7 @@ __all__ = [
     "SET_EXPERIMENT_TAG",
     "SET_MODEL_TAG",
     "SET_RUN_TAG",
+    "ByNumber",
     "chunks",
     "dialect_of",
     "milliseconds",
@@ -29,8 +30,8 @@ _LARGEST = 1.7976931348623157e308
 Item = TypeVar("Item")
 
 
-def _set_pair(table: str, owner: str) -> TextClause:
-    return text(
+def _set_pair(table: str, owner: str) -> Prepared:
+    return Prepared(
         f"INSERT INTO {table} ({owner}, key, value) VALUES (:owner, :key, :value) "  # noqa: S608 - fixed names
         f"ON CONFLICT ({owner}, key) DO UPDATE SET value = excluded.value"
     )
@@ -39,11 +40,11 @@ def _set_pair(table: str, owner: str) -> TextClause:
 SET_EXPERIMENT_TAG = _set_pair("tracking_experiment_tags", "experiment")
 SET_RUN_TAG = _set_pair("tracking_tags", "run")
 SET_MODEL_TAG = _set_pair("tracking_model_tags", "model")
-ADD_POINT = text(
+ADD_POINT = Prepared(
     "INSERT INTO tracking_metrics (run, key, timestamp, step, value, nan) "
     "VALUES (:run, :key, :timestamp, :step, :value, :nan) ON CONFLICT DO NOTHING"
 )
-KEEP_LATEST = text(
+KEEP_LATEST = Prepared(
     "INSERT INTO tracking_latest (run, key, value, nan, timestamp, step) "
     "VALUES (:run, :key, :value, :nan, :timestamp, :step) ON CONFLICT (run, key) DO UPDATE SET "
     "value = excluded.value, nan = excluded.nan, timestamp = excluded.timestamp, step = excluded.step "
@@ -80,6 +81,22 @@ def plain_rows(result: CursorResult[Any]) -> list[Any]:
     rows: list[Any] = cursor.fetchall()
     result.close()
     return rows
+
+
+class ByNumber:
+    """A SELECT that ends in `WHERE COLUMN` and asks for the rows of many numbers, as one value: a list with a place for
+    each number is written, compiled and parsed anew for each length. Columns must need no conversion.
+    """
+
+    def __init__(self, sql: str) -> None:
+        self._sqlite = text(f"{sql} IN (SELECT value FROM json_each(:numbers))")  # noqa: S608 - fixed names
+        self._others = text(f"{sql} = ANY(:numbers)")
+
+    def rows(self, reader: Reader, numbers: list[int]) -> list[Any]:
+        """The rows, as the driver's tuples."""
+        if dialect_of(reader) == "sqlite":
+            return plain_rows(reader.execute(self._sqlite, {"numbers": str(numbers)}))
+        return plain_rows(reader.execute(self._others, {"numbers": numbers}))
 
 
 def chunks(items: Iterable[Item]) -> Iterator[list[Item]]:

@@ -19,7 +19,7 @@ OWNERS = {
     "cyclopts": ("flyball/cli",),
     "duckdb": ("flyball/data", "flyball/features/relational"),
     "fastapi": ("flyball/api",),
-    "h11": ("flyball/serving",),
+    "httptools": ("flyball/serving",),
     "lightgbm": ("flyball/automl", "flyball/data/look"),
     "obstore": ("flyball/store",),
     "onnx": ("flyball/graph",),
@@ -46,10 +46,11 @@ OWNERS = {
     "starlette": ("flyball/api",),
     "threadpoolctl": ("flyball/automl",),
     "uvicorn": ("flyball/serving",),
+    "uvloop": ("flyball/serving",),
 }
 DISTRIBUTIONS = {"cyclonedx-python-lib": "cyclonedx", "opentelemetry-sdk": "opentelemetry", "scikit-learn": "sklearn"}
 # Brought along by a declared package, of which they are a part.
-COMPANIONS = {"h11": "uvicorn", "packageurl": "cyclonedx", "starlette": "fastapi"}
+COMPANIONS = {"packageurl": "cyclonedx", "starlette": "fastapi"}
 # Declared for a package that imports it only if it is there: cyclonedx checks documents with it.
 IMPORTED_BY_OTHERS = {"jsonschema"}
 
