@@ -36,7 +36,7 @@ class FileSource:
     revision = "files"
 
     def __init__(self, root: Path) -> None:
-        self.location = str(root)
+        self.location = str(root.absolute())
         self._root = root
         self._homes = [
             folder for parent in (root, root / _TRASH) for folder in _folders(parent) if folder.name.isdigit()
@@ -59,11 +59,13 @@ class FileSource:
         """Nothing is held."""
 
     def counts(self) -> Counts:
-        runs = list(self._run_folders())
-        points = sum(_lines(file) for run in runs for _, file in _files(run / "metrics"))
-        models = list(self._registered_folders())
-        versions = sum(len(self._versions(folder)) for folder in models)
-        return Counts(len(self._homes), len(runs), points, sum(1 for _ in self._model_folders()), len(models), versions)
+        # All is read once before anything is brought, so that a file that cannot be read is known by then.
+        points = [len(self._run(folder).points) for folder in self._run_folders()]
+        models = [self._model(folder).id for folder in self._model_folders()]
+        registered = self.registered()
+        versions = sum(len(model.versions) for model in registered)
+        experiments = len(self.experiments())
+        return Counts(experiments, len(points), sum(points), len(models), len(registered), versions)
 
     def experiments(self) -> list[SourceExperiment]:
         found = []
@@ -211,10 +213,6 @@ def _read(file: Path) -> str:
             return stream.read()
     except (OSError, UnicodeDecodeError) as error:
         raise _damaged(file, str(error)) from error
-
-
-def _lines(file: Path) -> int:
-    return sum(1 for line in _read(file).splitlines() if line.strip())
 
 
 def _meta(folder: Path) -> dict[str, Any]:

@@ -199,7 +199,7 @@ class RowsOut:
             "storage_location",
             [
                 (
-                    homes[one.model].name, one.number - homes[one.model].base, one.created, one.updated, one.description or None,
+                    homes[one.model].name, one.number - homes[one.model].base, one.created, one.updated, one.description,
                     one.stage, one.source, one.run or None, "READY", one.run_link or None, one.storage,
                 )
                 for one in versions

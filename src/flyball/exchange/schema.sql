@@ -1,8 +1,8 @@
--- The tables of MLflow 3.0 (revision 6953534de441) for SQLite, as far as an export needs names, types and keys to agree.
+-- The tables of MLflow 3.0 (revision bda7b8c39065) for SQLite, as far as an export needs names, types and keys to agree.
 -- Every later MLflow finds tables missing when it opens such a store, and brings it to its own layout by its own
 -- migrations: so the names of constraints must be those that these migrations look for.
 CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL, CONSTRAINT alembic_version_pkc PRIMARY KEY (version_num));
-INSERT INTO alembic_version VALUES ('6953534de441');
+INSERT INTO alembic_version VALUES ('bda7b8c39065');
 CREATE TABLE experiments (
   experiment_id INTEGER NOT NULL, name VARCHAR(256) NOT NULL, artifact_location VARCHAR(256), lifecycle_stage VARCHAR(32),
   creation_time BIGINT, last_update_time BIGINT, CONSTRAINT experiment_pk PRIMARY KEY (experiment_id),
@@ -86,7 +86,7 @@ CREATE TABLE model_versions (
   status VARCHAR(20), status_message VARCHAR(500), run_link VARCHAR(500), storage_location VARCHAR(500),
   CONSTRAINT model_version_pk PRIMARY KEY (name, version),
   FOREIGN KEY(name) REFERENCES registered_models (name) ON UPDATE CASCADE);
-CREATE TABLE model_version_tags ("key" VARCHAR(250) NOT NULL, value VARCHAR(5000), name VARCHAR(256) NOT NULL, version INTEGER NOT NULL, CONSTRAINT model_version_tag_pk PRIMARY KEY ("key", name, version), FOREIGN KEY(name, version) REFERENCES model_versions (name, version) ON UPDATE cascade);
+CREATE TABLE model_version_tags ("key" VARCHAR(250) NOT NULL, value TEXT, name VARCHAR(256) NOT NULL, version INTEGER NOT NULL, CONSTRAINT model_version_tag_pk PRIMARY KEY ("key", name, version), FOREIGN KEY(name, version) REFERENCES model_versions (name, version) ON UPDATE cascade);
 CREATE TABLE trace_info (
   request_id VARCHAR(50) NOT NULL, experiment_id INTEGER NOT NULL, timestamp_ms BIGINT NOT NULL, execution_time_ms BIGINT,
   status VARCHAR(50) NOT NULL, CONSTRAINT trace_info_pk PRIMARY KEY (request_id),

@@ -50,7 +50,7 @@ def open_file(path: Path) -> SqlSource:
     copy = Path(folder.name) / "source.db"
     try:
         _copy(path, copy)
-        source = SqlSource(create_engine(URL.create("sqlite", database=str(copy))), f"sqlite:///{path}")
+        source = SqlSource(create_engine(URL.create("sqlite", database=str(copy))), f"sqlite:///{path.absolute()}")
     except BaseException:
         folder.cleanup()
         raise
@@ -69,12 +69,18 @@ def _copy(path: Path, copy: Path) -> None:
     except sqlite3.DatabaseError as error:
         if "not a database" in str(error):
             raise SourceForeign("the file is no database", where=str(path), fix="name the one of the server") from error
+        if "malformed" in str(error):
+            raise _damaged_file(path, str(error)) from error
         raise _unreadable(str(path), error) from error
     if found != ("ok",):
-        raise SourceDamaged(
-            "the store's file is damaged", where=str(path), why=str(found[0]).splitlines()[0],
-            fix="import a backup of it, or mend a copy: sqlite3 mlflow.db .recover",
-        )  # fmt: skip
+        raise _damaged_file(path, str(found[0]).splitlines()[0])
+
+
+def _damaged_file(path: Path, why: str) -> SourceDamaged:
+    return SourceDamaged(
+        "the store's file is damaged", where=str(path), why=why,
+        fix="import a backup of it, or mend a copy: sqlite3 mlflow.db .recover",
+    )  # fmt: skip
 
 
 def open_database(url: URL) -> SqlSource:
