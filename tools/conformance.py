@@ -68,9 +68,10 @@ def exchange(folder: Path) -> int:
 
 
 def _stores(*words: str) -> int:
-    """One act of `tests/conformance/stores.py`."""
-    command = [PYTHON, "stores.py", *words]
-    return subprocess.run(command, cwd=ROOT / "tests" / "conformance", env=environment()).returncode
+    """One act of `tests/conformance/stores.py`; what its client leaves in its folder goes with the folder."""
+    with tempfile.TemporaryDirectory(prefix="flyball-conformance-") as folder:
+        command = [PYTHON, ROOT / "tests" / "conformance" / "stores.py", *words]
+        return subprocess.run(command, cwd=folder, env=environment()).returncode
 
 
 def _flyball(folder: Path, *words: object) -> None:

@@ -48,8 +48,8 @@ RUNS = st.lists(
 def test_what_was_tracked_comes_back_the_same(
     experiment: str, tags: dict[str, str], content: list[dict[str, Any]]
 ) -> None:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
         first, second = _project(folder / "first"), _project(folder / "second")
         _fill(first, experiment, tags, content)
         export_mlflow(first, folder / "out")
