@@ -63,7 +63,7 @@ def exchange(folder: Path) -> int:
     _stores("fill", str(folder / "files" / "mlruns"))
     _flyball(folder, "import", "mlflow", folder / "files" / "mlruns")
     with theirs(folder / "files", store="mlruns") as files, ours(folder / "imported") as our_url:
-        failed += _stores("compare", files, our_url)
+        failed += _stores("compare", files, our_url, "folder")
     return 1 if failed else 0
 
 

@@ -161,9 +161,7 @@ def held(uri: str) -> dict[str, Any]:
         found[f"run {name}"] = client.get_run(name)  # a search leaves out some of what a run read
         for key in run.data.metrics:
             history = client.get_metric_history(name, key)
-            found[f"history {name} {key}"] = sorted(
-                history, key=lambda point: (point.timestamp, point.step, repr(point.value))
-            )
+            found[f"history {name} {key}"] = [(point.timestamp, point.step, point.value) for point in history]
         found |= {f"file {name} {path}": content for path, content in _files(client, name).items()}
     for model in _all(client.search_logged_models, experiment_ids=ids):
         found[f"logged {model.model_id}"] = client.get_logged_model(model.model_id)
@@ -201,17 +199,33 @@ def _files(client: MlflowClient, run: str) -> dict[str, bytes]:
     return found
 
 
-def compare(theirs: str, ours: str) -> int:
-    """How many entities differ; each is shown. Places of files may differ where a store names folders of a machine."""
+def compare(theirs: str, ours: str, kind: str = "database") -> int:
+    """How many entities differ; each is shown. Places of files may differ where a store names folders of a machine.
+
+    kind "folder": MLflow answers from a folder in its own way where it says less of a logged model (the newest point of each
+    metric) and more of a registered one (the aliases of its newest versions): there, what both say is compared.
+    """
     before, after = held(theirs), held(ours)
     differ = 0
     for name in sorted(before.keys() | after.keys()):
         sides = [_shown(side.get(name)) for side in (before, after)]
+        if kind == "folder":
+            sides = [_said_by_both(side) for side in sides]
         if sides[0] != sides[1]:
             differ += 1
             print(f"DIFFERS  {name}\n  theirs  {str(sides[0])[:900]}\n  ours    {str(sides[1])[:900]}")
     print(f"{len(before)} entities compared, {differ} differ")
     return differ
+
+
+def _said_by_both(entity: Any) -> Any:
+    if isinstance(entity, dict) and "model_type" in entity:
+        newest = {point["key"]: point for point in sorted(entity["metrics"], key=lambda one: one["step"] or 0)}
+        return {**entity, "metrics": newest}
+    if isinstance(entity, dict) and "latest_versions" in entity:
+        versions = [{**version, "aliases": None} for version in entity["latest_versions"]]
+        return {**entity, "latest_versions": sorted(versions, key=repr)}
+    return entity
 
 
 def _shown(value: Any) -> Any:
@@ -232,7 +246,7 @@ def _placed(value: Any) -> Any:
         }
     if isinstance(value, list):
         return sorted((_placed(item) for item in value), key=repr)
-    return value or None  # an empty text and none at all are one thing here
+    return value if isinstance(value, int) else value or None  # an empty text and none at all are one thing here
 
 
 def _place(uri: str) -> str:

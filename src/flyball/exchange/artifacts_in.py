@@ -45,12 +45,14 @@ class ArtifactsIn:
         self._places = places
         self._tally = tally
         self._moved: dict[str, str] = {}
+        self._outside: list[Path] = []
         self._named: list[tuple[str, str, int]] = []
         self._noted: list[tuple[str, str, str]] = []
 
     def will_move(self, home: Home) -> None:
         """Note where files will lie, for versions that name them by where they lay."""
-        self._moved[_plain(home.uri)] = home.location
+        if not Places.elsewhere(home.uri):
+            self._moved[_plain(home.uri)] = home.location
 
     def moved(self, uri: str) -> str | None:
         """Where what lay at a URI lies here; None for what belongs to no run and no model."""
@@ -76,8 +78,24 @@ class ArtifactsIn:
                     folder = self._places.folder(home.uri, home.tail)
                     if folder is not None:
                         self._one(home.key, folder, home.location, here[home.key].mark if home.key in here else "")
+                    else:
+                        self._absent(home.uri)
                 yield home
             self._flush()
+        self._tell_absent()
+
+    def _absent(self, uri: str) -> None:
+        outside = self._places.outside(uri)
+        if outside is not None:
+            self._outside.append(outside)
+
+    def _tell_absent(self) -> None:
+        if self._outside:
+            some = f"the files of {len(self._outside):,} runs and models lie outside the folders that were looked in"
+            self._tally.note(f"{some}, such as {self._outside[0]}: name their folder with --artifacts")
+        files = self._tally.counts["files"]
+        if self._moved and not files["new"] and not files["same"]:
+            self._tally.note(f"no files were found in {self._places.roots}; --artifacts names another folder")
 
     def bring_folder(self, key: str, folder: Path, location: str) -> None:
         """Bring in the files of a folder that belongs to no run and no model."""

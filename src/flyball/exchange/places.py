@@ -58,6 +58,18 @@ class Places:
                 return real
         return None
 
+    def outside(self, uri: str) -> Path | None:
+        """The folder that a URI means, when it is there and lies outside the roots: it is not read."""
+        if self.elsewhere(uri) or path_of(uri) is not None:
+            return None
+        place = next(self._candidates(uri, ()), None)
+        return place if place is not None and place.exists() and self.folder(uri) is None else None
+
+    @property
+    def roots(self) -> str:
+        """The folders that are looked in, for messages."""
+        return ", ".join(map(str, self._roots))
+
     def _candidates(self, uri: str, tails: Iterable[str]) -> Iterator[Path]:
         served = path_of(uri)
         if served is not None:

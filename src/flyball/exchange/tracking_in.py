@@ -137,7 +137,10 @@ class TrackingIn:
                 self._tally.clash(
                     f"run {run.id}", "a run of this id is here and did not come by an import: left as it is"
                 )
-            mine = [run for run in fresh if run.id not in there or run.id in here]
+            removed = [run for run in fresh if run.id in here and run.id not in there]
+            for run in removed:
+                self._tally.clash(f"run {run.id}", "it was removed here since the last import: not brought again")
+            mine = [run for run in fresh if (run.id in there) == (run.id in here)]
             self._write_runs(tx, mine, {run.id for run in mine if run.id in there})
             note(tx, "run", [(run.id, run.id, marks[run.id]) for run in mine])
 
@@ -183,8 +186,10 @@ class TrackingIn:
                 before = here.get(model.id)
                 if before is not None and before.mark == marks[model.id]:
                     self._tally.same("models", 1)
-                elif before is None and model.id in there:
-                    self._tally.clash(f"logged model {model.id}", "a model of this id is here: left as it is")
+                elif (before is None) == (model.id in there):
+                    left = "a model of this id is here: left as it is"
+                    gone = "it was removed here since the last import: not brought again"
+                    self._tally.clash(f"logged model {model.id}", left if before is None else gone)
                 else:
                     self._write_model(tx, model, new=before is None)
                     note(tx, "model", [(model.id, model.id, marks[model.id])])

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,9 @@ from flyball.exchange import (
 )
 from flyball.exchange.tracking_in import ENTRY_RUNS
 from flyball.project.history import served_at
-from flyball.tracking import DatasetInput, ModelLink, ModelMetric
+from flyball.tracking import DatasetInput, ModelLink, ModelMetric, TrackingUnknown
 from flyball.tracking.binding import run_digest
+from flyball.tracking.removal import remove_deleted
 from flyball.tracking.tables import runs
 from support.mlflow_stores import (
     CHILD,
@@ -352,13 +354,30 @@ def test_nothing_outside_the_named_folders_is_read(project: fb.Project, source: 
     (secret / "key.pem").write_text("private")
     for uri in (str(secret), f"file://{secret}", f"mlflow-artifacts:/../../{secret.name}", "../secret"):
         change(source, f"UPDATE runs SET artifact_uri = '{uri}' WHERE run_uuid = '{PARENT}'")
-        import_mlflow(project, source)
+        imported = import_mlflow(project, source)
         assert project.tracking.files.walk(f"1/{PARENT}/artifacts") == {}
+        assert uri.startswith("mlflow") or "the files of 1 runs and models lie outside" in imported.notes[0]
     link = source.parent / "mlartifacts" / "1" / CHILD / "artifacts" / "link"
     link.symlink_to(secret / "key.pem")
     import_mlflow(project, source)
     assert "link" not in project.tracking.files.walk(f"1/{CHILD}/artifacts")
     assert not any(project.artifacts.read(digest) == b"private" for digest in project.artifacts.digests())
+
+
+def test_what_was_removed_here_does_not_come_again(project: fb.Project, source: Path) -> None:
+    import_mlflow(project, source)
+    project.tracking.runs.delete(PARENT)
+    remove_deleted(
+        project.database, project.ledger, datetime.now(UTC) + timedelta(days=1), actor=project.actor, why="asked to"
+    )
+    change(source, f"INSERT INTO metrics VALUES ('speed', 2.0, {T + 400}, '{PARENT}', 1, 0)")
+    again = import_mlflow(project, source)
+    assert {
+        "what": f"run {PARENT}",
+        "outcome": "it was removed here since the last import: not brought again",
+    } in again.clashes
+    with pytest.raises(TrackingUnknown):
+        project.tracking.runs.get(PARENT)
 
 
 def test_files_may_stay_where_they_are(project: fb.Project, source: Path) -> None:

@@ -42,7 +42,7 @@ RUNS = st.lists(
 
 # An example makes two projects: to shrink one would take minutes.
 @settings(
-    max_examples=10, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate)
+    max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), phases=(Phase.explicit, Phase.generate)
 )
 @given(experiment=TEXTS.filter(bool), tags=PAIRS, content=RUNS)
 def test_what_was_tracked_comes_back_the_same(
