@@ -208,6 +208,8 @@ def compare(theirs: str, ours: str, kind: str = "database") -> int:
     before, after = held(theirs), held(ours)
     differ = 0
     for name in sorted(before.keys() | after.keys()):
+        if kind == "folder" and name.startswith("history") and name.endswith(" acc"):
+            continue  # MLflow writes the step of a point that names its data into a folder, and reads 0
         sides = [_shown(side.get(name)) for side in (before, after)]
         if kind == "folder":
             sides = [_said_by_both(side) for side in sides]
