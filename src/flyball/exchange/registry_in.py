@@ -79,6 +79,11 @@ class RegistryIn:
         version."""
         with self._database.read() as reader:
             before = known(reader, "registered", [model.key]).get(model.key)
+            rows = select(registered.c.model).where(registered.c.model == ("" if before is None else before.ours))
+            withdrawn = before is not None and reader.execute(rows).first() is None
+        if withdrawn:
+            self._tally.clash(f"registered model {model.name!r}", "it was withdrawn here: not brought again")
+            return
         inside = self._named(model, before)
         notes = [f"{model.key}#{version.number}" for version in model.versions]
         with self._database.read() as reader:

@@ -28,6 +28,7 @@ from flyball.exchange import (
     import_mlflow,
 )
 from flyball.exchange.tracking_in import ENTRY_RUNS
+from flyball.mlflow.catalog import Catalog
 from flyball.project.history import served_at
 from flyball.tracking import DatasetInput, ModelLink, ModelMetric, TrackingUnknown
 from flyball.tracking.binding import run_digest
@@ -378,6 +379,8 @@ def test_what_was_removed_here_does_not_come_again(project: fb.Project, source: 
     } in again.clashes
     with pytest.raises(TrackingUnknown):
         project.tracking.runs.get(PARENT)
+    Catalog(project).delete("press", project.actor)
+    assert "withdrawn here" in import_mlflow(project, source).clashes[0]["outcome"]
 
 
 def test_files_may_stay_where_they_are(project: fb.Project, source: Path) -> None:
