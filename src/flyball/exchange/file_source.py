@@ -21,7 +21,9 @@ from flyball.exchange.records import (
 from flyball.tracking import DatasetInput, ModelLink, ModelMetric
 from flyball.tracking.statements import storable
 
-__all__ = ["FileSource"]
+__all__ = ["FOLDER", "FileSource"]
+
+FOLDER = "files"  # in place of a revision: the layout of folders has none
 
 _META, _TRASH, _MODELS, _MOST = "meta.yaml", ".trash", "models", 10 * 2**20
 _NOT_RUNS = frozenset(("tags", "datasets", "traces", _MODELS))
@@ -33,7 +35,7 @@ _GONE = "Deleted_Internal"
 class FileSource:
     """Implements `Source` on the folder that MLflow writes without a database."""
 
-    revision = "files"
+    revision = FOLDER
 
     def __init__(self, root: Path) -> None:
         self.location = str(root.absolute())

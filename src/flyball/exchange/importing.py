@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from flyball.core.progress import NoProgress, Progress
 from flyball.exchange.artifacts_in import ArtifactsIn, Home
+from flyball.exchange.file_source import FOLDER
 from flyball.exchange.places import Places
 from flyball.exchange.records import Counts, Source
 from flyball.exchange.registry_in import RegistryIn
@@ -42,8 +43,8 @@ def import_mlflow(
     """Bring a store of MLflow's into a project: experiments, runs with every point, logged and registered models, files.
 
     source: an SQLite file or its URL, a PostgreSQL URL, or the folder mlruns. artifacts: the folders that its files lie in
-    (default: mlartifacts and mlruns beside the store); nothing outside them is read. without_artifacts: files stay where
-    they are, and are named there. allow_missing: bring versions without files that are not there. dry_run: only look.
+    (default: mlartifacts, mlruns and artifacts beside the store); nothing outside them is read. without_artifacts: files
+    stay where they are, and are named there. allow_missing: bring versions without files that are not there. dry_run: only look.
 
     Ids of runs and models stay; times are kept as the source states them, and the ledger says so. Versions stand as
     imported, not evaluated: aliases and stages that have a gate are not moved. Each batch is one transaction: what was
@@ -52,7 +53,8 @@ def import_mlflow(
     """
     text = os.fspath(source)
     with closing(open_source(text)) as opened:
-        places = Places([Path(root) for root in artifacts] or None, folder_of(text))
+        store = Path(opened.location) if opened.revision == FOLDER else None
+        places = Places([Path(root) for root in artifacts] or None, folder_of(text), store)
         return _Import(
             project, opened, places, actor=actor or project.actor, progress=progress or NoProgress(),
             keep_places=without_artifacts, allow_missing=allow_missing,

@@ -26,20 +26,19 @@ class Found(NamedTuple):
 class Places:
     """Folders in which the files of a store may lie.
 
-    roots: the folders that were named (None: where MLflow puts them beside its store); base: where relative paths are
-    seen from. Raises ArtifactsMissing for a named folder that is not there.
+    roots: the folders that were named (None: where MLflow puts them beside its store, and the store that is a folder
+    itself); base: where relative paths are seen from. Raises ArtifactsMissing for a named folder that is not there.
     """
 
-    def __init__(self, roots: Sequence[Path] | None, base: Path) -> None:
+    def __init__(self, roots: Sequence[Path] | None, base: Path, store: Path | None = None) -> None:
         self._base = base
-        self.named = bool(roots)
         for root in roots or ():
             if not root.is_dir():
                 raise ArtifactsMissing(
                     "the folder of the store's files is not there", where=str(root),
                     fix="--artifacts names the folder that MLflow keeps files in, such as mlartifacts or mlruns",
                 )  # fmt: skip
-        usual = [base / name for name in ("mlartifacts", "mlruns", ".")]
+        usual = [*(base / name for name in ("mlartifacts", "mlruns", "artifacts")), *([store] if store else [])]
         self._roots = [root.resolve() for root in (roots or [place for place in usual if place.is_dir()])]
 
     @staticmethod

@@ -142,7 +142,7 @@ class TrackingIn:
                 self._tally.clash(f"run {run.id}", "it was removed here since the last import: not brought again")
             mine = [run for run in fresh if (run.id in there) == (run.id in here)]
             self._write_runs(tx, mine, {run.id for run in mine if run.id in there})
-            note(tx, "run", [(run.id, run.id, marks[run.id]) for run in mine])
+            note(tx, "run", [(run.id, run.id, marks[run.id]) for run in [*mine, *removed]])
 
     def _write_runs(self, tx: Transaction, mine: Sequence[SourceRun], changed: set[str]) -> None:
         if not mine:

@@ -358,8 +358,13 @@ def test_nothing_outside_the_named_folders_is_read(project: fb.Project, source: 
         imported = import_mlflow(project, source)
         assert project.tracking.files.walk(f"1/{PARENT}/artifacts") == {}
         assert uri.startswith("mlflow") or "the files of 1 runs and models lie outside" in imported.notes[0]
+    beside = source.parent / "keys"  # beside the store, but in no folder of files
+    secret.rename(beside)
+    change(source, f"UPDATE runs SET artifact_uri = 'keys' WHERE run_uuid = '{PARENT}'")
+    import_mlflow(project, source)
+    assert project.tracking.files.walk(f"1/{PARENT}/artifacts") == {}
     link = source.parent / "mlartifacts" / "1" / CHILD / "artifacts" / "link"
-    link.symlink_to(secret / "key.pem")
+    link.symlink_to(beside / "key.pem")
     import_mlflow(project, source)
     assert "link" not in project.tracking.files.walk(f"1/{CHILD}/artifacts")
     assert not any(project.artifacts.read(digest) == b"private" for digest in project.artifacts.digests())

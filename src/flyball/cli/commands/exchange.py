@@ -53,8 +53,8 @@ def import_mlflow(
     source
         The store: an SQLite file or its URL, a PostgreSQL URL, or the folder mlruns.
     artifacts
-        A folder that the store's files lie in; may be given several times. Nothing outside is read. Default: mlartifacts and
-        mlruns beside the store.
+        A folder that the store's files lie in; may be given several times. Nothing outside is read. Default: mlartifacts,
+        mlruns and artifacts beside the store.
     without_artifacts
         Leave the files where they are; runs and versions go on naming them there.
     allow_missing
