@@ -20,7 +20,7 @@ test: check  ## Set up, then run every check and the whole test suite
 	@$(BIN)/python -m pytest -n 2 --dist worksteal
 	@$(MAKE) --no-print-directory docs
 
-conformance: setup  ## Hold the server against MLflow's own, through MLflow's unmodified client; three minutes
+conformance: setup  ## Hold the server against MLflow's own, through MLflow's unmodified client; five minutes
 	@$(BIN)/python tools/conformance.py
 
 check: setup  ## Format, lint, types, layers and sizes; under a minute

@@ -29,7 +29,7 @@ STARTED: dict[str, int] = {}  # by URL, the process that was started
 LOCK = ROOT / "locks" / "conformance.txt"
 QUIET = {
     "MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false",
-    "GIT_PYTHON_REFRESH": "quiet",
+    "GIT_PYTHON_REFRESH": "quiet", "MLFLOW_ALLOW_FILE_STORE": "true",
 }  # fmt: skip
 
 
@@ -41,7 +41,7 @@ def main() -> int:
         with theirs(folder / "theirs") as their_url, ours(folder / "ours") as our_url:
             command = [PYTHON, "drive.py", "--theirs", their_url, "--ours", our_url, *sys.argv[1:]]
             done = subprocess.run(command, cwd=ROOT / "tests" / "conformance", env=environment()).returncode
-        return done or (0 if sys.argv[1:] else in_a_bucket(folder / "bucket"))
+        return done if done or sys.argv[1:] else in_a_bucket(folder / "bucket") or exchange(folder)
 
 
 def in_a_bucket(folder: Path) -> int:
@@ -51,6 +51,46 @@ def in_a_bucket(folder: Path) -> int:
     with object_server() as store, ours(folder, "--artifacts", store.bucket(), also=store.environment) as url:
         command = [PYTHON, "bucket_steps.py", "--ours", url, "--log", str(folder / "server.log")]
         return subprocess.run(command, cwd=ROOT / "tests" / "conformance", env=environment()).returncode
+
+
+def exchange(folder: Path) -> int:
+    """Fill a server of MLflow's and a folder without one, import each, export it again, and compare through its client; 0
+    when every entity is the same."""
+    failed = 0
+    (folder / "served").mkdir()
+    with theirs(folder / "served") as url:
+        _stores("fill", url)
+        _flyball(
+            folder, "import", "mlflow", folder / "served" / "store.db", "--artifacts", folder / "served" / "artifacts"
+        )
+        with ours(folder / "imported") as our_url:
+            failed += _stores("compare", url, our_url)
+        _flyball(folder, "export", "mlflow", folder / "exported")
+        with theirs(folder / "exported", store="sqlite:///mlflow.db") as exported:
+            failed += _stores("compare", url, exported)
+    shutil.rmtree(folder / "imported")
+    _stores("fill", str(folder / "files" / "mlruns"))
+    _flyball(folder, "import", "mlflow", folder / "files" / "mlruns")
+    with theirs(folder / "files", store="mlruns") as files, ours(folder / "imported") as our_url:
+        failed += _stores("compare", files, our_url, "folder")
+    return 1 if failed else 0
+
+
+def _stores(*words: str) -> int:
+    """One act of `tests/conformance/stores.py`; what its client leaves in its folder goes with the folder."""
+    with tempfile.TemporaryDirectory(prefix="flyball-conformance-") as folder:
+        command = [PYTHON, ROOT / "tests" / "conformance" / "stores.py", *words]
+        return subprocess.run(command, cwd=folder, env=environment()).returncode
+
+
+def _flyball(folder: Path, *words: object) -> None:
+    """A command of Flyball's over the project that stores are imported into."""
+    project = folder / "imported"
+    project.mkdir(exist_ok=True)
+    (project / "flyball.toml").write_text('[project]\nname = "imported"\n')
+    command = [sys.executable, "-m", "flyball", *map(str, words), "--dir", str(project)]
+    if subprocess.run(command, env=environment(), stderr=subprocess.DEVNULL).returncode:
+        raise SystemExit(f"this failed: {' '.join(command)}")
 
 
 def prepare() -> None:
@@ -70,11 +110,11 @@ def prepare() -> None:
 
 
 @contextmanager
-def theirs(folder: Path, *, workers: int | None = 1) -> Iterator[str]:
-    """MLflow's own server; workers None: as many as it starts by itself."""
+def theirs(folder: Path, *, workers: int | None = 1, store: str = "sqlite:///store.db") -> Iterator[str]:
+    """MLflow's own server in a folder, over a store as seen from there; workers None: as many as it starts by itself."""
     folder.mkdir(exist_ok=True)
     port = free_port()
-    command = [PYTHON, "-m", "mlflow", "server", "--port", str(port), "--backend-store-uri", f"sqlite:///{folder}/store.db",
+    command = [PYTHON, "-m", "mlflow", "server", "--port", str(port), "--backend-store-uri", store,
                "--artifacts-destination", str(folder / "artifacts")]  # fmt: skip
     command += [] if workers is None else ["--workers", str(workers)]
     with running(command, folder, f"http://127.0.0.1:{port}") as url:

@@ -218,7 +218,8 @@ class RunPointsDocument(BaseModel):
 
 class ServedDocument(BaseModel):
     """Which version an alias named at a moment (`version` null: none), since and until when (null: still), the move there
-    with its actor, reason and gate, and what the version was made of; the last five are absent when there is no version.
+    with its actor, reason and gate, and what the version was made of, which is absent when there is no version. `imported`:
+    how a version stands that was imported; `stated`: what the source of an import said of a moment before it.
     """
 
     model: str
@@ -234,6 +235,8 @@ class ServedDocument(BaseModel):
     data: dict[str, Any] | None = None
     run: str | None = None
     code: Any = None
+    imported: dict[str, Any] | None = None
+    stated: dict[str, Any] | None = None
 
 
 class ModelDocument(BaseModel):

@@ -20,6 +20,7 @@ from flyball.cli.commands import (
     console,
     diff,
     error,
+    exchange,
     explain,
     features,
     init,
@@ -73,6 +74,8 @@ COMMANDS: dict[str, App | Callable[..., Any]] = {
     "restore": upkeep.restore,
     "clean": upkeep.clean,
     "store": store.app,
+    "import": exchange.import_app,
+    "export": exchange.export_app,
     "debug-bundle": upkeep.debug_bundle,
     "error": error.error,
 }

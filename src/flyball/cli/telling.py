@@ -8,7 +8,7 @@ from flyball_runtime.errors import FlyballError
 
 __all__ = ["CHANGING", "tell_webhooks"]
 
-CHANGING = frozenset(("run", "promote", "watch", "alerts"))
+CHANGING = frozenset(("run", "promote", "watch", "alerts", "import"))
 
 
 def tell_webhooks(folder: Path | None) -> None:

@@ -16,6 +16,9 @@ from flyball_runtime.errors import Refused
 
 __all__ = ["GateRefused", "Verdict", "judge"]
 
+_IMPORTED = "nothing: imported, not evaluated"
+_REGISTERED = "a version that was made or registered here"
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -85,9 +88,13 @@ def judge(
     reference: the evidence of the version that `no_worse_than` means (None: no version holds that alias, or the judged
     one does, which passes). reference_name: how to call the holder, if there is one. paired: both compared on the same
     rows, as `comparisons.champion` of an evidence document; without it (or where it is not fair) the intervals are
-    compared. Raises RuleInvalid or UnknownMetric for rules that cannot be read.
+    compared. An imported version meets no rule: what its source states was not evaluated here. Raises RuleInvalid or
+    UnknownMetric for rules that cannot be read.
     """
     parsed = parse_rules(gate, rules, where) if isinstance(rules, Mapping) else list(rules)
+    if evidence.get("imported"):
+        refused = (RuleResult(rule.text, _IMPORTED, False, _REGISTERED, rule.where) for rule in parsed)
+        return Verdict(gate, not parsed, tuple(refused))
     results = []
     for rule in parsed:
         if isinstance(rule, Bound):

@@ -12,6 +12,7 @@ from flyball.tracking import LoggedModel, Run, Tracking, TrackingUnknown
 __all__ = ["external_evidence", "tested_metrics"]
 
 _OF_TEST = ("test_", "test/", "test.")
+_LARGEST_WHOLE = 2**53  # what every reader of JSON keeps exactly; experiments of a folder's store have longer ids
 _CODE = {
     "commit": "mlflow.source.git.commit", "branch": "mlflow.source.git.branch", "repository": "mlflow.source.git.repoURL",
     "name": "mlflow.source.name", "kind": "mlflow.source.type",
@@ -70,6 +71,8 @@ def tested_metrics(measured: Mapping[str, float]) -> dict[str, dict[str, float |
 
 def _run_document(run: Run) -> dict[str, Any]:
     kept = run.to_dict()
+    if run.experiment > _LARGEST_WHOLE:
+        kept["experiment"] = str(run.experiment)
     return {name: kept[name] for name in ("id", "experiment", "name", "user", "status", "started", "ended")}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyball.core.clock import rfc3339
 from flyball.registry.names import split_reference
-from flyball.registry.records import AliasMove, ModelVersion
+from flyball.registry.records import ENTRY_IMPORTED, AliasMove, ModelVersion
 from flyball_runtime.errors import BadInput
 
 if TYPE_CHECKING:
@@ -26,7 +26,8 @@ def served_at(project: Project, ref: str, at: str | datetime | None = None) -> d
     """Which version NAME@ALIAS named at a moment (default: now), since and until when, who moved the alias there and why,
     what its gate said, and what the version was made of: evidence, data, run, code.
 
-    `version` is None when the alias named none. Raises MomentInvalid, NameRefused, ModelUnknown.
+    `version` is None when the alias named none. Of the time before an import there is `stated`: what the source said of
+    itself when it was imported, for which nobody here vouches. Raises MomentInvalid, NameRefused, ModelUnknown.
     """
     model, alias = split_reference(ref)
     if "@" not in ref or alias.isdigit() or alias == "latest":
@@ -45,7 +46,35 @@ def served_at(project: Project, ref: str, at: str | datetime | None = None) -> d
         "until": None if following is None else following.time,
         "moved": None if move is None else _move(move),
     }
-    return told if version is None else {**told, **_behind(project, version)}
+    if version is not None:
+        return {**told, **_behind(project, version)}
+    return {**told, "stated": _stated(project, model, alias, moment) if move is None else None}
+
+
+def _stated(project: Project, model: str, alias: str, moment: datetime) -> dict[str, Any] | None:
+    """What the source of an import stated of an alias, when the moment lies before that import.
+
+    Stores of MLflow know what an alias names and when each version was made, not since when the alias names it.
+    """
+    for entry in project.ledger.entries(subject=model, what=ENTRY_IMPORTED):
+        if entry.subject != model or entry.time <= rfc3339(moment):
+            continue
+        payload = project.ledger.payload(entry.seq) or {}
+        named = (payload.get("aliases") or {}).get(alias)
+        if named is None:
+            continue
+        made = ((payload.get("versions") or {}).get(str(named)) or {}).get("created")
+        existed = made is not None and made <= moment.timestamp() * 1000
+        return {
+            "by": payload.get("source"),
+            "entry": entry.seq,
+            "imported": entry.time,
+            "version": named if existed else None,
+            "named_at_import": named,
+            "version_made": None if made is None else rfc3339(datetime.fromtimestamp(made / 1000, UTC)),
+            "since": None,
+        }
+    return None
 
 
 def _move(move: AliasMove) -> dict[str, Any]:
@@ -69,6 +98,7 @@ def _behind(project: Project, version: ModelVersion) -> dict[str, Any]:
             "version": version.dataset_version,
             "inputs": data.get("inputs") or [],
         },
+        "imported": evidence.get("imported"),
         "run": version.run_id,
         "code": evidence.get("code"),
         "content_hash": version.content_hash,

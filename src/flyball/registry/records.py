@@ -15,9 +15,22 @@ from flyball.core.clock import rfc3339
 from flyball.ledger import Actor
 from flyball.store import StoreDamaged
 
-__all__ = ["EXTERNAL", "AliasMove", "AliasNow", "DatasetVersion", "Model", "ModelVersion", "Run", "moment_text"]
+__all__ = [
+    "ENTRY_IMPORTED",
+    "EXTERNAL",
+    "AliasMove",
+    "AliasNow",
+    "DatasetVersion",
+    "Model",
+    "ModelVersion",
+    "Run",
+    "moment_text",
+]
 
 EXTERNAL = "external"
+ENTRY_IMPORTED = (
+    "model.imported"  # its payload: what the source of an import stated of a model, its versions and aliases
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -193,18 +193,20 @@ class Registry:
         run_id: str | None,
         actor: Actor,
         reason: str,
+        number: int | None = None,
         also: Callable[[Transaction, ModelVersion], None] | None = None,
     ) -> ModelVersion:
         """Register the next version of `model`, made by another tool: files that the artifact store holds, by path.
 
-        There is no bundle and no signature; the entry binds the list of the files and, up to 200, each of them. `also`
-        writes what becomes durable together with the version. Raises NameRefused, NotRecordable, ArtifactMissing.
+        There is no bundle and no signature; the entry binds the list of the files and, up to 200, each of them. `number`:
+        the one it had elsewhere, which it keeps when all that are here are below it. `also` writes what becomes durable
+        together with the version. Raises NameRefused, NotRecordable, ArtifactMissing.
         """
         check_name(model)
         document = record_json(dict(evidence), "the evidence")
         listing = record_json({"files": dict(files), "source": evidence.get("source")}, "the list of files")
         with self.database.write("registry.register") as tx:
-            number = self._next(tx, model)
+            number = max(self._next(tx, model), number or 0)
             binds = {"content": sha256_hex(listing), "artifact:evidence": self.artifacts.put(document)}
             binds["artifact:files"] = self.artifacts.put(listing)
             if len(files) <= _FILES_BOUND:

@@ -20,7 +20,7 @@ from flyball.store.errors import StoreDamaged, StoreNotEmpty
 from flyball.store.migrate import upgrade
 from flyball.store.tables import leases
 
-__all__ = ["copy_store", "copy_to_file", "keep_copy"]
+__all__ = ["copy_store", "copy_to_file", "keep_copy", "number_on"]
 
 _ROWS = 2_000
 # The first is what the target's own migrations wrote; leases are of processes that use the other store.
@@ -112,7 +112,7 @@ def _copy(source: Connection, target: Connection, tell: Tell | None) -> dict[str
             done += len(rows)
             if tell is not None:
                 tell(done / total, table.name)
-        _number_on(target, table)
+        number_on(target, table)
         found = hashlib.sha256()
         for rows in _read(target, table):
             found.update(_bytes(rows))
@@ -151,7 +151,7 @@ def _bytes(rows: Sequence[tuple[Any, ...]]) -> bytes:
     return "\n".join(map(repr, rows)).encode("utf-8", "backslashreplace") + b"\n"
 
 
-def _number_on(connection: Connection, table: Table) -> None:
+def number_on(connection: Connection, table: Table) -> None:
     """Let a column that the database numbers by itself go on after the highest number."""
     if connection.dialect.name != "postgresql":
         return

@@ -41,18 +41,23 @@ class Files:
 
     def name(self, path: str, digest: str) -> FileEntry:
         """Let the file `path` be a blob that the artifact store holds. Raises PathRefused, ArtifactMissing."""
-        folder, _, name = _file_path(path).rpartition("/")
+        plain = _file_path(path)
         size = self.artifacts.size(digest)
         with self._database.write("tracking.file") as tx:
-            self._make_folder(tx, folder)
-            place = (files.c.folder == folder, files.c.name == name)
-            known = tx.execute(select(files.c.digest).where(*place)).first()
-            if known is None:
-                tx.execute(insert(files), {"folder": folder, "name": name, "digest": digest, "size": size})
-            elif known.digest is None:
-                raise PathRefused("there is a folder of this name", where=path)
-            else:
-                tx.execute(update(files).where(*place).values(digest=digest, size=size))
+            return self.name_within(tx, plain, digest, size)
+
+    def name_within(self, tx: Transaction, path: str, digest: str, size: int) -> FileEntry:
+        """As `name`, in the caller's transaction, for a blob of `size` bytes that is known to be held. Raises PathRefused."""
+        folder, _, name = _file_path(path).rpartition("/")
+        self._make_folder(tx, folder)
+        place = (files.c.folder == folder, files.c.name == name)
+        known = tx.execute(select(files.c.digest).where(*place)).first()
+        if known is None:
+            tx.execute(insert(files), {"folder": folder, "name": name, "digest": digest, "size": size})
+        elif known.digest is None:
+            raise PathRefused("there is a folder of this name", where=path)
+        else:
+            tx.execute(update(files).where(*place).values(digest=digest, size=size))
         return FileEntry(name, digest, size)
 
     def find(self, path: str) -> FileEntry:

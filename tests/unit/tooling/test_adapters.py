@@ -41,14 +41,18 @@ OWNERS = {
         "flyball/sessions",
         "flyball/monitoring",
         "flyball/webhooks",
+        "flyball/exchange",
         "flyball/testing",
     ),
     "starlette": ("flyball/api",),
     "threadpoolctl": ("flyball/automl",),
     "uvicorn": ("flyball/serving",),
     "uvloop": ("flyball/serving",),
+    "yaml": ("flyball/exchange",),
 }
-DISTRIBUTIONS = {"cyclonedx-python-lib": "cyclonedx", "opentelemetry-sdk": "opentelemetry", "scikit-learn": "sklearn"}
+DISTRIBUTIONS = {
+    "cyclonedx-python-lib": "cyclonedx", "opentelemetry-sdk": "opentelemetry", "pyyaml": "yaml", "scikit-learn": "sklearn",
+}  # fmt: skip
 # Brought along by a declared package, of which they are a part.
 COMPANIONS = {"packageurl": "cyclonedx", "starlette": "fastapi"}
 # Declared for a package that imports it only if it is there: cyclonedx checks documents with it.

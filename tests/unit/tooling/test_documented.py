@@ -29,7 +29,7 @@ def load_generator(repository: Path) -> ModuleType:
 
 ROOT = Path(__file__).parents[3]
 generate = load_generator(ROOT)
-GROUPS = ("alerts", "audit", "keys", "store", "track", "webhooks")
+GROUPS = ("alerts", "audit", "export", "import", "keys", "store", "track", "webhooks")
 RUNNABLE = [command for command in generate.commands() if command not in GROUPS]
 
 

@@ -39,7 +39,7 @@ def served(
 def _lines(told: dict[str, Any]) -> list[str]:
     name = f"{told['model']}@{told['alias']}"
     if told["version"] is None:
-        lines = [f"[bold]{escape(name)}[/] named no version at {told['at']}"]
+        lines = [f"[bold]{escape(name)}[/] named no version at {told['at']}", *_stated(told.get("stated"))]
         return (
             lines
             if told["moved"] is None
@@ -62,7 +62,20 @@ def _lines(told: dict[str, Any]) -> list[str]:
         f"  data        {escape(trained)}",
         f"  code        {escape(', '.join(f'{key} {value}' for key, value in code.items()) or 'not known')}",
         f"  run         {told['run'] or 'none'}",
+        *([f"  standing    {told['imported']['standing']}"] if told["imported"] else []),
         f"  registered  {told['registered']['at']} by {_who(told['registered']['by'])} (entry {told['registered']['entry']})",
+    ]
+
+
+def _stated(stated: dict[str, Any] | None) -> list[str]:
+    """What the source of a later import said, marked as its word."""
+    if stated is None:
+        return []
+    then = f"may have named version {stated['version']}" if stated["version"] else "cannot have named that version"
+    return [
+        f"  stated      by {escape(stated['by'])}, imported {stated['imported']} (entry {stated['entry']}): it {then};",
+        f"              at the import it named version {stated['named_at_import']}, made {stated['version_made'] or '?'}; "
+        "since when is not said",
     ]
 
 
