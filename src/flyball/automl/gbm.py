@@ -13,6 +13,8 @@ from flyball.automl.problem import Problem, View
 
 __all__ = ["Boosted", "BoostingSettings", "Settled", "boost", "boosted_margin", "settle"]
 
+_POOL_MB = 384  # of histograms that wait for a leaf's turn: some columns by hundreds fit, by thousands they took gigabytes
+_WIDE = 1_000  # columns from which on what a finished booster still holds is worth a copy
 _BINNING = {"max_bin": 255, "feature_pre_filter": False, "verbosity": -1}
 _LEAF_VALUE = "leaf_value="
 _LEAST_GAIN = 1e-4  # relative; rounds that gain less do not put off the end
@@ -53,6 +55,7 @@ class BoostingSettings:
             "extra_trees": self.random_splits,
             "seed": problem.seed % 2**31,
             "deterministic": True,
+            "histogram_pool_size": _POOL_MB,
             "force_col_wise": True,
             "num_threads": problem.threads,
         }
@@ -112,6 +115,8 @@ def boost(
         keep_training_booster=True,
     )
     booster.free_dataset()
+    if problem.matrix.shape[1] >= _WIDE:
+        booster = lightgbm.Booster(model_str=booster.model_to_string())  # the same trees, without what grew them
     return Boosted(booster, np.array(curve), stopped)
 
 
