@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from flyball.charts.frame import WIDTH, clip, svg, text
-from flyball.charts.numbers import percent
+from flyball.charts.numbers import number, percent
 
 __all__ = ["matrix"]
 
 
-def matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *, title: str, style: bool = True) -> str:
-    """Rows are the true classes, columns the predicted ones; ink is the share of the true class's rows.
+def matrix(counts: Sequence[Sequence[float]], classes: Sequence[str], *, title: str, style: bool = True) -> str:
+    """Rows are the true classes, columns the predicted ones; ink is the share of the true class's rows, or of their weight.
 
     Up to 12 classes carry their numbers; beyond that the cells speak by shade and by their tips.
     """
@@ -30,7 +30,7 @@ def matrix(counts: Sequence[Sequence[int]], classes: Sequence[str], *, title: st
             text(left - 6, middle + 4, clip(str(classes[row]), left - 8), "s", anchor="end", full=str(classes[row]))
         )
         for column, rows in enumerate(found):
-            tip = f"{classes[row]} taken for {classes[column]}: {rows:,} of {total:,}"
+            tip = f"{classes[row]} taken for {classes[column]}: {number(rows, 6)} of {number(total, 6)}"
             body.append(_cell(left + column * cell, 32 + row * cell, cell, rows / total, tip, right=row == column))
             if size <= 8 and rows:
                 body.append(_share(left + (column + 0.5) * cell, middle + 4, rows / total))

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from flyball.charts.frame import WIDTH, clip, line, path, rect, scale, svg, text, ticks
-from flyball.charts.numbers import number
+from flyball.charts.numbers import number, percent
 
 __all__ = ["agreement", "axes", "calibration", "curve", "histogram", "over_time", "sparkline"]
 
@@ -63,16 +63,19 @@ def curve(
 
 
 def histogram(bins: Sequence[Mapping[str, Any]], *, title: str, unit: str = "", style: bool = True) -> str:
-    """Counts of rows over a number: bins of `{"low", "high", "rows"}`."""
+    """Rows over a number: bins of `{"low", "high", "rows"}`, drawn by their share of the whole `weight` if they tell it."""
     if not bins:
         return svg(24, text(0, 14, "nothing to show", "s"), title=title, style=style)
     limits = (float(bins[0]["low"]), float(bins[-1]["high"]))
-    most = max(float(one["rows"]) for one in bins)
-    frame, x, y, height = axes(limits, (0, most or 1), unit or "value", "rows", tall=130)
+    key = "weight" if "weight" in bins[0] else "rows"
+    most = max(float(one[key]) for one in bins)
+    counted = "share of the weight" if key == "weight" else "rows"
+    frame, x, y, height = axes(limits, (0, most or 1), unit or "value", counted, tall=130)
     body = [frame]
     for one in bins:
-        begin, end, top = x(one["low"]), x(one["high"]), y(one["rows"])
-        tip = f"{number(one['low'])} to {number(one['high'])}: {int(one['rows']):,} rows"
+        begin, end, top = x(one["low"]), x(one["high"]), y(one[key])
+        weighed = f", {percent(one[key])} of the weight" if key == "weight" else ""
+        tip = f"{number(one['low'])} to {number(one['high'])}: {int(one['rows']):,} rows{weighed}"
         body.append(rect(begin + 0.5, top, end - begin - 1, y(0) - top, "m", tip=tip, round_=1))
     if limits[0] < 0 < limits[1]:
         body.append(line(x(0), _TOP, x(0), y(0), "d"))

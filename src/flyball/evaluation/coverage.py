@@ -68,5 +68,7 @@ def coverage_parts(
             covered[rows], level=level,
             units=None if units is None else units[rows], weights=None if weights is None else weights[rows],
         )  # fmt: skip
-        parts.append({"name": name, "rows": int(rows.sum()), "size": float(size[rows].mean()), **found.to_dict()})
+        known = weights is None or weights[rows].sum() > 0
+        mean = float(np.average(size[rows], weights=None if weights is None else weights[rows])) if known else None
+        parts.append({"name": name, "rows": int(rows.sum()), "size": mean, **found.to_dict()})
     return parts

@@ -43,11 +43,12 @@ def conformal_evidence(
     """
     if pipeline.interval is None and pipeline.sets is None:
         return None
+    weights = None if examined.weights is None else examined.weights[examined.plan.test]
     if pipeline.interval is not None:
         promised = pipeline.interval.level
         low, high = outputs["low"], outputs["high"]
         covered, size = (low <= truth) & (truth <= high), high - low
-        kind = {"kind": "interval", **_widths(pipeline, size)}
+        kind = {"kind": "interval", **_widths(pipeline, size, weights)}
         if examined.target.field.name in examined.personal:
             kind["bounds"] = None  # they are values that rows have
         first = _by_prediction(outputs["prediction"])
@@ -59,13 +60,12 @@ def conformal_evidence(
         known = codes < len(pipeline.class_values)
         covered = known & outputs["in_set"][np.arange(len(codes)), np.where(known, codes, 0)]
         size = outputs["in_set"].sum(axis=1).astype(np.float64)
-        kind = {"kind": "set", **_sizes(size, covered, outputs["prediction"] == truth)}
+        kind = {"kind": "set", **_sizes(size, covered, outputs["prediction"] == truth, weights)}
         hidden = examined.target.field.name in examined.personal
         labels = class_names([class_label(value) for value in pipeline.class_values], hidden=hidden)
         first = ("class", codes, labels)
     plan = examined.plan
     coverage = measured.get("interval_coverage" if pipeline.interval else "set_coverage")
-    weights = None if examined.weights is None else examined.weights[plan.test]
     units = plan.units_of(plan.test)
     parts: list[dict[str, Any]] = []
     for by, codes, names in (first, *_by_structure(examined, covered)):
@@ -90,32 +90,47 @@ def _held(coverage: Mapping[str, Any] | None, promised: float) -> bool | None:
     return bool(coverage["low"] <= promised <= coverage["high"])
 
 
-def _widths(pipeline: FittedPipeline, width: NDArray[np.float64]) -> dict[str, Any]:
+def _widths(
+    pipeline: FittedPipeline, width: NDArray[np.float64], weights: NDArray[np.float64] | None
+) -> dict[str, Any]:
     interval = pipeline.interval
     assert interval is not None
-    narrow, middle, wide = np.quantile(width, [0.1, 0.5, 0.9])
+    ends = [0.1, 0.5, 0.9]
+    narrow, middle, wide = (
+        np.quantile(width, ends)
+        if weights is None
+        else np.quantile(width, ends, weights=weights, method="inverted_cdf")
+    )
     return {
         "method": "constant" if interval.spread is None else "follows the row",
         "width": {
-            "mean": float(width.mean()), "low": float(narrow), "median": float(middle), "high": float(wide),
+            "mean": float(np.average(width, weights=weights)), "low": float(narrow), "median": float(middle), "high": float(wide),
         },
         "bounds": {"floor": interval.floor, "ceiling": interval.ceiling},
     }  # fmt: skip
 
 
-def _sizes(size: NDArray[np.float64], covered: NDArray[np.bool_], right: NDArray[np.bool_]) -> dict[str, Any]:
+def _sizes(
+    size: NDArray[np.float64],
+    covered: NDArray[np.bool_],
+    right: NDArray[np.bool_],
+    weights: NDArray[np.float64] | None,
+) -> dict[str, Any]:
     """`filled`: the coverage when an empty set is taken to hold the predicted class, as a reader would."""
+    weight = np.ones(len(size)) if weights is None else weights
     empty, single = size == 0, size == 1
     return {
         "method": "per class",
         "size": {
-            "mean": float(size.mean()),
-            "empty": float(empty.mean()),
-            "single": float(single.mean()),
-            "several": float((size > 1).mean()),
-            "single_right": float(covered[single].mean()) if single.any() else None,
+            "mean": float(np.average(size, weights=weight)),
+            "empty": float(np.average(empty, weights=weight)),
+            "single": float(np.average(single, weights=weight)),
+            "several": float(np.average(size > 1, weights=weight)),
+            "single_right": float(weight[single] @ covered[single] / weight[single].sum())
+            if weight[single].any()
+            else None,
         },
-        "filled": float((covered | (empty & right)).mean()),
+        "filled": float(np.average(covered | (empty & right), weights=weight)),
     }
 
 

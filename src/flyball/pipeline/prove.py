@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +18,7 @@ from flyball.data import Table
 from flyball.evaluation import (
     METRICS,
     Interval,
+    NotEnoughData,
     baseline,
     baseline_outputs,
     calibration_bins,
@@ -373,26 +375,29 @@ class _Prover:
     def _diagnostics(self) -> dict[str, Any]:
         """Calibration, curves and confusions of a classifier; residuals of a regression."""
         parts: dict[str, Any] = {"calibration": None, "curves": None, "residuals": None, "confusion": None}
-        values = self._pipeline.class_values
+        values, weights = self._pipeline.class_values, self._exam.weights
         if values is None:
             truth = np.asarray(self._truth, dtype=np.float64)
-            residuals = residual_bins(truth, self._outputs["prediction"])
+            residuals = residual_bins(truth, self._outputs["prediction"], weights=weights)
             # of a personal target its errors are told, not the medians of what was true
             parts["residuals"] = {**residuals, "by_prediction": []} if self._hidden else residuals
             return parts
         if len(values) <= _MOST_CONFUSED:
             counts = confusion(self._truth, self._outputs["prediction"], values)
             parts["confusion"] = {"classes": self._labels, "counts": counts}
+            if weights is not None:
+                weighed = confusion(self._truth, self._outputs["prediction"], values, weights=weights)
+                parts["confusion"]["weights"] = weighed
         if len(values) == 2:
             positive = class_codes(self._truth, values) == 1
             probability = self._outputs["probability"][:, 1]
-            parts["calibration"] = {"bins": calibration_bins(probability, positive)}
-            if positive.any() and not positive.all():
-                parts["curves"] = curves(probability, positive)
+            parts["calibration"] = {"bins": calibration_bins(probability, positive, weights=weights)}
+            with contextlib.suppress(NotEnoughData):
+                parts["curves"] = curves(probability, positive, weights=weights)
         else:
             # of many classes: how often the class that is named, with this probability, is the true one
-            confidence = self._outputs["probability"].max(axis=1)
-            parts["calibration"] = {"bins": calibration_bins(confidence, self._outputs["prediction"] == self._truth)}
+            confidence, right = self._outputs["probability"].max(axis=1), self._outputs["prediction"] == self._truth
+            parts["calibration"] = {"bins": calibration_bins(confidence, right, weights=weights)}
         return parts
 
     def _reasons(self) -> dict[str, Any]:

@@ -26,7 +26,14 @@ def quality(evidence: Evidence) -> str:
     grid = f'<div class="grid">{charts}</div>' if charts else ""
     said = conformal_sentence(evidence.part("conformal"))
     promise = f'<p class="lead">{e(said)}.</p>' if said else ""
+    if _weighed(evidence):
+        lead += f" Figures and pictures weigh each row by {e(_weighed(evidence))}."
     return section("quality", "Quality", lead, _metrics(evidence), promise, grid)
+
+
+def _weighed(evidence: Evidence) -> str | None:
+    """The column that weighs the rows."""
+    return evidence.part("data").get("weight")
 
 
 def _metrics(evidence: Evidence) -> str:
@@ -59,11 +66,13 @@ def _classifier_charts(evidence: Evidence) -> list[str]:
         caption = "The more is found, the more false ones come along. The dashed line is guessing."
         chart = curve(curves["pr"], kind="pr", base_rate=base, style=False)
         charts.append(figure(chart, "How pure the finds are", caption))
-    counts, classes = evidence.part("confusion").get("counts"), evidence.document.get("classes")
+    weighed = evidence.part("confusion").get("weights")
+    counts, classes = weighed or evidence.part("confusion").get("counts"), evidence.document.get("classes")
     if counts and classes:
         chart = matrix(counts, [str(name) for name in classes], title="True and predicted classes", style=False)
+        of, cell = ("weight", "weights") if weighed else ("rows", "counts")
         numbers = (
-            "Numbers are percent of the true class's rows." if len(classes) <= 8 else "Rest on a cell for its counts."
+            f"Numbers are percent of the true class's {of}." if len(classes) <= 8 else f"Rest on a cell for its {cell}."
         )
         charts.append(figure(chart, "What is taken for what", f"Each line is a true class. {numbers}"))
     return charts
@@ -73,7 +82,8 @@ def _regressor_charts(evidence: Evidence) -> list[str]:
     charts, residuals = [], evidence.part("residuals")
     if residuals.get("by_prediction"):
         chart = agreement(residuals["by_prediction"], title="Predicted and true", unit=evidence.target, style=False)
-        caption = "Tenths of the rows by prediction: the dot is the median truth, the line holds nine of ten rows."
+        within = "nine tenths of the weight" if _weighed(evidence) else "nine of ten rows"
+        caption = f"Tenths of the rows by prediction: the dot is the median truth, the line holds {within}."
         charts.append(figure(chart, "Does the prediction come true?", caption))
     if residuals.get("bins"):
         chart = histogram(residuals["bins"], title="Errors", unit="truth minus prediction", style=False)

@@ -122,3 +122,21 @@ def test_evidence_says_what_weighs_the_rows(project: fb.Project, weight: str | N
     table = standing("binary").table.with_columns(weight=pl.Series(rng.random(240) + 0.1))
     evidence = project.learn(project.dataset(table, target=TARGET, weight=weight), budget=0.01).evidence
     assert (evidence["data"]["weight"] is None) is counted
+
+
+def test_pictures_of_weighed_rows_show_what_the_figures_beside_them_say(project: fb.Project) -> None:
+    rng = np.random.default_rng(6)
+    table = standing("binary").table
+    weights = np.where(rng.random(table.height) < 0.3, 25.0, 1.0)
+    dataset = project.dataset(table.with_columns(weight=pl.Series(weights)), target=TARGET, weight="weight")
+    evidence = project.learn(dataset, budget="1s").evidence
+    test = {name: one["value"] for name, one in evidence["metrics"]["test"].items()}
+    (spared, wrong), (missed, found) = evidence["confusion"]["weights"]
+    assert found / (missed + found) == pytest.approx(test["recall"])
+    assert (found + spared) / (found + spared + missed + wrong) == pytest.approx(test["accuracy"])
+    assert sum(map(sum, evidence["confusion"]["counts"])) == evidence["split"]["test_rows"]
+    bins = evidence["calibration"]["bins"]
+    gap = sum(one["weight"] * abs(one["observed"] - one["predicted"]) for one in bins)
+    assert gap == pytest.approx(test["calibration_error"])
+    roc = np.array(evidence["curves"]["roc"])
+    assert np.trapezoid(roc[:, 1], roc[:, 0]) == pytest.approx(test["roc_auc"], abs=1e-4)

@@ -31,12 +31,16 @@ export interface CalibrationBin {
   low: Maybe;
   high: Maybe;
   rows: number;
+  /** Share of the whole weight, where rows are weighed. */
+  weight?: number;
 }
 
 export interface HistogramBin {
   low: number;
   high: number;
   rows: number;
+  /** Share of the whole weight, where rows are weighed. */
+  weight?: number;
 }
 
 export interface Finding {
@@ -190,6 +194,7 @@ export interface Evidence {
     version?: string;
     rows?: number;
     columns?: number;
+    weight?: string | null;
     used?: string[];
     left_out?: { column: string; why: string }[];
     personal?: string[];
@@ -208,7 +213,8 @@ export interface Evidence {
   calibration?: { bins: CalibrationBin[] } | null;
   residuals?: { bins?: HistogramBin[]; by_prediction?: CalibrationBin[] } | null;
   curves?: { roc?: Point[]; pr?: Point[] } | null;
-  confusion?: { classes: string[]; counts: number[][] } | null;
+  /** `counts` of rows; `weights` are the sums of their weights, where rows are weighed. */
+  confusion?: { classes: string[]; counts: number[][]; weights?: number[][] } | null;
   threshold?: Maybe;
   importance?: ImportanceItem[];
   effects?: Effect[];
