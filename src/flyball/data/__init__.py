@@ -15,6 +15,7 @@ from flyball.data.look import (  # isort: skip
     disguised_missing,
     disguised_target,
     look,
+    near_copies_across,
     personal_columns,
     row_families,
 )
@@ -43,6 +44,7 @@ __all__ = [
     "from_parquet",
     "infer_contract",
     "look",
+    "near_copies_across",
     "personal_columns",
     "prepare_target",
     "read_source",

@@ -74,8 +74,8 @@ class TimeUnordered(BadInput):
 class Examined:
     """What is learned, from which columns, and how it is tested. `table` holds the rows with a target.
 
-    `split` says more of the plan than its kind; `copies` are rows of a test file that repeat training rows; `overrules`
-    tell where the project file goes another way than the look. `windows`: the window features among `used`, which `table`
+    `split` says more of the plan than its kind; `copies` are rows of a test file that repeat training rows, `near`
+    those that do so nearly; `overrules` tell where the project file goes another way than the look. `windows`: the window features among `used`, which `table`
     holds too; `windows_found` how they were found. `bought`: what each feature of related tables buys.
     """
 
@@ -96,6 +96,7 @@ class Examined:
     notes: tuple[str, ...]
     split: Mapping[str, Any]
     copies: NDArray[np.intp]
+    near: NDArray[np.intp]
     overrules: tuple[Mapping[str, Any], ...]
     windows: WindowSpec | None = None
     windows_found: Mapping[str, Any] | None = None
@@ -167,6 +168,7 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
         ),
         split=division.facts,
         copies=division.copies,
+        near=division.near,
         overrules=tuple(plain([*of_columns, *of_others])),
     )
 

@@ -9,14 +9,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from flyball.data import Contract, Table, check_contract, content_digest, infer_contract, read_source
+from flyball.data import (
+    Contract,
+    Finding,
+    Table,
+    Target,
+    check_contract,
+    content_digest,
+    infer_contract,
+    near_copies_across,
+    read_source,
+)
 from flyball.evaluation import label_codes
 from flyball.pipeline.absent import cells_without_value
 from flyball.pipeline.settings import LoopSettings
 from flyball_runtime.errors import BadInput, near_miss
 from flyball_runtime.schema import Field, missing_mask
 
-__all__ = ["Joined", "TestFileUnfit", "copies_of_training", "strange_to_training", "with_test"]
+__all__ = ["Joined", "TestFileUnfit", "copies_of_training", "near_copies", "strange_to_training", "with_test"]
 
 Indices = NDArray[np.intp]
 
@@ -125,6 +135,22 @@ def copies_of_training(columns: Sequence[NDArray[Any]], train: Indices, test: In
     if len(copies) <= 10 * min(expected, len(test)):
         return np.empty(0, dtype=np.intp)
     return copies
+
+
+def near_copies(
+    table: Table, target: Target, used: Sequence[str], judged: NDArray[np.bool_], settings: LoopSettings
+) -> tuple[Indices, list[Finding]]:
+    """Test rows that are nearly copies of training rows, (copies,), with the finding that says so.
+
+    They are judged by all the same, for no rule tells how near is too near, and the finding is marked.
+    """
+    codes = target.values if target.field.kind == "number" else label_codes(target.values)
+    rows, why = near_copies_across(table, used, codes.astype(np.float64), judged, settings.seed)
+    if not len(rows):
+        return rows, []
+    what = "the test file holds rows that are nearly copies of training rows: the test figures flatter"
+    why = f"{len(rows):,} of {int(judged.sum()):,} test rows; {why}"
+    return rows, [Finding("near-duplicate rows", None, what, why, "mark", {"rows": float(len(rows))})]
 
 
 def _codes(values: NDArray[Any]) -> NDArray[np.int64]:

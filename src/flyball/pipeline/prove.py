@@ -315,24 +315,32 @@ class _Prover:
         return [self._cross_validated(truth, rows) for rows in stretches if len(rows)]
 
     def _with_copies(self) -> dict[str, Any]:
-        """The metric with and without test rows that copy training rows: both ways, so that nothing is hidden."""
-        examined, copies = self._examined, self._examined.copies
-        if not len(copies):
-            return {}
-        rows = np.sort(np.concatenate([examined.plan.test, copies]))
-        outputs = self._scorer.score(examined.table.take(rows).columns)
-        measured = evaluate(
-            examined.task, self._typed(examined.target.values[rows]), outputs, classes=self._pipeline.class_values,
+        """The metric with and without test rows that copy training rows, exactly or nearly: both ways, so that nothing
+        is hidden. Exact copies are not among the rows that all other figures are of; near ones are.
+        """
+        examined, test = self._examined, self._examined.plan.test
+        told: dict[str, Any] = {}
+        measured = (self._measured["test"].get(examined.metric) or {}).get("value")
+        if len(examined.copies):
+            other = self._measured_on(np.sort(np.concatenate([test, examined.copies])))
+            told["copies"] = {"metric": examined.metric, "with": other, "without": measured}
+        if len(examined.near):
+            other = self._measured_on(np.setdiff1d(test, examined.near))
+            told["near_copies"] = {"metric": examined.metric, "with": measured, "without": other}
+        return {name: {**examined.split[name], **both} for name, both in told.items()}
+
+    def _measured_on(self, rows: NDArray[np.intp]) -> float | None:
+        """The metric on these rows of the table; None where they leave it undefined."""
+        examined = self._examined
+        if not len(rows):
+            return None
+        found = evaluate(
+            examined.task, self._typed(examined.target.values[rows]),
+            self._scorer.score(examined.table.take(rows).columns), classes=self._pipeline.class_values,
             positive=self._pipeline.positive, weights=None if examined.weights is None else examined.weights[rows],
             groups=examined.plan.units_of(rows), seed=self._settings.seed,
         ).get(examined.metric)  # fmt: skip
-        without = self._measured["test"].get(examined.metric)
-        both = {
-            "metric": examined.metric,
-            "with": measured.value if measured else None,
-            "without": without["value"] if without else None,
-        }
-        return {"copies": {**examined.split["copies"], **both}}
+        return None if found is None else found.value
 
     def _unmeasured(self) -> list[str]:
         """What to say when the metric to be best at is undefined on the test rows."""
@@ -358,9 +366,13 @@ class _Prover:
         return {"prediction": values[binary], "probability": probability, **sets}
 
     def _gap(self) -> dict[str, Any] | None:
-        """What a random split would have shown instead, when the honest one is another."""
+        """What a random split would have shown instead, when the honest one is another.
+
+        None with test rows of their own: no split was made that another could be held against, and whether the file
+        flatters is told by its copies, its groups and its time.
+        """
         examined, plan = self._examined, self._examined.plan
-        if plan.kind == "random":
+        if plan.kind == "random" or examined.split["test_file"] is not None:
             return None
         self._progress.update(_STEP, 0.3, "the gap to a random split")
         target, seed = examined.target.values, self._settings.seed

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from flyball.config import parse_duration
 from flyball.data import Table, Target, row_families
 from flyball.evaluation import SplitImpossible, SplitKind, SplitPlan, Task, label_codes, plan_split
-from flyball.pipeline.held_out import TestFileUnfit, copies_of_training
+from flyball.pipeline.held_out import TestFileUnfit, copies_of_training, near_copies
 from flyball.pipeline.settings import LoopSettings
 from flyball_runtime.errors import BadInput
 from flyball_runtime.schema import missing_mask
@@ -52,10 +52,13 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """The plan; test rows that are `copies` of training rows and so measured by nobody; `facts` for the evidence."""
+    """The plan; test rows that are `copies` of training rows and so measured by nobody, and those that are `near`
+    copies, which are measured and marked; `facts` for the evidence.
+    """
 
     plan: SplitPlan
     copies: NDArray[np.intp]
+    near: NDArray[np.intp]
     facts: Mapping[str, Any]
     findings: tuple[Mapping[str, Any], ...]
 
@@ -110,17 +113,19 @@ def divide(
         codes = target.values if target.field.kind == "number" else label_codes(target.values)
         groups = row_families(table, used, codes.astype(np.float64), settings.seed)
         why += "; rows stand in the table more than once, and copies are kept on one side"
-    sides, copies = None, np.empty(0, dtype=np.intp)
+    sides, copies, near, marked = None, np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), []
     if judged.any():
         sides, copies = _sides(columns, judged, settings)
+        near, marked = near_copies(table, target, used, judged, settings)
+        near = np.setdiff1d(near, copies)
     plan = plan_split(
         table.rows, kind=chosen.kind, by=chosen.by, order=order, groups=groups, target=target.values, task=task,
         seed=settings.seed, gap=gap, embargo=embargo, purge=settings.purge, sides=sides,
         confidence=chosen.confidence, why=why,
     )  # fmt: skip
-    return Division(
-        plan, copies, _facts(table, plan, settings, chosen, copies), _flattery(table, plan, chosen, settings)
-    )
+    facts = _facts(table, plan, settings, chosen, copies=copies, near=near)
+    findings = [*_flattery(table, plan, chosen, settings), *(one.to_dict() for one in marked)]
+    return Division(plan, copies, near, facts, tuple(findings))
 
 
 def time_unit(table: Table, name: str) -> float | None:
@@ -188,7 +193,13 @@ def _sides(
 
 
 def _facts(
-    table: Table, plan: SplitPlan, settings: LoopSettings, chosen: Chosen, copies: NDArray[np.intp]
+    table: Table,
+    plan: SplitPlan,
+    settings: LoopSettings,
+    chosen: Chosen,
+    *,
+    copies: NDArray[np.intp],
+    near: NDArray[np.intp],
 ) -> dict[str, Any]:
     """What the evidence says of the split beside its kind; `details` are the same in sentences."""
     shared = _shared(table, plan, chosen.group) if chosen.group else None
@@ -197,12 +208,17 @@ def _facts(
         "embargo": settings.embargo, "embargo_rows": plan.embargoed,
         "group": chosen.group, "purge": settings.purge, "purged_rows": plan.purged, "shared_groups": shared,
         "copies": {"rows": len(copies)} if len(copies) else None,
+        "near_copies": {"rows": len(near)} if len(near) else None,
     }  # fmt: skip
     details = []
     if settings.test is not None:
         details.append(f"the test rows are those of {settings.test}; nothing is learned from them")
     if len(copies):
         details.append(f"{len(copies):,} test rows are copies of training rows and are left out of the measurement")
+    if len(near):
+        details.append(
+            f"{len(near):,} of the {len(plan.test):,} test rows are nearly copies of training rows, and flatter"
+        )
     if settings.embargo is not None:
         asked = settings.embargo if isinstance(settings.embargo, str) else f"{settings.embargo:,} rows"
         details.append(f"an embargo of {asked}: {plan.embargoed:,} rows before the test are not learned from")

@@ -123,14 +123,22 @@ def _split(split: Mapping[str, Any]) -> str:
     kinds = {"random": "Random rows", "time": "On the latest rows", "group": "On groups it never saw"}
     by = split.get("by")
     by = "the order of rows" if by == "row_order" else by
+    said = f"{kinds.get(str(split.get('kind')), split.get('kind'))}{f', by {by}' if by else ''}"
+    if split.get("test_file"):
+        said = f"On the rows of {split['test_file']}"
     sizes = f"{number(split.get('train_rows'))} rows to learn from, {number(split.get('test_rows'))} to judge by"
-    return f"{e(kinds.get(str(split.get('kind')), split.get('kind')))}{f', by {e(by)}' if by else ''}<small>{sizes}</small>"
+    return f"{e(said)}<small>{sizes}</small>"
 
 
 def _gap(evidence: Evidence) -> str:
     gap = evidence.part("random_gap")
     if not gap or gap.get("random") is None or gap.get("honest") is None:
-        return "The same<small>the honest split is the random one</small>"
+        split = evidence.part("split")
+        if split.get("test_file"):
+            return "No split was made<small>the test rows are a file of their own</small>"
+        if split.get("kind") == "random":
+            return "The same<small>the honest split is the random one</small>"
+        return "Not measured<small>the metric is undefined there, or the classes are too many</small>"
     name = str(gap.get("metric") or evidence.metric)
     label = evidence.label(name)
     difference = float(gap["random"]) - float(gap["honest"])

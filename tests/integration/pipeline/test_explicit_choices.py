@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
@@ -92,6 +93,41 @@ def test_a_test_file_that_flatters_is_said_to(tmp_path: Path) -> None:
                   "--group", "engine", "--purge")  # fmt: skip
     assert "groups that were learned from" not in " ".join(purged["notes"])
     assert any("no group of the test is learned from" in one for one in purged["split"]["details"])
+
+
+def test_near_copies_of_training_rows_in_a_test_file_are_said_everywhere(tmp_path: Path) -> None:
+    """In the look, the run, the report and the card; with the figure of the rows that are none."""
+    rng, rows = np.random.default_rng(6), 400
+    values = rng.normal(size=(rows, 5))
+    known = pl.DataFrame({f"x{at}": values[:, at].round(6) for at in range(5)})
+    known = known.with_columns(failed=pl.Series(np.where(values[:, 0] + rng.normal(size=rows) > 0, "yes", "no")))
+    near = known[:40].with_columns((pl.col(f"x{at}") + 1e-4).round(6) for at in range(5))
+    train, test = write(known[:300], tmp_path / "train.csv"), write(pl.concat([near, known[300:]]), tmp_path / "t.csv")
+    told = " ".join(made(tmp_path / "p", train, "--test", test)["notes"])
+    assert "40 of 140 test rows; about 40 pairs of rows differ by small changes of numbers alone" in told
+    run = flyball("run", "--budget", "1s", folder=tmp_path / "p").answer()
+    said = "40 of the 140 test rows are nearly copies of training rows"
+    assert any(said in one for one in run["split"]["details"])
+    assert any(one["kind"] == "near-duplicate rows" and "40 of 140" in one["why"] for one in run["findings"])
+    both = run["split"]["near_copies"]
+    assert (both["rows"], both["with"]) == (40, run["metrics"]["test"][run["metric"]]["value"])
+    assert both["without"] != both["with"]
+    page = Path(run["report"]).read_text(encoding="utf-8")
+    for text in (page, (Path(run["bundle"]) / "card.md").read_text(encoding="utf-8")):
+        assert said in text
+    assert "On the rows of t.csv" in page
+    clean = made(tmp_path / "q", train, "--test", write(known[300:], tmp_path / "u.csv"))
+    assert "nearly copies" not in " ".join(clean["notes"])
+
+
+def test_with_rows_of_their_own_no_random_split_is_said_to_have_flattered(tmp_path: Path) -> None:
+    table = machines(lives=True)
+    train, test = write(table[:450], tmp_path / "train.csv"), write(table[450:], tmp_path / "test.csv")
+    made(tmp_path / "p", train, "--test", test, "--group", "engine")
+    run = flyball("run", "--budget", "0.5s", folder=tmp_path / "p").answer()
+    assert run["split"]["kind"] == "group"
+    assert run["random_gap"] is None
+    assert "No split was made" in Path(run["report"]).read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(

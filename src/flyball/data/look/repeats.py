@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -14,9 +14,10 @@ from flyball.data.look.view import Floats, View, as_numbers
 from flyball.data.table import Table
 from flyball_runtime.schema import Field
 
-__all__ = ["repeated_rows", "row_families"]
+__all__ = ["near_copies_across", "repeated_rows", "row_families"]
 
 Pairs = NDArray[np.intp]
+Side = NDArray[np.bool_]
 _FEWEST_ROWS = 50
 _FEWEST = 5
 _LEAST_SHARE = 0.002
@@ -39,16 +40,32 @@ _CHANCE = 1e-4  # of a row to have so near a neighbour by chance
 class _Rows:
     """Rows as numbers: `cells` each (rows,), texts as codes however they are capitalised or spaced; `raw` as they are.
 
-    `target` (rows,) codes or values; `measured` tells which cells are measurements with many values.
+    `target` (rows,) codes or values; `measured` tells which cells are measurements with many values. `judged`: (rows,)
+    those of a test table behind the training's; then only pairs of one of each are looked for. None: any two.
     """
 
     cells: tuple[Floats, ...]
     raw: tuple[Floats, ...]
     target: Floats
     measured: tuple[int, ...]
+    judged: Side | None = None
 
     def __len__(self) -> int:
         return len(self.target)
+
+    @property
+    def asked(self) -> int:
+        """How many rows may turn out to be copies."""
+        return len(self) if self.judged is None else int(self.judged.sum())
+
+    def looked_for(self, pairs: Pairs) -> Pairs:
+        """The pairs (pairs, 2) that are looked for."""
+        return pairs if self.judged is None else pairs[self.judged[pairs[:, 0]] != self.judged[pairs[:, 1]]]
+
+    def chance(self, expected: float) -> float:
+        """Of the pairs that any two rows make, how many are looked for."""
+        share = self.asked / max(1, len(self))
+        return expected if self.judged is None else expected * 2 * share * (1 - share)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +102,26 @@ def repeated_rows(view: View, gone: set[str], rng: np.random.Generator) -> list[
     return findings
 
 
+def near_copies_across(
+    table: Table, columns: Sequence[str], target: NDArray[np.float64], judged: NDArray[np.bool_], seed: int
+) -> tuple[NDArray[np.intp], str]:
+    """Which rows of a test table are nearly copies of training rows, (copies,), and the evidence; none, and "".
+
+    `judged`: (rows,) tells the test rows; `target`: (rows,) class numbers or values. The tests are those of one table,
+    asked of pairs of a training row and a test row.
+    """
+    rows = replace(_rows_of_table(table, columns, target), judged=judged)
+    nothing = np.empty(0, dtype=np.intp)
+    if len(columns) == 0 or len(rows) < _FEWEST_ROWS:
+        return nothing, ""
+    rng = np.random.default_rng([seed, 6])
+    near = [found for test in _TESTS for found in [test(rows, rng)] if found is not None]
+    if not near:
+        return nothing, ""
+    ends = np.unique(np.concatenate([pairs for _, pairs in near]))
+    return ends[judged[ends]], "; ".join(said for said, _ in near)
+
+
 def row_families(table: Table, columns: Sequence[str], target: NDArray[np.float64], seed: int) -> NDArray[np.int64]:
     """A code for each row, (rows,): rows that are copies of one another, exactly or nearly, share one.
 
@@ -93,9 +130,7 @@ def row_families(table: Table, columns: Sequence[str], target: NDArray[np.float6
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
 
-    fields = [table.schema[name] for name in columns]
-    values = [table[name] for name in columns]
-    rows = _rows_of(fields, values, [as_numbers(*pair)[0] for pair in zip(values, fields, strict=True)], target)
+    rows = _rows_of_table(table, columns, target)
     families = np.unique(_hashes((*rows.raw, rows.target)), return_inverse=True)[1]
     first = np.unique(families, return_index=True)[1]
     links = [np.column_stack([np.arange(len(rows)), first[families]])]
@@ -104,6 +139,11 @@ def row_families(table: Table, columns: Sequence[str], target: NDArray[np.float6
     ends = np.concatenate(links)
     graph = coo_matrix((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(len(rows), len(rows)))
     return np.asarray(connected_components(graph, directed=False)[1], dtype=np.int64)
+
+
+def _rows_of_table(table: Table, columns: Sequence[str], target: Floats) -> _Rows:
+    fields, values = [table.schema[name] for name in columns], [table[name] for name in columns]
+    return _rows_of(fields, values, [as_numbers(*pair)[0] for pair in zip(values, fields, strict=True)], target)
 
 
 def _rows_of(
@@ -139,8 +179,10 @@ def _spelling(rows: _Rows, _: np.random.Generator) -> tuple[str, Pairs] | None:
     """Rows that differ in capitals and blanks of texts alone."""
     exact = np.unique(_hashes((*rows.raw, rows.target)), return_index=True)[1]
     hashes = _hashes((*rows.cells, rows.target))[exact]
-    pairs = exact[_within_buckets(hashes, 64)]
-    if not _clear(len(pairs), len(rows)) or len(pairs) <= 10 * _expected((*rows.cells, rows.target)) + 10:
+    pairs = rows.looked_for(exact[_within_buckets(hashes, 64)])
+    if not _clear(len(pairs), rows.asked):
+        return None
+    if len(pairs) <= 10 * rows.chance(_expected((*rows.cells, rows.target))) + _more_than(rows):
         return None
     return f"{len(np.unique(pairs[:, 1])):,} rows differ from another in the spelling of texts alone", pairs
 
@@ -160,11 +202,15 @@ def _one_cell(rows: _Rows, _: np.random.Generator) -> tuple[str, Pairs] | None:
         chosen = [cells[place] for place in places if place % _BLOCKS == block]
         found.append(_within_buckets(_hashes((*chosen, target)), _MOST_IN_BUCKET))
     pairs = np.unique(np.concatenate(found), axis=0)
+    if rows.judged is not None:
+        pairs = pairs[rows.judged[exact[pairs[:, 0]]] != rows.judged[exact[pairs[:, 1]]]]
     different = np.zeros(len(pairs), dtype=np.intp)
     for values in cells:
         different += ~_same(values[pairs[:, 0]], values[pairs[:, 1]])
     one, two = int((different == 1).sum()), int((different == 2).sum())
-    if not _clear(one, len(rows)) or one <= 3 * two or one <= 10 * _expected_but_one((*cells, target)) + 10:
+    if not _clear(one, rows.asked) or one <= 3 * two:
+        return None
+    if one <= 10 * rows.chance(_expected_but_one((*cells, target))) + _more_than(rows):
         return None
     pairs = exact[pairs[different == 1]]
     return f"{one:,} pairs of rows differ in one cell alone, {two:,} in two", pairs
@@ -190,12 +236,15 @@ def _shaken(rows: _Rows, rng: np.random.Generator) -> tuple[str, Pairs] | None:
     if dimensions < _FEWEST_DIMENSIONS - 0.5:
         return None
     space = _Space(rows, kept, points, cKDTree(points), dimensions)
-    asked = np.sort(rng.choice(len(points), min(_ASKED, len(points)), replace=False))
-    near = _neighbours(space, asked)
+    open_to = np.arange(len(points)) if rows.judged is None else np.flatnonzero(rows.judged[kept])
+    if not len(open_to):
+        return None
+    asked = np.sort(rng.choice(open_to, min(_ASKED, len(open_to)), replace=False))
+    near = rows.looked_for(_neighbours(space, asked))
     share = len(near) / len(asked)
     if len(near) < _FEWEST or share < _LEAST_SHARE or share < 20 * _CHANCE:
         return None
-    pairs = near if len(asked) == len(points) else _neighbours(space, np.arange(len(points)))
+    pairs = near if len(asked) == len(open_to) else rows.looked_for(_neighbours(space, open_to))
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
     return f"about {len(pairs):,} pairs of rows differ by small changes of numbers alone", pairs
 
@@ -244,6 +293,11 @@ _TESTS: tuple[Callable[[_Rows, np.random.Generator], tuple[str, Pairs] | None], 
 
 def _clear(count: int, rows: int) -> bool:
     return count >= max(_FEWEST, _LEAST_SHARE * rows)
+
+
+def _more_than(rows: _Rows) -> int:
+    """Pairs beyond ten times those of chance: a short test table holds few rows that could be copies."""
+    return 10 if rows.judged is None else _FEWEST
 
 
 def _same(left: Floats, right: Floats) -> NDArray[np.bool_]:
