@@ -4,6 +4,7 @@ from flyball.evaluation.auc import NotEnoughData, auc_interval
 from flyball.evaluation.comparison import Paired, compare
 from flyball.evaluation.coverage import coverage_of, coverage_parts
 from flyball.evaluation.decision import Choice, Costs, CostsInvalid, choose_threshold, decision
+from flyball.evaluation.degenerate import FEWEST_UNITS
 from flyball.evaluation.diagnostics import calibration_bins, confusion, curves, residual_bins
 from flyball.evaluation.evaluate import baseline, baseline_outputs, class_codes, evaluate
 from flyball.evaluation.interval import Interval, wilson
@@ -15,6 +16,7 @@ from flyball.evaluation.slices import RowLoss, Search, Segment, row_loss, search
 from flyball.evaluation.splits import SplitImpossible, SplitKind, SplitPlan, plan_split
 
 __all__ = [
+    "FEWEST_UNITS",
     "METRICS",
     "TASKS",
     "Choice",

@@ -9,6 +9,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.evaluation.degenerate import FEWEST_UNITS
 from flyball.evaluation.interval import Interval, wilson
 from flyball.evaluation.resampling import label_codes
 from flyball_runtime.errors import BadInput
@@ -130,6 +131,9 @@ def paired_auc(
         return mine, other, Interval(difference, -math.inf, math.inf), math.nan
     variance = float(sums @ sums) * (1.0 if units is None else count / (count - 1))
     if variance <= 0:
+        scarcest = min(min(int(positives[place].sum()), int((~positives[place]).sum())) for place in usable)
+        if difference != 0 and min(count, scarcest) < FEWEST_UNITS:
+            return mine, other, Interval(difference, -math.inf, math.inf), math.nan
         return mine, other, Interval(difference, difference, difference), 1.0 if difference == 0 else 0.0
     error = math.sqrt(variance)
     half = float(stdtrit(count - 1, 0.5 + level / 2)) * error
@@ -155,7 +159,7 @@ def _logit(value: float, variance: float, level: float, scarcest: int, reach: fl
     if value in (0.0, 1.0):  # resamples to itself, but is not certain for that
         return wilson(value, scarcest, level)
     if variance <= 0:
-        return Interval(value, value, value)
+        return wilson(value, scarcest, level) if scarcest < FEWEST_UNITS else Interval(value, value, value)
     half, centre = reach * math.sqrt(variance) / (value * (1 - value)), math.log(value / (1 - value))
     return Interval(value, min(value, _sigmoid(centre - half)), max(value, _sigmoid(centre + half)))
 

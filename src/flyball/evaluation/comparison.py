@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from flyball.evaluation.auc import NotEnoughData, paired_auc
 from flyball.evaluation.classification import binary_statistics, multiclass_statistics
+from flyball.evaluation.degenerate import FEWEST_UNITS, is_degenerate
 from flyball.evaluation.evaluate import class_codes
 from flyball.evaluation.interval import Interval, from_replicates
 from flyball.evaluation.metrics import METRICS, Task, default_metric
@@ -83,8 +84,10 @@ def compare(
     for name in shared:
         mine, other = values[0][name], values[1][name]
         moved = drawn[f"0 {name}"] - drawn[f"1 {name}"]
-        interval = from_replicates(mine - other, moved, count, level)
-        found[name] = _paired(name, mine, other, interval, _p_value(moved, count))
+        interval, p_value = from_replicates(mine - other, moved, count, level), _p_value(moved, count)
+        if mine != other and count < FEWEST_UNITS and is_degenerate(interval):
+            interval, p_value = Interval(mine - other, -math.inf, math.inf), math.nan  # so few rows cannot vary
+        found[name] = _paired(name, mine, other, interval, p_value)
     if task != "regression":
         with contextlib.suppress(NotEnoughData):
             found["roc_auc"] = _auc(

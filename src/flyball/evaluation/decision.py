@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.evaluation.classification import mean
+from flyball.evaluation.degenerate import FEWEST_UNITS, is_degenerate
 from flyball.evaluation.interval import Interval, from_replicates
 from flyball.evaluation.resampling import Statistic, label_codes, resample
 from flyball_runtime.errors import BadInput
@@ -259,4 +260,9 @@ def _means(
     rng = np.random.default_rng(seed)
     drawn = resample(statistics, weights, units, replicates=_REPLICATES, rng=rng)
     count = len(weights) if units is None else int(units.max()) + 1
-    return {name: from_replicates(item.of(weights), drawn[name], count, level) for name, item in statistics.items()}
+    found = {name: from_replicates(item.of(weights), drawn[name], count, level) for name, item in statistics.items()}
+    few = count < FEWEST_UNITS  # what does not vary on so few may well do so on others
+    return {
+        name: Interval(one.value, -math.inf, math.inf) if few and is_degenerate(one) else one
+        for name, one in found.items()
+    }

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from flyball.evaluation.auc import NotEnoughData, macro_auc_interval
 from flyball.evaluation.classification import binary_statistics, multiclass_statistics, set_statistics
+from flyball.evaluation.degenerate import FEWEST_UNITS, Called, exact_interval, is_degenerate
 from flyball.evaluation.interval import Interval, from_replicates, wilson
 from flyball.evaluation.metrics import METRICS, Task, default_metric
 from flyball.evaluation.regression import regression_statistics
@@ -36,6 +37,7 @@ class _Measured:
     scores: list[Floats] = field(default_factory=list)
     truths: list[Truth] = field(default_factory=list)
     concerned: dict[str, Truth] = field(default_factory=dict)
+    called: Called | None = None
 
 
 def evaluate(
@@ -69,12 +71,15 @@ def evaluate(
     values = {name: statistic.of(row_weights) for name, statistic in measured.statistics.items()}
     known = {name: item for name, item in measured.statistics.items() if math.isfinite(values[name])}
     drawn = resample(known, row_weights, units, replicates=replicates, rng=np.random.default_rng(seed))
-    intervals = {
-        name: _interval(
-            name, values[name], drawn[name], _count(units, measured.concerned.get(name), len(target)), level
-        )
-        for name in known
-    }
+    intervals = {}
+    for name in known:
+        count = _count(units, measured.concerned.get(name), len(target))
+        found = _resampled(name, values[name], drawn[name], count, level)
+        if is_degenerate(found) or (_is_perfect(name, found) and count >= 2):
+            rows = measured.called
+            exact = exact_interval(name, values[name], rows=rows, weights=row_weights, units=units, level=level)
+            found = _where_nothing_varies(name, found, exact, count, level)
+        intervals[name] = _within_range(name, found)
     if measured.truths:
         with contextlib.suppress(NotEnoughData):
             intervals["roc_auc"] = macro_auc_interval(
@@ -177,12 +182,13 @@ def _measure(task: Task, target: NDArray[Any], outputs: Outputs, classes: Classe
         yes, said = truth == code, called == code
         chance = probability[:, code]
         statistics = binary_statistics(chance, yes, said) | set_statistics(truth, outputs.get("in_set"))
-        return _Measured(statistics, [chance], [yes], {"recall": yes, "precision": said})
+        rows = Called(yes.astype(np.int64), said.astype(np.int64), 2, 1)  # as the statistics see them
+        return _Measured(statistics, [chance], [yes], {"recall": yes, "precision": said}, rows)
     scores, truths = list(probability.T), [truth == code for code in range(len(classes))]
     if truth.max() == len(classes):  # a class the model never saw: it gave it no probability
         probability = np.column_stack([probability, np.zeros(len(target))])
     statistics = multiclass_statistics(probability, truth, called) | set_statistics(truth, outputs.get("in_set"))
-    return _Measured(statistics, scores, truths)
+    return _Measured(statistics, scores, truths, called=Called(truth, called, probability.shape[1], 0))
 
 
 def _count(units: Codes | None, concerned: Truth | None, rows: int) -> int:
@@ -192,16 +198,31 @@ def _count(units: Codes | None, concerned: Truth | None, rows: int) -> int:
     return int(concerned.sum()) if units is None else len(np.unique(units[concerned]))
 
 
-def _interval(name: str, value: float, drawn: Floats, units: int, level: float) -> Interval:
-    metric = METRICS[name]
+def _resampled(name: str, value: float, drawn: Floats, units: int, level: float) -> Interval:
+    """The interval that the resamples tell; of a proportion, one that does not shrink to nothing."""
     if name in _PROPORTIONS:
         known = drawn[np.isfinite(drawn)]
         return wilson(value, _effective(value, float(known.var()) if len(known) else 0.0, units), level)
     if name == "calibration_error":  # resampling adds its own miscalibration, so the replicates are mirrored
         drawn = 2 * value - drawn
-    found = from_replicates(value, drawn, units, level)
-    if metric.better == "higher" and value == metric.high == 1.0 and units >= 2:
-        found = wilson(value, units, level)  # a perfect score resamples to itself; it is not certain for that
+    return from_replicates(value, drawn, units, level)
+
+
+def _where_nothing_varies(name: str, found: Interval, exact: Interval | None, units: int, level: float) -> Interval:
+    """What to say instead of an interval without width: an exact one; of few units, that the data cannot tell."""
+    if exact is not None:
+        return exact
+    if _is_perfect(name, found) and units >= 2:
+        return wilson(found.value, units, level)  # a perfect score resamples to itself; it is not certain for that
+    return Interval(found.value, -math.inf, math.inf) if units < FEWEST_UNITS else found
+
+
+def _is_perfect(name: str, found: Interval) -> bool:
+    return METRICS[name].better == "higher" and found.value == METRICS[name].high == 1.0
+
+
+def _within_range(name: str, found: Interval) -> Interval:
+    metric, value = METRICS[name], found.value
     return Interval(value, min(value, max(metric.low, found.low)), max(value, min(metric.high, found.high)))
 
 

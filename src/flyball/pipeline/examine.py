@@ -13,7 +13,7 @@ from flyball.automl import encode_target, infer_task
 from flyball.data import Table, Target, look, prepare_target
 from flyball.evaluation import SplitPlan, Task, default_metric, metric
 from flyball.pipeline.absent import declared_otherwise, known_target, missing_notes, missing_values
-from flyball.pipeline.held_out import TestFileUnfit, strange_to_training
+from flyball.pipeline.held_out import TestFileUnfit, strange_to_training, too_few_to_judge
 from flyball.pipeline.overrules import chosen_columns, chosen_missing, chosen_others
 from flyball.pipeline.personal import finding_without_values, notes_without_values, personal_columns, seems_personal
 from flyball.pipeline.plain import plain
@@ -75,8 +75,9 @@ class Examined:
     """What is learned, from which columns, and how it is tested. `table` holds the rows with a target.
 
     `split` says more of the plan than its kind; `copies` are rows of a test file that repeat training rows, `near`
-    those that do so nearly; `overrules` tell where the project file goes another way than the look. `windows`: the window features among `used`, which `table`
-    holds too; `windows_found` how they were found. `bought`: what each feature of related tables buys.
+    those that do so nearly; `overrules` tell where the project file goes another way than the look. `windows`: the
+    window features among `used`, which `table` holds too; `windows_found` how they were found. `bought`: what each
+    feature of related tables buys.
     """
 
     table: Table
@@ -136,6 +137,9 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
         repeats=any(finding["kind"] in _REPEATED for finding in found["columns"]),
     )  # fmt: skip
     strange = strange_to_training(table, division.plan.train, division.plan.test, settings) if judged.any() else []
+    if judged.any():
+        hid = settings.target in personal
+        strange += too_few_to_judge(target, task, division.plan, settings, hidden=hid)
     pair = positive
     if positive is not None and positive[0] != positive[1] and settings.target in personal:
         pair = ("the later of the two", "the earlier of the two")

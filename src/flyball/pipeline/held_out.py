@@ -20,15 +20,25 @@ from flyball.data import (
     near_copies_across,
     read_source,
 )
-from flyball.evaluation import label_codes
+from flyball.evaluation import FEWEST_UNITS, SplitPlan, Task, label_codes
 from flyball.pipeline.absent import cells_without_value
 from flyball.pipeline.settings import LoopSettings
 from flyball_runtime.errors import BadInput, near_miss
 from flyball_runtime.schema import Field, missing_mask
+from flyball_runtime.score import class_label
 
-__all__ = ["Joined", "TestFileUnfit", "copies_of_training", "near_copies", "strange_to_training", "with_test"]
+__all__ = [
+    "Joined",
+    "TestFileUnfit",
+    "copies_of_training",
+    "near_copies",
+    "strange_to_training",
+    "too_few_to_judge",
+    "with_test",
+]
 
 Indices = NDArray[np.intp]
+_FEWEST_OF_CLASS = 2  # for its ROC curve
 
 
 class TestFileUnfit(BadInput):
@@ -151,6 +161,29 @@ def near_copies(
     what = "the test file holds rows that are nearly copies of training rows: the test figures flatter"
     why = f"{len(rows):,} of {int(judged.sum()):,} test rows; {why}"
     return rows, [Finding("near-duplicate rows", None, what, why, "mark", {"rows": float(len(rows))})]
+
+
+def too_few_to_judge(target: Target, task: Task, plan: SplitPlan, settings: LoopSettings, *, hidden: bool) -> list[str]:
+    """What the test rows are too few for, in sentences. hidden: no class of the target is named."""
+    called, judged = settings.test or "the test table", plan.test
+    units = plan.units_of(judged)
+    count = len(judged) if units is None else len(np.unique(units))
+    told = []
+    if count < FEWEST_UNITS:
+        rows = "1 row" if len(judged) == 1 else f"{len(judged):,} rows"
+        of = "" if count == len(judged) else f" of {count:,} independent {plan.unit}s"
+        told.append(f"{called}: {rows}{of} to judge by can tell little: intervals are wide, and gates may not pass")
+    if task == "regression":
+        return told
+    names, counts = np.unique(target.values[np.concatenate([plan.train, judged])], return_inverse=True)
+    rows_of = np.bincount(counts[len(plan.train) :], minlength=len(names))
+    scarce = [str(class_label(name)) for name in names[rows_of < _FEWEST_OF_CLASS]]
+    if scarce:
+        listed = ", ".join(f'"{name}"' for name in scarce[:5]) + (", …" if len(scarce) > 5 else "")
+        which = f"{len(scarce):,} of {len(names):,} classes" + ("" if hidden else f" ({listed})")
+        without = "roc_auc cannot be measured" if len(names) == 2 else "they do not count in roc_auc"
+        told.append(f"{called}: fewer than {_FEWEST_OF_CLASS} test rows of {which}: {without}")
+    return told
 
 
 def _codes(values: NDArray[Any]) -> NDArray[np.int64]:

@@ -120,6 +120,20 @@ def test_near_copies_of_training_rows_in_a_test_file_are_said_everywhere(tmp_pat
     assert "nearly copies" not in " ".join(clean["notes"])
 
 
+def test_a_test_file_too_short_to_judge_by_is_said_before_the_run(tmp_path: Path) -> None:
+    table = machines(300)
+    train, rest = write(table[:240], tmp_path / "train.csv"), table[240:]
+    short = rest.filter(pl.col("failed") == "no")[:2]
+    notes = made(tmp_path / "p", train, "--test", write(short, tmp_path / "t.csv"))["notes"]
+    assert any("t.csv: 2 rows to judge by can tell little" in one for one in notes)
+    assert any('fewer than 2 test rows of 1 of 2 classes ("yes"): roc_auc cannot be measured' in one for one in notes)
+    run = flyball("run", "--budget", "0.5s", folder=tmp_path / "p").answer()
+    for name, found in run["metrics"]["test"].items():
+        assert found["low"] is None or found["high"] is None or found["high"] > found["low"], name
+    clean = made(tmp_path / "q", train, "--test", write(rest, tmp_path / "u.csv"))["notes"]
+    assert not any("judge by" in one or "fewer than 2" in one for one in clean)
+
+
 def test_with_rows_of_their_own_no_random_split_is_said_to_have_flattered(tmp_path: Path) -> None:
     table = machines(lives=True)
     train, test = write(table[:450], tmp_path / "train.csv"), write(table[450:], tmp_path / "test.csv")

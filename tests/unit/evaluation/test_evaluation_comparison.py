@@ -127,3 +127,16 @@ def test_delongs_variance_is_that_of_the_paper_for_correlated_curves() -> None:
     from scipy.special import stdtrit
 
     assert half == pytest.approx(stdtrit(119, 0.95) * np.sqrt(variance), rel=1e-9)
+
+
+def test_two_rows_cannot_tell_two_models_apart() -> None:
+    truth = np.array([0, 1])
+    sides = [{"probability": np.column_stack([1 - chance, chance]), "prediction": np.array(said)}
+             for chance, said in ((np.array([0.1, 0.9]), [0, 1]), (np.array([0.5, 0.5]), [1, 1]))]  # fmt: skip
+    found = compare("binary", truth, *sides, classes=[0, 1])
+    assert found["balanced_accuracy"].difference.value == 0.5
+    assert found["balanced_accuracy"].outcome == "not enough data"
+    truth = np.repeat(truth, 4)
+    sides = [{"probability": np.repeat(side["probability"], 4, axis=0), "prediction": np.repeat(side["prediction"], 4)}
+             for side in sides]  # fmt: skip
+    assert compare("binary", truth, *sides, classes=[0, 1])["roc_auc"].outcome == "not enough data"

@@ -130,3 +130,55 @@ def test_wilson_is_the_published_interval() -> None:
 def test_one_class_has_no_curve() -> None:
     with pytest.raises(NotEnoughData, match="two rows of either class"):
         auc_interval(np.arange(5.0), np.ones(5, dtype=bool))
+
+
+def called(truth: list[int], said: list[int]) -> dict[str, Interval]:
+    chance = np.where(np.array(said) == 1, 0.7, 0.2)
+    outputs = {"probability": np.column_stack([1 - chance, chance]), "prediction": np.array(said)}
+    return evaluate("binary", np.array(truth), outputs, classes=[0, 1])
+
+
+@pytest.mark.parametrize(
+    ("truth", "said"),
+    [([0, 1], [1, 1]), ([0, 1], [0, 1]), ([0] * 8 + [1] * 2, [0] * 10), ([1] * 6, [1] * 6), ([0, 1] * 3, [1, 0] * 3)],
+    ids=["two rows", "two rows told right", "none called", "one class", "all wrong"],
+)
+def test_next_to_no_rows_give_no_interval_without_width(truth: list[int], said: list[int]) -> None:
+    for name, found in called(truth, said).items():
+        assert found.low <= found.value <= found.high
+        if name != "calibration_error":  # whose replicates are mirrored, and hold 0 on few rows
+            assert found.high - found.low > 0.04, name
+
+
+def test_f1_of_nothing_found_is_bounded_by_its_proportion() -> None:
+    """All ten positives are missed: Wilson's upper end of 0 of 10, as an F1."""
+    found = called([0] * 990 + [1] * 10, [0] * 1000)["f1"]
+    jaccard = wilson(0.0, 10, 0.90).high
+    assert (found.value, found.low, found.high) == (0.0, 0.0, pytest.approx(2 * jaccard / (1 + jaccard)))
+
+
+def test_composites_of_proportions_hold_the_truth_where_resamples_do_not_differ() -> None:
+    """Of a class with a recall of 0.9 and twelve rows, all twelve are often found."""
+    rng, held, degenerate = np.random.default_rng(3), 0, 0
+    while degenerate < 200:
+        truth = np.repeat([0, 1], 12)
+        right = rng.random(24) < 0.93
+        if not right.all():
+            continue
+        degenerate += 1
+        found = called(truth.tolist(), np.where(right, truth, 1 - truth).tolist())["balanced_accuracy"]
+        held += found.low <= 0.93
+        assert found.low > 0.8
+    assert held == 200
+
+
+def test_rows_that_do_not_vary_cannot_bound_what_has_no_exact_interval() -> None:
+    found = evaluate("regression", np.array([3.0, 3.0, 3.0]), {"prediction": np.ones(3)})
+    assert (found["rmse"].value, found["rmse"].low, found["rmse"].high) == (2.0, 0.0, math.inf)
+
+
+def test_figures_of_many_rows_keep_their_intervals() -> None:
+    found = evaluate("regression", np.full(500, 3.0), {"prediction": np.ones(500)})
+    assert found["rmse"].low == found["rmse"].high == 2.0
+    wide = called([0] * 5000 + [1] * 5000, [1] * 10_000)["balanced_accuracy"]
+    assert 0 < wide.high - wide.low < 0.001
