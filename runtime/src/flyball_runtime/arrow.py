@@ -18,13 +18,23 @@ from numpy.typing import NDArray
 from flyball_runtime.cells import with_nulls
 from flyball_runtime.errors import BadInput
 
-__all__ = ["ArrowUnreadable", "read_arrow_stream"]
+__all__ = ["ArrowUnreadable", "Unread", "read_arrow_stream"]
 
 
 class ArrowUnreadable(BadInput):
-    """A table handed over as an Arrow stream holds a type that models do not take, or its producer failed."""
+    """A table handed over as an Arrow stream is no table, has a name twice or damaged text, or its producer failed."""
 
     code = "FB-TABLE-005"
+
+
+class Unread:
+    """A cell of an Arrow type that no model takes, such as a list: it is there, and no column of a model can hold it."""
+
+    def __init__(self, kind: str) -> None:
+        self._kind = kind
+
+    def __repr__(self) -> str:
+        return f'a value of the Arrow type "{self._kind}"'
 
 
 class _Schema(ctypes.Structure):
@@ -83,15 +93,21 @@ _NUMBERS: dict[str, str] = {
     "f": "f4",
     "g": "f8",
 }
-_DATES: dict[str, tuple[str, str]] = {"tdD": ("i4", "D"), "tdm": ("i8", "ms")}
 _UNITS = {"s": "s", "m": "ms", "u": "us", "n": "ns"}
+_CLOCKS: dict[str, tuple[str, str]] = {  # how they are stored, and as what numpy takes them
+    "tdD": ("i4", "datetime64[D]"),
+    "tdm": ("i8", "datetime64[ms]"),
+    **{f"tt{unit}": ("i4" if unit in "sm" else "i8", f"timedelta64[{name}]") for unit, name in _UNITS.items()},
+    **{f"tD{unit}": ("i8", f"timedelta64[{name}]") for unit, name in _UNITS.items()},
+}
 
 
 def read_arrow_stream(table: Any) -> dict[str, NDArray[Any]]:
     """Every column of a table with `__arrow_c_stream__`, as a numpy array (rows,).
 
     Nulls are NaN among numbers, NaT among times and None elsewhere; integers with nulls become floats, or objects where
-    a float would round them. Raises ArrowUnreadable for nested and other types that no model takes.
+    a float would round them. Durations and times of day are timedelta64; cells of nested and other types that no model
+    takes are `Unread`, so that a table may hold them beside what is asked of it. Raises ArrowUnreadable.
     """
     capsule = table.__arrow_c_stream__()
     pointer = _capsule_pointer(capsule, b"arrow_array_stream")
@@ -162,22 +178,23 @@ def _decode_values(kind: str, array: Any, start: int, length: int, name: str) ->
         return np.zeros(length, dtype=np.bool_) if bits is None else bits
     if kind in _NUMBERS:
         return _copy(array, 1, start, length, _NUMBERS[kind])
-    if kind in _DATES:
-        storage, unit = _DATES[kind]
-        return _copy(array, 1, start, length, storage).astype(np.int64).view(f"datetime64[{unit}]")
-    if kind.startswith("ts") and kind[2:3] in _UNITS and kind[3:4] == ":":
-        return _copy(array, 1, start, length, "i8").view(f"datetime64[{_UNITS[kind[2]]}]")
+    if clock := _clock(kind):
+        storage, dtype = clock
+        return _copy(array, 1, start, length, storage).astype(np.int64).view(dtype)
     if kind.startswith("d:"):
         return _decode_decimal(kind, array, start, length)
     if kind in ("u", "U", "z", "Z"):
         return _decode_text(array, start, length, "i4" if kind in "uz" else "i8", name)
     if kind in ("vu", "vz"):
         return _decode_text_views(array, start, length, name)
-    raise ArrowUnreadable(
-        f'the column "{name}" has an Arrow type that models do not take',
-        why=f'format "{kind}"',
-        fix="turn it into numbers, text, booleans, dates or timestamps, or leave it out",
-    )
+    return np.full(length, Unread(kind), dtype=object)
+
+
+def _clock(kind: str) -> tuple[str, str] | None:
+    """How dates, timestamps, times of day and durations are stored, and their numpy type; None for what is none."""
+    if kind.startswith("ts") and kind[2:3] in _UNITS and kind[3:4] == ":":
+        return "i8", f"datetime64[{_UNITS[kind[2]]}]"
+    return _CLOCKS.get(kind)
 
 
 def _decode_dictionary(field: Any, array: Any, start: int, length: int, name: str) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -26,6 +26,7 @@ __all__ = [
     "with_nulls",
 ]
 
+SECONDS = "s"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _TRUTH = {"true": 1.0, "false": 0.0}
@@ -39,12 +40,17 @@ class WrongType(BadInput):
 
 
 def to_numbers(values: NDArray[Any], field: Field) -> NDArray[np.float64]:
-    """float64 (rows,), NaN where missing. Text is parsed as a number; "true" and "false" too in a boolean column."""
+    """float64 (rows,), NaN where missing. Text is parsed as a number; "true" and "false" too in a boolean column.
+
+    Durations and times of day are numbers in a column of seconds only, as what reads tables makes of them.
+    """
     kind = values.dtype.kind
     if values.dtype == np.float64:
         return values
     if kind in "fiub":
         return values.astype(np.float64)
+    if kind == "m" and field.unit == SECONDS:
+        return _seconds(values)
     return np.array(_each(values, field, number_converter(field), "a number"), dtype=np.float64)
 
 
@@ -83,9 +89,9 @@ def with_nulls(values: NDArray[Any], valid: NDArray[np.bool_]) -> NDArray[Any]:
     if values.dtype.kind == "f":
         result = values.copy()
         result[~valid] = np.nan
-    elif values.dtype.kind == "M":
+    elif values.dtype.kind in "mM":
         result = values.copy()
-        result[~valid] = np.datetime64("NaT")
+        result[~valid] = np.array("NaT", dtype=values.dtype)
     elif values.dtype.kind in "iu" and (values.dtype.itemsize < 8 or not _beyond_float(values[valid])):
         result = values.astype(np.float64)
         result[~valid] = np.nan
@@ -128,7 +134,25 @@ def _is_missing(cell: Any) -> bool:
 def number_converter(field: Field) -> Callable[[Any], float]:
     """The function from one cell of the column to its number; it raises TypeError, ValueError or ArithmeticError."""
     words = _TRUTH if field.logical == "boolean" else {}
+    if field.unit == SECONDS:
+        return lambda cell: cell if type(cell) is float else _number(_of_clock(cell), words)
     return lambda cell: cell if type(cell) is float else _number(cell, words)
+
+
+def _seconds(values: NDArray[Any]) -> NDArray[np.float64]:
+    """Durations (rows,) as seconds, NaN where missing."""
+    return np.where(np.isnat(values), np.nan, values / np.timedelta64(1, "s")).astype(np.float64)
+
+
+def _of_clock(cell: Any) -> Any:
+    """A duration, or a time of day, as seconds; anything else as it is."""
+    if isinstance(cell, np.timedelta64):
+        return float(_seconds(np.array([cell]))[0])
+    if isinstance(cell, timedelta):  # pandas' too; its missing one is of another type
+        return cell / timedelta(seconds=1)
+    if isinstance(cell, time):
+        return 3600.0 * cell.hour + 60.0 * cell.minute + cell.second + cell.microsecond / 1e6
+    return cell
 
 
 def _number(cell: Any, words: Mapping[str, float]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.config import parse_duration
-from flyball.data import Table, Target, row_families
+from flyball.data import Finding, Table, Target, row_families
 from flyball.evaluation import SplitImpossible, SplitKind, SplitPlan, Task, label_codes, plan_split
 from flyball.pipeline.held_out import TestFileUnfit, copies_of_training, near_copies
 from flyball.pipeline.settings import LoopSettings
@@ -113,7 +113,8 @@ def divide(
         codes = target.values if target.field.kind == "number" else label_codes(target.values)
         groups = row_families(table, used, codes.astype(np.float64), settings.seed)
         why += "; rows stand in the table more than once, and copies are kept on one side"
-    sides, copies, near, marked = None, np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp), []
+    marked: list[Finding] = []
+    sides, copies, near = None, np.empty(0, dtype=np.intp), np.empty(0, dtype=np.intp)
     if judged.any():
         sides, copies = _sides(columns, judged, settings)
         near, marked = near_copies(table, target, used, judged, settings)

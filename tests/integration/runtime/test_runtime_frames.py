@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -18,7 +18,7 @@ import pytest
 
 from flyball_runtime.arrow import ArrowUnreadable, read_arrow_stream
 from flyball_runtime.schema import MISSING_TIME, Field, Schema
-from flyball_runtime.table import UnreadableTable, normalise, read_columns
+from flyball_runtime.table import UnreadableTable, WrongType, normalise, read_columns
 
 YEAR_2020 = 1_577_836_800_000_000
 LONG = "a text that is too long to lie within a view, é"
@@ -95,11 +95,34 @@ def test_a_frame_in_several_chunks_and_one_without_rows() -> None:
 
 @pytest.mark.parametrize(
     "series",
-    [pl.Series([[1], [2]]), pl.Series([{"a": 1}]), pl.Series([time(12)]), pl.Series([b"\xff"])],
+    [pl.Series([[1], [2]]), pl.Series([{"a": 1}, None]), pl.Series([b"12", b"3"]).cast(pl.List(pl.UInt8))],
 )
-def test_types_that_no_model_takes_are_refused_by_column(series: pl.Series) -> None:
+def test_types_that_no_model_takes_are_passed_over_and_refused_where_they_are_asked_for(series: pl.Series) -> None:
+    frame = pl.DataFrame({"strange": series, "x": [1.0, 2.0]})
+    assert normalised(frame, "number") == [1, 2]
+    with pytest.raises(WrongType, match='"strange"') as caught:
+        normalised(frame, "number", "strange")
+    assert "Arrow type" in str(caught.value.why)
+
+
+def test_bytes_that_are_no_text_are_refused_by_column() -> None:
     with pytest.raises(ArrowUnreadable, match='"strange"'):
-        read_columns(pl.DataFrame({"strange": series}))
+        read_columns(pl.DataFrame({"strange": pl.Series([b"\xff"])}))
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        pl.Series([timedelta(seconds=1.5), None], dtype=pl.Duration(unit)) for unit in ("ms", "us", "ns")
+    ] + [pl.Series([time(0, 0, 1, 500_000), None])],
+)  # fmt: skip
+def test_durations_and_times_of_day_are_seconds_where_the_column_is_of_seconds(series: pl.Series) -> None:
+    frame = pl.DataFrame({"x": series})
+    seconds = Schema((Field("x", "number", "float", unit="s"),))
+    for table in (frame, {"x": series.to_list()}, {"x": np.array([1_500, "NaT"], dtype="timedelta64[ms]")}):
+        np.testing.assert_array_equal(normalise(read_columns(table), seconds)["x"], [1.5, math.nan])
+    with pytest.raises(WrongType):
+        normalised(frame, "number")
 
 
 def test_a_duckdb_relation_is_a_table() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from numbers import Integral, Real
 from typing import Any
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from flyball.data.sources.staging import SourceDamaged, check_names, named_columns
 from flyball.data.sources.trouble import Note, Trouble
 from flyball.data.table import Table
+from flyball_runtime.cells import SECONDS
 from flyball_runtime.schema import MISSING_TIME, Field, Schema
 from flyball_runtime.table import normalise, read_columns
 
@@ -101,10 +102,13 @@ def _infer(name: str, values: NDArray[Any], notes: list[str]) -> tuple[Field | N
     if kind == "M":
         return Field(name, "time", "datetime"), values
     if kind == "m":
-        notes.append(f'"{name}" holds durations: read as seconds')
-        seconds = np.where(np.isnat(values), np.nan, values / np.timedelta64(1, "s"))
-        return Field(name, "number", "float", unit="s"), seconds
+        return _in_seconds(name, notes), values
     return _infer_objects(name, values.astype(object), notes)
+
+
+def _in_seconds(name: str, notes: list[str]) -> Field:
+    notes.append(f'"{name}" holds times of day or durations: read as seconds')
+    return Field(name, "number", "float", unit=SECONDS)
 
 
 def _infer_objects(name: str, values: NDArray[Any], notes: list[str]) -> tuple[Field | None, NDArray[Any]]:
@@ -123,6 +127,8 @@ def _infer_objects(name: str, values: NDArray[Any], notes: list[str]) -> tuple[F
     if all(isinstance(cell, (date, np.datetime64)) for cell in present):
         clock = any(isinstance(cell, (datetime, np.datetime64)) for cell in present)
         return Field(name, "time", "datetime" if clock else "date"), values
+    if all(isinstance(cell, (time, timedelta, np.timedelta64)) for cell in present):
+        return _in_seconds(name, notes), values
     if any(isinstance(cell, (list, tuple, dict, set, np.ndarray)) for cell in present):
         return None, values
     return _infer_mixed(name, values, present, notes)
