@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from flyball.data import (
     Contract,
     Finding,
+    Note,
+    Read,
     Table,
     Target,
     check_contract,
@@ -22,6 +24,7 @@ from flyball.data import (
 )
 from flyball.evaluation import FEWEST_UNITS, SplitPlan, Task, label_codes
 from flyball.pipeline.absent import cells_without_value
+from flyball.pipeline.personal import seems_personal
 from flyball.pipeline.settings import LoopSettings
 from flyball_runtime.errors import BadInput, near_miss
 from flyball_runtime.schema import Field, missing_mask
@@ -60,11 +63,11 @@ class Joined:
 
 def with_test(train: Table, test: Any, settings: LoopSettings, *, drop: Sequence[str]) -> Joined:
     """Read test rows in the types of the training table and put them behind it. Raises TestFileUnfit."""
-    read = read_source(test, schema=train.schema)
+    read = read_source(test, schema=train.schema, typed=True)
     given, called = read.table, settings.test or "the test table"
-    _check_columns(train, given, settings, called)
+    _check_columns(train, read, settings, called)
     extra = [name for name in given.names if name not in train and name not in drop]
-    notes = [f"{called}: {note}" for note in read.notes]
+    notes = [_of(called, note) for note in read.notes]
     if extra:
         listed = ", ".join(f'"{name}"' for name in extra[:5]) + (", …" if len(extra) > 5 else "")
         notes.append(f"{called}: the training rows have no {listed}; passed over")
@@ -80,8 +83,14 @@ def with_test(train: Table, test: Any, settings: LoopSettings, *, drop: Sequence
     return Joined(joined, judged.rows, digest, notes)
 
 
-def _check_columns(train: Table, given: Table, settings: LoopSettings, called: str) -> None:
-    where = settings.place("data.test")
+def _of(called: str, note: str) -> Note:
+    """A note of the test rows, which still knows whose values it quotes."""
+    own = note if isinstance(note, Note) else Note(note)
+    return Note(f"{called}: {own}", column=own.column, plain=None if own.plain is None else f"{called}: {own.plain}")
+
+
+def _check_columns(train: Table, read: Read, settings: LoopSettings, called: str) -> None:
+    where, given = settings.place("data.test"), read.table
     missing = [name for name in train.names if name not in given]
     if missing:
         hints = [hint for name in missing[:3] if (hint := near_miss(name, [n for n in given.names if n not in train]))]
@@ -97,9 +106,20 @@ def _check_columns(train: Table, given: Table, settings: LoopSettings, called: s
             raise TestFileUnfit(
                 f'"{field.name}" holds {other.kind}s in {called} and {field.kind}s in the training rows',
                 where=where,
-                why="a model learned from the one cannot read the other",
+                why=_cells(read, field.name, settings) or "a model learned from the one cannot read the other",
                 fix="write the column alike in both files, or drop it from both under [data.NAME]: drop = [COLUMN]",
             )
+
+
+def _cells(read: Read, name: str, settings: LoopSettings) -> str:
+    """The first cells that are not of the column's type, with their lines; without their values if it is personal."""
+    trouble = next((one for one in read.troubles if one.column == name), None)
+    if trouble is None:
+        return ""
+    hidden = name in seems_personal(read.table.select([name]), settings.personal, settings.public)
+    noun = "1 cell is" if trouble.odd == 1 else f"{trouble.odd:,} cells are"
+    listed = trouble.where(values=not hidden)
+    return f"{noun} no {trouble.kind}, of {trouble.cells:,}" + (f": {listed}" if listed else "")
 
 
 def _as(field: Field, given: Field, values: NDArray[Any]) -> NDArray[Any]:

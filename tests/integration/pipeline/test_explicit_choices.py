@@ -120,6 +120,40 @@ def test_near_copies_of_training_rows_in_a_test_file_are_said_everywhere(tmp_pat
     assert "nearly copies" not in " ".join(clean["notes"])
 
 
+def test_a_short_test_file_is_read_in_the_types_of_training(tmp_path: Path) -> None:
+    """One bad cell of twelve numbers, or dates, is missing and said with its line, as it is among many."""
+    table = machines(300)
+    train, rest = write(table[:240], tmp_path / "train.csv"), table[240:].select(pl.all().cast(pl.String)).head(12)
+    bad = rest.with_columns(
+        load=pl.when(pl.arange(12) == 6).then(pl.lit("oops")).otherwise("load"),
+        when=pl.when(pl.arange(12) == 3).then(pl.lit("soon")).otherwise("when"),
+    )
+    told = made(tmp_path / "p", train, "--test", write(bad, tmp_path / "t.csv"))
+    notes = " ".join(told["notes"])
+    assert 't.csv: "load": 1 cell is no number of 12, read as missing: line 8 holds "oops"' in notes
+    assert 't.csv: "when": 1 cell is no date of 12, read as missing: line 5 holds "soon"' in notes
+    hidden = made(tmp_path / "q", train, "--test", tmp_path / "t.csv", "--personal", "load")
+    assert "oops" not in str(hidden)
+    assert "line 8" in str(hidden["notes"])
+    mostly = rest.with_columns(load=pl.when(pl.arange(12) > 3).then(pl.lit("much")).otherwise("load"))
+    error = refused(tmp_path / "r", train, "--test", write(mostly, tmp_path / "u.csv"))
+    assert error["code"] == "FB-PIPE-011"
+    assert '8 cells are no numbers, of 12: line 6 holds "much"; line 7' in error["why"]
+
+
+def test_a_short_test_table_in_memory_is_read_in_the_types_of_training(tmp_path: Path) -> None:
+    table = machines(300)
+    made(tmp_path / "p", write(table[:240], tmp_path / "train.csv"))
+    test = table[240:252].to_dict(as_series=False)
+    test["load"] = [*test["load"][:6], "oops", *test["load"][7:]]
+    project = fb.open(tmp_path / "p")
+    dataset = project.dataset(table[:240].to_dict(as_series=False), test=test, target="failed")
+    evidence = project.learn(dataset, budget=0.01).evidence
+    assert any('"load": 1 cell is no number of 12, read as missing: row 6 holds "oops"' in one
+               for one in evidence["data"]["notes"])  # fmt: skip
+    project.close()
+
+
 def test_a_test_file_too_short_to_judge_by_is_said_before_the_run(tmp_path: Path) -> None:
     table = machines(300)
     train, rest = write(table[:240], tmp_path / "train.csv"), table[240:]

@@ -60,15 +60,22 @@ class _Census:
 
 
 def typed_columns(
-    stage: Staging, names: Sequence[str], *, from_text: bool, known: Schema | None = None, semicolons: bool = False
+    stage: Staging,
+    names: Sequence[str],
+    *,
+    from_text: bool,
+    known: Schema | None = None,
+    typed: bool = False,
+    semicolons: bool = False,
 ) -> tuple[list[Field], dict[str, NDArray[Any]], list[str], list[Trouble]]:
     """The columns of `raw` as fields and normalised arrays, with notes, and the cells that do not fit their columns.
 
     `from_text`: the source has no types of its own, so that texts may be numbers and booleans. `known`:
-    columns that stand in it as text stay text. `semicolons`: the source separates its columns by them.
+    columns that stand in it as text stay text. `typed`: its numbers and times are read as such too where at least half of
+    their cells are, and the others become missing. `semicolons`: the source separates its columns by them.
     """
     types = [str(row[1]) for row in stage.rows("DESCRIBE raw")]
-    expected = {} if known is None else {field.name: field.kind for field in known if field.kind != "text"}
+    expected = {} if known is None else {field.name: field for field in known if field.kind != "text"}
     said = _Said(semicolons)
     texts = [index for index, kind in enumerate(types) if kind == "VARCHAR"]
     plans: dict[int, _Plan] = {}
@@ -86,9 +93,17 @@ def typed_columns(
     texts = [index for index in texts if index not in verbatim]
     censuses = _census(stage, texts) if from_text else {}
     for index in texts:
-        plans[index] = _text_plan(stage, index, names[index], censuses.get(index), said)
-        if names[index] in expected and plans[index].field.kind == "text":
-            _unexpected(stage, index, names[index], expected[names[index]], said)
+        wanted = expected.get(names[index])
+        found = _Said(semicolons)
+        plans[index] = _text_plan(stage, index, names[index], censuses.get(index), found)
+        if wanted is not None and plans[index].field.kind != wanted.kind:
+            plan = _as_known(stage, index, wanted, semicolons=semicolons) if typed else None
+            if plan is not None:
+                plans[index], found = plan
+            elif plans[index].field.kind == "text":
+                _unexpected(stage, index, names[index], wanted.kind, found)
+        said.notes += found.notes
+        said.troubles += found.troubles
     columns = _fetch(stage, plans)
     said.notes += _infinities(plans, columns)
     fields = [plans[index].field for index in sorted(plans)]
@@ -224,6 +239,26 @@ def _written_plan(stage: Staging, index: int, name: str, census: _Census, said: 
         said.notes.append(f'"{name}" {writing.note}')
     whole = census.points == 0 and not fractions and "decimal" not in writing.note
     return _Plan(Field(name, "number", "integer" if whole else "float", unit=writing.unit), writing.sql)
+
+
+def _as_known(stage: Staging, index: int, wanted: Field, *, semicolons: bool) -> tuple[_Plan, _Said] | None:
+    """A text column in the type that another table gave it, its other cells being missing; None when most are others."""
+    cell, said = cell_of(index), _Said(semicolons)
+    if wanted.kind == "number":
+        noun, written = "numbers", writing_of(stage, index, semicolons=semicolons).sql
+        truths = f"CASE lower({cell}) WHEN 'true' THEN 1.0 WHEN 'false' THEN 0.0 ELSE {written} END"
+        read = truths if wanted.logical == "boolean" else written
+    else:
+        noun, form = "dates", date_form(stage, index)
+        moment = form.sql if form is not None and form.sql is not None else f"TRY_CAST({cell} AS TIMESTAMP)"
+        read = f"epoch_us({moment})"
+    cells, fit = stage.rows(f"SELECT count({cell}), count({read}) FROM raw")[0]  # noqa: S608
+    if 2 * fit < cells:
+        return None
+    if fit < cells:
+        odd = _first_odd(stage, index, read)
+        said.troubles.append(Trouble(wanted.name, index, noun, cells - fit, cells, True, odd))
+    return _Plan(wanted, read), said
 
 
 def _unexpected(stage: Staging, index: int, name: str, kind: str, said: _Said) -> None:

@@ -26,8 +26,10 @@ _ODD_SHARE = 0.01
 _ISO = re.compile(r"\d{4}-\d{2}-\d{2}([ T]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?(Z|[+-]\d{2}:?\d{2})?)?", re.ASCII)
 
 
-def read_memory(source: Any) -> tuple[Table, list[str]]:
+def read_memory(source: Any, known: Schema | None = None) -> tuple[Table, list[str]]:
     """A table from a data frame, an Arrow stream, a mapping, rows, a 2-d array or a Table; with notes.
+
+    known: numbers in this schema are read as such where at least half of their cells are.
 
     Raises DuplicateColumns here, and the coded errors of `flyball_runtime.table` for what is no table.
     """
@@ -49,7 +51,8 @@ def read_memory(source: Any) -> tuple[Table, list[str]]:
     arrays = {name: _array(values) for name, values in zip(names_of, given.values(), strict=True)}
     fields, kept = [], {}
     for name, values in arrays.items():
-        field, ready = _infer(name, values, notes)
+        number = known is not None and name in known and known[name].kind == "number"
+        field, ready = _infer(name, values, notes, number=number)
         if field is None:
             notes.append(f'"{name}" is left out: its values are lists or objects')
         else:
@@ -88,7 +91,9 @@ def _array(values: Any) -> NDArray[Any]:
     return out
 
 
-def _infer(name: str, values: NDArray[Any], notes: list[str]) -> tuple[Field | None, NDArray[Any]]:
+def _infer(
+    name: str, values: NDArray[Any], notes: list[str], *, number: bool = False
+) -> tuple[Field | None, NDArray[Any]]:
     kind = values.dtype.kind
     if kind == "b":
         return Field(name, "number", "boolean"), values
@@ -103,7 +108,7 @@ def _infer(name: str, values: NDArray[Any], notes: list[str]) -> tuple[Field | N
         return Field(name, "time", "datetime"), values
     if kind == "m":
         return _in_seconds(name, notes), values
-    return _infer_objects(name, values.astype(object), notes)
+    return _infer_objects(name, values.astype(object), notes, number=number)
 
 
 def _in_seconds(name: str, notes: list[str]) -> Field:
@@ -111,7 +116,9 @@ def _in_seconds(name: str, notes: list[str]) -> Field:
     return Field(name, "number", "float", unit=SECONDS)
 
 
-def _infer_objects(name: str, values: NDArray[Any], notes: list[str]) -> tuple[Field | None, NDArray[Any]]:
+def _infer_objects(
+    name: str, values: NDArray[Any], notes: list[str], *, number: bool = False
+) -> tuple[Field | None, NDArray[Any]]:
     cells = [None if _missing(cell) else cell for cell in values.tolist()]
     values = np.empty(len(cells), dtype=object)
     values[:] = cells
@@ -131,18 +138,19 @@ def _infer_objects(name: str, values: NDArray[Any], notes: list[str]) -> tuple[F
         return _in_seconds(name, notes), values
     if any(isinstance(cell, (list, tuple, dict, set, np.ndarray)) for cell in present):
         return None, values
-    return _infer_mixed(name, values, present, notes)
+    return _infer_mixed(name, values, present, notes, most=0.5 if number else _ODD_SHARE)
 
 
 def _infer_mixed(
-    name: str, values: NDArray[Any], present: list[Any], notes: list[str]
+    name: str, values: NDArray[Any], present: list[Any], notes: list[str], *, most: float
 ) -> tuple[Field | None, NDArray[Any]]:
-    """Values of several types: numbers with a few accidents among them, else text; objects are no column."""
+    """Values of several types: numbers with at most that share of accidents among them, else text; objects are no
+    column."""
     if not all(isinstance(cell, str | bytes | Real | Decimal | date | np.datetime64 | np.bool_) for cell in present):
         return None, values
     numbers = [isinstance(cell, Real | Decimal) and not isinstance(cell, bool | np.bool_) for cell in present]
     odd = len(present) - sum(numbers)
-    if odd <= _ODD_SHARE * len(present):
+    if odd <= most * len(present):
         return _mostly_numbers(name, values, odd, notes)
     first = type(present[0]).__name__
     cells = values.tolist()

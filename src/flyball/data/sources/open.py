@@ -53,15 +53,17 @@ class Read:
     troubles: list[Trouble] = field(default_factory=list)
 
 
-def read_source(source: Any, *, name: str | None = None, schema: Schema | None = None) -> Read:
+def read_source(source: Any, *, name: str | None = None, schema: Schema | None = None, typed: bool = False) -> Read:
     """Read a CSV, TSV or Parquet file, a folder of them, or a table in memory (pandas, Polars, Arrow, mapping).
 
-    `schema` is that of the model which the table is for: text columns in it are read as text whatever they look like.
+    `schema` is that of the model which the table is for: text columns in it are read as text whatever they look like;
+    with `typed` its numbers and times are read as such too, where at least half of their cells are: the others are missing,
+    and said.
     Raises SourceMissing, SourceUnreadable, SourceEmpty, SourceDamaged, DuplicateColumns, RaggedLines, SourcesDiffer
     or WrongEncoding; each says what, where and how to go on.
     """
     if not isinstance(source, (str, os.PathLike)):
-        table, notes = read_memory(source)
+        table, notes = read_memory(source, schema if typed else None)
         if table.rows == 0 or not table.names:
             raise SourceEmpty(
                 "the table has no rows" if table.names else "the table has no columns",
@@ -72,7 +74,7 @@ def read_source(source: Any, *, name: str | None = None, schema: Schema | None =
     files = _files(path)
     try:
         read = _read_parquet if _is(files[0], _PARQUET) else _read_csv
-        table, notes, troubles = read(files, schema)
+        table, notes, troubles = read(files, schema, typed=typed)
     except OSError as error:
         raise SourceUnreadable(
             f"cannot read {path.name}", where=str(path), why=error.strerror or str(error), fix="check its permissions"
@@ -80,12 +82,12 @@ def read_source(source: Any, *, name: str | None = None, schema: Schema | None =
     return Read(table, notes, name or path.name.split(".")[0], troubles)
 
 
-def _read_csv(files: list[Path], known: Schema | None) -> _Found:
+def _read_csv(files: list[Path], known: Schema | None, *, typed: bool) -> _Found:
     with staging(files, ".csv") as stage:
         forms, notes = load_csv(stage)
         semicolons = forms[0].delimiter == ";"
         fields, columns, said, troubles = typed_columns(
-            stage, forms[0].names, from_text=True, known=known, semicolons=semicolons
+            stage, forms[0].names, from_text=True, known=known, typed=typed, semicolons=semicolons
         )
         troubles = _placed(troubles, forms, files)
         notes += [*(trouble.note() for trouble in troubles), *said]
@@ -109,7 +111,7 @@ def _placed(troubles: list[Trouble], forms: list[CsvForm], files: list[Path]) ->
     return [trouble.at(places[trouble.index]) if trouble.index in whole else trouble for trouble in troubles]
 
 
-def _read_parquet(files: list[Path], known: Schema | None) -> _Found:
+def _read_parquet(files: list[Path], known: Schema | None, *, typed: bool) -> _Found:
     for file in files:
         with file.open("rb") as stream:
             head = stream.read(4)
@@ -122,7 +124,7 @@ def _read_parquet(files: list[Path], known: Schema | None) -> _Found:
             )
     with staging(files, ".parquet") as stage:
         names, notes = load_parquet(stage)
-        fields, columns, said, troubles = typed_columns(stage, names, from_text=False, known=known)
+        fields, columns, said, troubles = typed_columns(stage, names, from_text=False, known=known, typed=typed)
         notes += [*(trouble.note() for trouble in troubles), *said]
         return Table(Schema(tuple(fields)), columns), notes, troubles
 
