@@ -58,7 +58,7 @@ class Joined:
     table: Table
     rows: int
     digest: str
-    notes: list[str]
+    notes: Sequence[str]
 
 
 def with_test(train: Table, test: Any, settings: LoopSettings, *, drop: Sequence[str]) -> Joined:
@@ -67,7 +67,7 @@ def with_test(train: Table, test: Any, settings: LoopSettings, *, drop: Sequence
     given, called = read.table, settings.test or "the test table"
     _check_columns(train, read, settings, called)
     extra = [name for name in given.names if name not in train and name not in drop]
-    notes = [_of(called, note) for note in read.notes]
+    notes: list[str] = [_of(called, note) for note in read.notes]
     if extra:
         listed = ", ".join(f'"{name}"' for name in extra[:5]) + (", …" if len(extra) > 5 else "")
         notes.append(f"{called}: the training rows have no {listed}; passed over")

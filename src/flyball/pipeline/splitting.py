@@ -224,7 +224,8 @@ def _facts(
         asked = settings.embargo if isinstance(settings.embargo, str) else f"{settings.embargo:,} rows"
         details.append(f"an embargo of {asked}: {plan.embargoed:,} rows before the test are not learned from")
     if settings.purge:
-        details.append(f'no group of the test is learned from: {plan.purged:,} rows of "{chosen.group}" are left out')
+        held = "no group of the test is" if not shared else f"{shared:,} groups of the test are"
+        details.append(f'{held} learned from: {plan.purged:,} rows of "{chosen.group}" are left out')
     elif shared and plan.kind == "time":
         details.append(
             f'{shared:,} values of "{chosen.group}" stand in training and test alike; purge = true parts them'

@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 
 import flyball as fb
+from flyball.evaluation import SplitPlan
+from flyball.pipeline import splitting
 from support.command_line import flyball, tree
 from support.machines import machines
 from support.tables import write
@@ -244,6 +246,31 @@ def test_groups_beside_a_time_may_be_purged_and_are_counted_when_they_are_not(tm
     assert any("purge = true parts them" in one for one in kept["split"]["details"])
     parted = made(tmp_path / "q", source, "--time", "when", "--group", "engine", "--split", "time", "--purge")
     assert any("no group of the test is learned from" in one for one in parted["split"]["details"])
+    shared = {}
+    for place in ("p", "q"):
+        split = flyball("run", "--budget", "0.3s", folder=tmp_path / place).answer()["split"]
+        shared[place] = (split["shared_groups"], split["purged_rows"])
+    assert shared["p"][0] > 0
+    assert shared["p"][1] == 0
+    assert shared["q"][0] == 0
+    assert shared["q"][1] > 0
+
+
+def test_what_is_said_of_purging_is_counted_after_the_split(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A split that leaves nothing out is said to, whatever the setting asks for."""
+    made(tmp_path / "p", write(machines(lives=True), tmp_path / "all.csv"), "--time", "when", "--group", "engine")
+    unpurged = splitting.plan_split
+
+    def broken(rows: int, **asked: Any) -> SplitPlan:
+        return unpurged(rows, **{**asked, "purge": False})
+
+    monkeypatch.setattr(splitting, "plan_split", broken)
+    project = fb.open(tmp_path / "p")
+    dataset = project.dataset(machines(lives=True), target="failed", time="when", group="engine", purge=True)
+    split = project.learn(dataset, budget=0.01).evidence["split"]
+    assert split["shared_groups"] > 0
+    assert f"{split['shared_groups']} groups of the test are learned from" in " ".join(split["details"])
+    project.close()
 
 
 @pytest.mark.parametrize(

@@ -97,9 +97,9 @@ def typed_columns(
         found = _Said(semicolons)
         plans[index] = _text_plan(stage, index, names[index], censuses.get(index), found)
         if wanted is not None and plans[index].field.kind != wanted.kind:
-            plan = _as_known(stage, index, wanted, semicolons=semicolons) if typed else None
-            if plan is not None:
-                plans[index], found = plan
+            read = _as_known(stage, index, wanted, semicolons=semicolons) if typed else None
+            if read is not None:
+                plans[index], found = read
             elif plans[index].field.kind == "text":
                 _unexpected(stage, index, names[index], wanted.kind, found)
         said.notes += found.notes
