@@ -30,6 +30,11 @@ def _unit(evidence: Evidence) -> str:
     return "in log-odds" if evidence.task == "binary" else "in logits of the predicted class"
 
 
+def _unweighed(evidence: Evidence) -> str:
+    """Reasons are about the model, not about how much its rows count; said where rows are weighed."""
+    return ", every row counting alike" if evidence.part("data").get("weight") else ""
+
+
 def _importance(evidence: Evidence, unit: str) -> str:
     found = evidence.items("importance")
     if not found:
@@ -43,7 +48,8 @@ def _importance(evidence: Evidence, unit: str) -> str:
         if some
     ]
     rest = f" {len(found) - _MOST_COLUMNS} weaker columns are not shown." if len(found) > _MOST_COLUMNS else ""
-    caption = f"<p>How far each column moves a prediction on average, {e(unit)}, with 90 % intervals.{rest}</p>"
+    said = f"{e(unit)}, with 90 % intervals{_unweighed(evidence)}"
+    caption = f"<p>How far each column moves a prediction on average, {said}.{rest}</p>"
     drawn = "".join(f"<div>{chart}</div>" for chart in charts)
     heading = f"<figcaption><h3>What matters over all rows</h3>{caption}</figcaption>"
     return f'<figure style="margin-top:1.4rem">{heading}<div class="grid" style="margin-top:0">{drawn}</div></figure>'
@@ -65,7 +71,7 @@ def _effects(evidence: Evidence, unit: str) -> str:
         charts.append(figure(bars(items, title=f"Effect of {column}", unit=unit, style=False), column))
     if not charts:
         return ""
-    caption = f"<p class=lead>What a value adds to or takes from the prediction, {e(unit)}, averaged over its rows.</p>"
+    caption = f"<p class=lead>What a value adds to or takes from the prediction, {e(unit)}, averaged over its rows{_unweighed(evidence)}.</p>"
     return f'<h3 style="margin-top:2rem">Along single columns</h3>{caption}<div class="grid">{"".join(charts)}</div>'
 
 
