@@ -71,7 +71,8 @@ def _effects(evidence: Evidence, unit: str) -> str:
         charts.append(figure(bars(items, title=f"Effect of {column}", unit=unit, style=False), column))
     if not charts:
         return ""
-    caption = f"<p class=lead>What a value adds to or takes from the prediction, {e(unit)}, averaged over its rows{_unweighed(evidence)}.</p>"
+    said = f"{e(unit)}, averaged over its rows{_unweighed(evidence)}"
+    caption = f"<p class=lead>What a value adds to or takes from the prediction, {said}.</p>"
     return f'<h3 style="margin-top:2rem">Along single columns</h3>{caption}<div class="grid">{"".join(charts)}</div>'
 
 
