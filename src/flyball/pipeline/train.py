@@ -163,14 +163,18 @@ def learning_depends_on(dataset: DatasetVersion, examined: Examined, settings: L
         "windows": None if examined.windows is None else examined.windows.digest,
         "missing": {name: list(values) for name, values in examined.missing.items()},
         "split": {"kind": plan.kind, "by": plan.by, "rows": _plan_digest(plan)},
-        **settings.key("target", "seed", "weight", "positive", "budget_seconds", "trials"),
+        **settings.key("target", "seed", "weight", "positive", "budget_seconds", "trials", "size_mb", "row_ms"),
     }
 
 
 def _plan_digest(plan: SplitPlan) -> str:
-    """SHA-256 of which rows are learned from, in each fold too: an embargo or a test file changes them."""
+    """SHA-256 of which rows are learned from, in each fold too, and which of them depend on each other.
+
+    An embargo or a test file changes the rows; a group beside a time only the units that intervals go by.
+    """
     digest = hashlib.sha256()
-    for rows in (plan.train, *(side for fold in plan.folds for side in fold)):
+    units = plan.units_of(plan.train)
+    for rows in (plan.train, *(side for fold in plan.folds for side in fold), *([] if units is None else [units])):
         digest.update(len(rows).to_bytes(8, "little") + np.asarray(rows, dtype="<i8").tobytes())
     return digest.hexdigest()
 
