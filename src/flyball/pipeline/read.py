@@ -186,9 +186,11 @@ def load_table(artifacts: ArtifactStore, artifact: str) -> Table:
 
 
 def fingerprint(source: Any) -> Any:
-    """A JSON value that changes when the source's content does."""
+    """A JSON value that changes when the source's content does, or what is said of it: two tables may differ in nothing
+    but a column that is left out."""
     if not isinstance(source, str | Path):
-        return {"table": content_digest(read_source(source).table)}
+        read = read_source(source)
+        return {"table": content_digest(read.table), "notes": list(read.notes)}
     path = Path(source)
     files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
     return [[item.name, _file_digest(item)] for item in files if item.is_file()]
