@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl.pipeline import ClassType, Task
+from flyball.core.counting import counted
 from flyball_runtime.errors import BadInput, near_miss
 from flyball_runtime.schema import Field
 
@@ -69,7 +70,7 @@ def infer_task(target: NDArray[Any], field: Field | None = None) -> TaskChoice:
     if class_type == "text":
         if count > min(_most_classes(len(target)), max(2, len(target) // 2)):
             raise TargetUnfit(
-                f"the target is text with {count:,} different values in {len(target):,} rows",
+                f"the target is text with {counted(count, 'different value')} in {counted(len(target), 'row')}",
                 why="a class needs several examples before it can be learned",
                 fix="choose a column with fewer levels, or group them first",
             )
@@ -114,7 +115,8 @@ def encode_target(
     most = _most_classes(len(target))
     if not 2 <= len(levels) <= most:
         raise TargetUnfit(
-            f"the target has {len(levels):,} classes; of {len(target):,} rows, between 2 and {most:,} can be learned",
+            f"the target has {counted(len(levels), 'class')}; of {counted(len(target), 'row')}, "
+            f"between 2 and {most:,} can be learned",
             why="its values: " + _shown(levels),
             fix="group the classes first, or ask for regression if the target is a quantity",
         )
@@ -179,7 +181,7 @@ def _find(positive: Any, levels: list[Any], class_type: ClassType) -> int:
             )
     raise TargetUnfit(
         f"the positive class {positive!r} does not occur in the target",
-        why=near_miss(asked, names) or f"it holds {len(names)} other classes",
+        why=near_miss(asked, names) or f"it holds {counted(len(names), 'other class')}",
         fix="choose one of its classes: " + ", ".join(names[:10]),
     )
 

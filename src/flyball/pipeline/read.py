@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flyball.core.canonical import digest_json
+from flyball.core.counting import counted
 from flyball.data import Table, content_digest, from_parquet, infer_contract, read_source, to_parquet_bytes
 from flyball.pipeline.blobs import get_bytes, present, put_bytes
 from flyball.pipeline.held_out import with_test
@@ -97,7 +98,7 @@ def read_dataset(
         **({} if related is None else _of_related(related, settings)),
     }  # fmt: skip
     outputs = runner.run(
-        "read", depends_on, work, note=lambda made: f"{made['rows']:,} rows, {made['columns']} columns",
+        "read", depends_on, work, note=lambda made: f"{counted(made['rows'], 'row')}, {counted(made['columns'], 'column')}",
         usable=lambda made: {"test_rows", "related"} <= set(made) and present(artifacts, _blobs(made)),
     )  # fmt: skip
     table = taken[0] if taken else load_table(artifacts, outputs["artifact"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -81,7 +81,7 @@ def test_settings_added_after_a_run_make_what_they_make_from_the_start(tmp_path:
     source = tmp_path / "engines.csv"
     rng = np.random.default_rng(8)
     engine, load = rng.integers(0, 12, 600), rng.normal(size=600)
-    start = datetime(2025, 1, 1)
+    start = datetime(2025, 1, 1, tzinfo=UTC)
     write(
         pl.DataFrame({
             "when": [start + timedelta(hours=2 * hour) for hour in range(600)],
