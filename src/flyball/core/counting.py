@@ -5,12 +5,14 @@ from __future__ import annotations
 __all__ = ["counted"]
 
 
-def counted(count: int, one: str) -> str:
-    """A number with its noun, in the plural where it is not one.
+def counted(count: int | None, one: str) -> str:
+    """A number with its noun, in the plural where it is not one; a dash for a number that is not known.
 
-    >>> counted(1, "window"), counted(1200, "entry"), counted(0, "test row"), counted(2, "class"), counted(3, "key")
-    ('1 window', '1,200 entries', '0 test rows', '2 classes', '3 keys')
+    >>> counted(1, "window"), counted(1200, "entry"), counted(0, "test row"), counted(2, "class"), counted(None, "key")
+    ('1 window', '1,200 entries', '0 test rows', '2 classes', '– keys')
     """
+    if count is None:
+        return f"– {_plural(one)}"
     return f"{count:,} {one if count == 1 else _plural(one)}"
 
 
