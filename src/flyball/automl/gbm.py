@@ -13,7 +13,9 @@ from flyball.automl.problem import Problem, View
 
 __all__ = ["Boosted", "BoostingSettings", "Settled", "boost", "boosted_margin", "settle"]
 
-_POOL_MB = 384  # of histograms that wait for a leaf's turn: some columns by hundreds fit, by thousands they took gigabytes
+_POOL_MB = (
+    384  # of histograms that wait for a leaf's turn: some columns by hundreds fit, by thousands they took gigabytes
+)
 _WIDE = 1_000  # columns from which on what a finished booster still holds is worth a copy
 _BINNING = {"max_bin": 255, "feature_pre_filter": False, "verbosity": -1}
 _LEAF_VALUE = "leaf_value="
