@@ -152,7 +152,7 @@ def _check(name: str, present: NDArray[Any], levels: int, rows: int, field: Fiel
         )
     if len(present) < _FEWEST_ROWS:
         raise TooFewRows(
-            f'{counted(len(present), "row")} with a target "{name}" {"is" if len(present) == 1 else "are"} too few',
+            f'{counted(len(present), "row")} with a target "{name}" {"are" if len(present) != 1 else "is"} too few',
             where=where,
             why=f"at least {_FEWEST_ROWS} are needed, so that some can be held back to check the model",
             fix="give more rows",

@@ -97,7 +97,7 @@ def _said(stage: Staging, form: CsvForm, file: Path, ragged: _Ragged) -> list[st
     kept = int(stage.rows("SELECT count(*) FROM raw")[0][0])
     if lost > _RAGGED_LIMIT * (kept + lost):
         raise RaggedLines(
-            f"{counted(lost, 'line')} of {file.name} {'does' if lost == 1 else 'do'} not fit "
+            f"{counted(lost, 'line')} of {file.name} {'do' if lost != 1 else 'does'} not fit "
             f"its header of {counted(len(form.names), 'column')}",
             where=f"{file.name}, lines {listed}",
             why=opened or ragged.example.strip().split("\n", 1)[0],
