@@ -30,6 +30,7 @@ from flyball.automl.search import Learned, learn
 from flyball.automl.structure import RowStructure, rows_as_found
 from flyball.config import parse_effort
 from flyball.core.clock import Clock, SystemClock
+from flyball.core.counting import counted
 from flyball.core.executor import LocalExecutor
 from flyball.core.files import replace_directory
 from flyball.data import Table, read_source
@@ -455,7 +456,8 @@ def _card(model: _AutoEstimator, name: str, target: str) -> str:
         "---",
         f"# {name}",
         "",
-        f"Predicts **{target}** ({pipeline.task}) from {len(pipeline.inputs)} columns: {', '.join(pipeline.inputs.names)}.",
+        f"Predicts **{target}** ({pipeline.task}) from "
+        f"{counted(len(pipeline.inputs), 'column')}: {', '.join(pipeline.inputs.names)}.",
         "",
         f"Best candidate in cross-validation: {best['name']}, loss {best['score']:.6g}.",
         f"The graph equals the fitted models on {model.parity_.rows:,} rows "

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl.pipeline import ClassType, Task
+from flyball.core.counting import counted
 from flyball_runtime.errors import BadInput, near_miss
 from flyball_runtime.schema import Field
 
@@ -69,7 +70,7 @@ def infer_task(target: NDArray[Any], field: Field | None = None) -> TaskChoice:
     if class_type == "text":
         if count > min(_most_classes(len(target)), max(2, len(target) // 2)):
             raise TargetUnfit(
-                f"the target is text with {count:,} different values in {len(target):,} rows",
+                f"the target is text with {counted(count, 'different value')} in {counted(len(target), 'row')}",
                 why="a class needs several examples before it can be learned",
                 fix="choose a column with fewer levels, or group them first",
             )
@@ -114,7 +115,8 @@ def encode_target(
     most = _most_classes(len(target))
     if not 2 <= len(levels) <= most:
         raise TargetUnfit(
-            f"the target has {len(levels):,} classes; of {len(target):,} rows, between 2 and {most:,} can be learned",
+            f"the target has {counted(len(levels), 'class')}; of {counted(len(target), 'row')}, "
+            f"between 2 and {most:,} can be learned",
             why="its values: " + _shown(levels),
             fix="group the classes first, or ask for regression if the target is a quantity",
         )
@@ -156,16 +158,40 @@ def standard_score(labels: Labels, sample_weight: NDArray[np.float64] | None) ->
 
 
 def _find(positive: Any, levels: list[Any], class_type: ClassType) -> int:
-    """Position of the class that was named, by value or by its text: a project file may say "1" or "true"."""
-    names = [str(_as_class(level, class_type)).casefold() for level in levels]
-    for index, (level, name) in enumerate(zip(levels, names, strict=True)):
-        if level == positive or name == str(positive).casefold():
-            return index
+    """Position of the class that was named, by value or by its text: a project file may say "1" or "true".
+
+    The class that is written just so comes before one that is the same number, and that before one in another case.
+    """
+    names = [str(_as_class(level, class_type)) for level in levels]
+    asked = str(positive)
+    number = None if class_type == "text" else _number(positive)
+    for same in (
+        [name == asked for name in names],
+        [level == positive or (number is not None and float(level) == number) for level in levels],
+        [name.casefold() == asked.casefold() for name in names],
+    ):
+        if sum(same) == 1:
+            return same.index(True)
+        if any(same):
+            alike = ", ".join(name for name, fits in zip(names, same, strict=True) if fits)
+            raise TargetUnfit(
+                f"the positive class {positive!r} may be more than one class of the target",
+                why=f"these differ from it in upper and lower case alone: {alike}",
+                fix="write it as the class is written",
+            )
     raise TargetUnfit(
         f"the positive class {positive!r} does not occur in the target",
-        why=near_miss(str(positive), names) or f"it holds {len(names)} other classes",
+        why=near_miss(asked, names) or f"it holds {counted(len(names), 'other class')}",
         fix="choose one of its classes: " + ", ".join(names[:10]),
     )
+
+
+def _number(value: Any) -> float | None:
+    """A value, or its text, as a number; None when it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def _class_type(target: NDArray[Any], field: Field | None) -> ClassType:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from cyclopts import App, CycloptsError, Parameter
+from cyclopts import App, CycloptsError, MissingArgumentError, Parameter
 
 from flyball.cli.answer import Answer, show, show_error
 from flyball.cli.commands import (
@@ -161,11 +161,21 @@ def _run(arguments: list[str]) -> int:
 
 def _usage(error: CycloptsError, arguments: list[str]) -> BadUsage:
     command = next((word for word in arguments if word in COMMANDS), "")
+    shown = _example(command) if isinstance(error, MissingArgumentError) else None
     return BadUsage(
         " ".join(str(error).split()) or "the command line was not understood",
         where="flyball " + " ".join(arguments),
-        fix=f"flyball {command} --help".replace("  ", " "),
+        fix=(f"write it like this: {shown}; more: " if shown else "") + f"flyball {command} --help".replace("  ", " "),
     )
+
+
+def _example(command: str) -> str | None:
+    """The first example of a command's own help; None for a group of commands."""
+    made = COMMANDS.get(command)
+    lines = (
+        [] if made is None or isinstance(made, App) else [line.strip() for line in (made.__doc__ or "").splitlines()]
+    )
+    return next((line for line in lines if line.startswith(f"flyball {command} ")), None)
 
 
 def _names_a_file(error: Exception) -> TypeGuard[OSError]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,6 +17,7 @@ __all__ = ["runs_summary", "versions_summary"]
 
 Data = Mapping[str, Any]
 _SHOWN = 12
+_BARE = re.compile(r"[A-Za-z0-9_-]+")  # https://toml.io/en/v1.0.0#keys
 
 
 def versions_summary(found: Data) -> Group:
@@ -56,12 +59,41 @@ def runs_summary(found: Data) -> Group:
 
 
 def _changes(part: str, changed: Mapping[str, Any]) -> list[str]:
-    shown = list(changed.items())[:_SHOWN]
+    flat = [one for key, pair in changed.items() for one in _dotted(key, pair)]
+    shown = flat[:_SHOWN]
     lines = [
         f"{part if place == 0 else '':<10} {escape(key)}: {_pair(pair)}" for place, (key, pair) in enumerate(shown)
     ]
-    left = len(changed) - len(shown)
+    left = len(flat) - len(shown)
     return [*lines, f"{'':<10} … and {left} more"] if left else lines
+
+
+def _dotted(key: str, pair: Any) -> list[tuple[str, Any]]:
+    """A pair of tables as the keys within them that differ, `budget.trials`; any other pair as it is."""
+    before, after = pair
+    if not (isinstance(before, Mapping) and isinstance(after, Mapping)):
+        return [(key, pair)]
+    found: list[tuple[str, Any]] = []
+    for name in dict.fromkeys([*before, *after]):
+        if before.get(name) != after.get(name):
+            found += _dotted(f"{key}.{_key(name)}", (before.get(name), after.get(name)))
+    return found
+
+
+def _key(name: str) -> str:
+    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+def _toml(value: Any) -> str:
+    """A value as a project file would hold it, on one line."""
+    if isinstance(value, Mapping):
+        inside = ", ".join(f"{_key(name)} = {_toml(one)}" for name, one in value.items() if one is not None)
+        return f"{{ {inside} }}" if inside else "{}"
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(map(_toml, value))}]"
+    if isinstance(value, float):
+        return f"{value:.5g}"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _pair(pair: Any) -> str:
@@ -71,7 +103,7 @@ def _pair(pair: Any) -> str:
 def _value(value: Any) -> str:
     if value is None:
         return "–"
-    text = f"{value:.5g}" if isinstance(value, float) else str(value)
+    text = value if isinstance(value, str) else _toml(value)
     return escape(text if len(text) <= 60 else text[:57] + "…")
 
 

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from flyball.core.counting import counted
+
 __all__ = ["Texts", "texts_at"]
 
 _LABELS = ("where", "why", "fix")
@@ -111,6 +113,8 @@ def _written(node: ast.expr, fill: object) -> str:
         return _written(node.left, fill) + _written(node.right, fill)
     if isinstance(node, ast.IfExp):
         return _written(node.body, fill)
+    if isinstance(node, ast.Call) and _last(node.func) == "counted" and isinstance(node.args[1], ast.Constant):
+        return f"{fill(node.args[0])} {counted(2, str(node.args[1].value)).partition(' ')[2]}"
     if isinstance(node, ast.BoolOp):
         return _written(node.values[0], fill) if fill(node.values[0]) != "…" else _written(node.values[-1], fill)
     return str(fill(node))

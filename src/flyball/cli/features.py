@@ -10,7 +10,7 @@ from rich.table import Table
 
 from flyball.charts import percent
 from flyball.cli.answer import bullet_list, escape
-from flyball.cli.summary import counted
+from flyball.core.counting import counted
 
 __all__ = ["features_summary"]
 

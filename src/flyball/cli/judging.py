@@ -12,6 +12,7 @@ from flyball.charts import number as short
 from flyball.charts import percent, span
 from flyball.cli.answer import escape
 from flyball.cli.summary import interval, number
+from flyball.core.counting import counted
 
 __all__ = ["comparison_summary", "judged_lines", "slices_summary"]
 
@@ -44,7 +45,8 @@ def worst_slice(slices: Data) -> str:
     worst, loss = slices["found"][0], slices["loss"]
     more = f"; {len(slices['found']) - 1} more" if len(slices["found"]) > 1 else ""
     return (
-        f"weak where {worst['text']} ({worst['rows']:,} rows): {loss['name']} {short(worst['excess']['value'])} a row above "
+        f"weak where {worst['text']} ({counted(worst['rows'], 'row')}): "
+        f"{loss['name']} {short(worst['excess']['value'])} a row above "
         f"what is expected{_metric(slices['metric'], worst['metric'], slices['overall'])}{more}"
     )
 
@@ -57,7 +59,8 @@ def slices_summary(data: Data) -> Group:
         parts.append(f"{name} was made before slices were searched: flyball run makes a version that has them")
     else:
         searched = slices["searched"]
-        on = f"{searched['rows']:,} test rows, {searched['segments']:,} segments of {len(searched['columns'])} columns"
+        over = counted(len(searched["columns"]), "column")
+        on = f"{counted(searched['rows'], 'test row')}, {counted(searched['segments'], 'segment')} of {over}"
         parts.append(f"{name}: {slices['status']} ({on}; by accident any is named in at most "
                      f"{percent(slices['rate']['value'], 0)} of searches)")  # fmt: skip
         parts += _found_table("weak: worse than overall, and than the model expects", slices["found"], slices)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from flyball.cli.answer import bullet_list, escape
+from flyball.core.counting import counted
 from flyball.reports.conformal import conformal_sentence
 
 __all__ = [
@@ -28,17 +29,6 @@ _VERIFIED = {
     "entries": "entry", "payloads": "payload", "checkpoints": "checkpoint", "rows": "row", "artifacts": "artifact",
     "bundles": "bundle",
 }  # fmt: skip
-
-
-def counted(count: int, one: str) -> str:
-    """A number with its noun.
-
-    >>> counted(1, "window"), counted(1200, "entry")
-    ('1 window', '1,200 entries')
-    """
-    if count == 1:
-        return f"1 {one}"
-    return f"{count:,} {one[:-1]}ies" if one.endswith("y") else f"{count:,} {one}s"
 
 
 def number(value: float | None) -> str:
@@ -97,7 +87,7 @@ def run_summary(data: Data) -> Group:
     parity = data["parity"]
     foot = [*judged_lines(data)]
     foot += [
-        f"graph     equals the fitted model on {parity['rows']:,} rows (largest difference {parity['max_abs_diff']:.1e})"
+        f"graph     equals the fitted model on {counted(parity['rows'], 'row')} (largest difference {parity['max_abs_diff']:.1e})"
     ]
     if data["registered"]:
         foot += [f"bundle    {escape(data['bundle'])}", f"report    {escape(data['report'])}"]
@@ -168,9 +158,9 @@ def status_summary(data: Data) -> Group:
     parts.append(table if data["models"] else none)
     ledger = data["ledger"]
     parts.append(
-        f"ledger    {ledger['entries']:,} entries, head {ledger['head'][:16]}…; flyball audit verify checks them"
+        f"ledger    {counted(ledger['entries'], 'entry')}, head {ledger['head'][:16]}…; flyball audit verify checks them"
     )
-    parts.append(f"log       {data['predictions']:,} predictions, {data['outcomes']:,} with their outcome")
+    parts.append(f"log       {counted(data['predictions'], 'prediction')}, {data['outcomes']:,} with their outcome")
     if data["runs"]:
         parts.append(f"tracked   {counted(data['runs'], 'run')}")
     for alert in data["alerts"]:

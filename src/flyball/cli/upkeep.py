@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flyball.cli.answer import bullet_list, escape
+from flyball.core.counting import counted
 
 __all__ = [
     "backup_summary",
@@ -42,7 +43,11 @@ def doctor_summary(data: Data) -> str:
         if check["state"] != "ok":
             lines += [f"    {label:<6} {escape(check[label])}" for label in ("where", "why", "fix") if check[label]]
     problems, warnings = data["problems"], data["warnings"]
-    verdict = "[green]all is well[/]" if data["ok"] and not warnings else f"{problems} problems, {warnings} warnings"
+    verdict = (
+        "[green]all is well[/]"
+        if data["ok"] and not warnings
+        else f"{counted(problems, 'problem')}, {counted(warnings, 'warning')}"
+    )
     return "\n".join([*lines, verdict if data["deep"] else f"{verdict}   [dim](--deep checks every hash)[/]"])
 
 
@@ -51,8 +56,8 @@ def backup_summary(data: Data) -> str:
     keys = "with its signing keys: keep it safe" if data["keys"] else "without signing keys"
     lines = [
         f"[green]✓[/] [bold]{escape(data['path'])}[/], {size(data['size'])}, as of {data['taken'][:19]}Z",
-        f"holds     {data['entries']:,} ledger entries, {data['artifacts']:,} artifacts, "
-        f"{data['predictions']:,} predictions, {keys}",
+        f"holds     {counted(data['entries'], 'ledger entry')}, {counted(data['artifacts'], 'artifact')}, "
+        f"{counted(data['predictions'], 'prediction')}, {keys}",
     ]
     if data["sources_left_out"]:
         lines.append(
@@ -69,8 +74,8 @@ def restore_summary(data: Data) -> str:
     checked = data["checked"]
     lines = [
         f"[green]✓[/] {escape(data['project'])} is restored in [bold]{escape(data['path'])}[/], as of {data['taken'][:19]}Z",
-        f"verified  {checked['entries']:,} ledger entries, {checked['artifacts']:,} artifacts, {data['versions']:,} versions; "
-        f"{data['predictions']:,} predictions are in it",
+        f"verified  {counted(checked['entries'], 'ledger entry')}, {counted(checked['artifacts'], 'artifact')}, "
+        f"{counted(data['versions'], 'version')} and {counted(data['predictions'], 'prediction')} are in it",
         *bullet_list("noted", data["notes"]),
         f"next      flyball status --dir {escape(data['path'])}",
     ]
@@ -82,11 +87,11 @@ def copy_summary(data: Data) -> str:
     rows = [f"{count:>12,}  {table}" for table, count in sorted(data["rows"].items()) if count]
     if not data["ok"]:
         said = [f"{one['code']}  {escape(one['where'])}: {escape(one['what'])}" for one in data["problems"]]
-        head = f"[red]✗[/] copied row by row, but the ledger does not verify: {len(said)} problems, as in the source"
+        head = f"[red]✗[/] copied row by row, but the ledger does not verify: {counted(len(said), 'problem')}, as in the source"
         return "\n".join([head, *rows, *said])
     return "\n".join([
-        f"[green]✓[/] {data['total_rows']:,} rows copied to [bold]{escape(data['to'])}[/]; "
-        f"the ledger of {data['entries']:,} entries verifies",
+        f"[green]✓[/] {counted(data['total_rows'], 'row')} copied to [bold]{escape(data['to'])}[/]; "
+        f"the ledger of {counted(data['entries'], 'entry')} verifies",
         *rows,
         "next      write the new URL as `store` into flyball.toml; the old store stays as it is",
     ])  # fmt: skip
@@ -95,7 +100,7 @@ def copy_summary(data: Data) -> str:
 def copy_artifacts_summary(data: Data) -> str:
     """How many artifacts were copied, and what to do next."""
     return "\n".join([
-        f"[green]✓[/] {data['copied']:,} artifacts ({size(data['bytes'])}) copied to [bold]{escape(data['to'])}[/]; "
+        f"[green]✓[/] {counted(data['copied'], 'artifact')} ({size(data['bytes'])}) copied to [bold]{escape(data['to'])}[/]; "
         f"{data['present']:,} were there",
         "next      write the new place as `artifacts` into flyball.toml; the old one stays as it is",
     ])  # fmt: skip

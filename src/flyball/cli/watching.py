@@ -9,7 +9,7 @@ from rich.console import Group
 from rich.table import Table
 
 from flyball.cli.answer import bullet_list, escape
-from flyball.cli.summary import counted
+from flyball.core.counting import counted
 
 if TYPE_CHECKING:
     from flyball.monitoring import Alert, JudgedWindow

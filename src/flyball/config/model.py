@@ -273,6 +273,8 @@ class ModelConfig(_Section):
             raise ValueError(f'"{both[0]}" stands in both drop and keep')
         if self.target in self.drop:
             raise ValueError(f'the target "{self.target}" stands in drop')
+        if self.target in self.keep:
+            raise ValueError(f'the target "{self.target}" stands in keep, and no model may learn from it')
         if self.embargo is not None and self.split in ("random", "group"):
             raise ValueError(f'embargo: an embargo needs an order in time, and split is "{self.split}"')
         if self.purge and self.split == "random":

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.core.counting import counted
 from flyball.data.table import Table
 from flyball_runtime.errors import Refused, near_miss
 from flyball_runtime.schema import Field, Kind, Schema, missing_mask
@@ -147,4 +148,8 @@ def _check(table: Table, promise: ColumnPromise) -> list[Violation]:
 def _missing(promise: ColumnPromise, count: int) -> list[Violation]:
     if not count or promise.missing_allowed:
         return []
-    return [Violation(promise.name, "missing", f"{count:,} values are missing", count, False)]
+    return [
+        Violation(
+            promise.name, "missing", f"{counted(count, 'value')} {'is' if count == 1 else 'are'} missing", count, False
+        )
+    ]

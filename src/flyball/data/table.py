@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.core.canonical import canonical_json
+from flyball.core.counting import counted
 from flyball_runtime.schema import Field, Schema
 
 __all__ = ["Table", "content_digest"]
@@ -91,7 +92,7 @@ class Table:
         return Table(Schema(tuple(fields)), {**self.columns, field.name: values})
 
     def __repr__(self) -> str:
-        return f"Table({self.rows:,} rows × {len(self.schema)} columns)"
+        return f"Table({counted(self.rows, 'row')} × {counted(len(self.schema), 'column')})"
 
 
 def content_digest(table: Table) -> str:

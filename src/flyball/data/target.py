@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.core.counting import counted
 from flyball.data.sources.trouble import Note
 from flyball.data.table import Table
 from flyball_runtime.errors import BadInput, near_miss
@@ -112,7 +113,9 @@ def _labels(values: NDArray[Any], field: Field) -> tuple[NDArray[Any], list[str]
         stripped = np.empty(len(values), dtype=object)
         stripped[:] = [None if label is None else bare[label] for label in values.tolist()]
         count = sum(label is not None and label != bare[label] for label in values.tolist())
-        notes.append(f'the target "{field.name}" has blanks around its value in {count:,} rows: they are taken off')
+        notes.append(
+            f'the target "{field.name}" has blanks around its value in {counted(count, "row")}: they are taken off'
+        )
         values = stripped
     spelt: dict[str, set[str]] = {}
     for text in bare.values():
@@ -121,8 +124,8 @@ def _labels(values: NDArray[Any], field: Field) -> tuple[NDArray[Any], list[str]
     if alike and len(spelt) <= _MOST_CLASSES:
         what = f'the target "{field.name}" has classes that differ only in case'
         shown = "; ".join(" and ".join(f'"{text}"' for text in texts) for texts in alike[:3])
-        counted = "they count as different classes"
-        notes.append(Note(f"{what} ({shown}): {counted}", column=field.name, plain=f"{what}: {counted}"))
+        outcome = "they count as different classes"
+        notes.append(Note(f"{what} ({shown}): {outcome}", column=field.name, plain=f"{what}: {outcome}"))
     return values, notes
 
 
@@ -149,7 +152,7 @@ def _check(name: str, present: NDArray[Any], levels: int, rows: int, field: Fiel
         )
     if len(present) < _FEWEST_ROWS:
         raise TooFewRows(
-            f'{len(present)} rows with a target "{name}" are too few',
+            f'{counted(len(present), "row")} with a target "{name}" {"are" if len(present) != 1 else "is"} too few',
             where=where,
             why=f"at least {_FEWEST_ROWS} are needed, so that some can be held back to check the model",
             fix="give more rows",
@@ -169,7 +172,7 @@ def _check(name: str, present: NDArray[Any], levels: int, rows: int, field: Fiel
         )
     if field.kind == "text" and levels > max(20, len(present) // 2):
         raise TargetUnusable(
-            f'the target "{name}" has {levels:,} different texts in {len(present):,} rows',
+            f'the target "{name}" has {counted(levels, "different text")} in {counted(len(present), "row")}',
             where=where,
             why="hardly any repeats, so there are no classes to learn",
             fix="choose a target with few classes, or one that is a number",

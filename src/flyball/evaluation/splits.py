@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import Any, Literal
@@ -54,6 +55,18 @@ class SplitPlan:
     def units_of(self, rows: Indices) -> NDArray[np.int64] | None:
         """The resampling units of some rows, in the form that `evaluate(groups=...)` takes."""
         return None if self.units is None else self.units[rows]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of which rows are learned from, in each fold too, and which of them depend on each other.
+
+        An embargo or a test file changes the rows; a group beside a time may change only the units.
+        """
+        digest = hashlib.sha256()
+        units = self.units_of(self.train)
+        for rows in (self.train, *(side for fold in self.folds for side in fold), *([] if units is None else [units])):
+            digest.update(len(rows).to_bytes(8, "little") + np.asarray(rows, dtype="<i8").tobytes())
+        return digest.hexdigest()
 
 
 def plan_split(

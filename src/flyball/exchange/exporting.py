@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select
 
 from flyball.core.canonical import sha256_hex
+from flyball.core.counting import counted
 from flyball.core.failpoints import failpoint
 from flyball.core.files import CannotWrite, sync_directory
 from flyball.core.progress import NoProgress, Progress
@@ -115,7 +116,10 @@ def _write_rows(project: Project, file: Path, notes: list[str], progress: Progre
         rows = RowsOut(project, target, lambda done: progress.update("rows", done))
         counts = rows.write()
         notes += rows.notes
-    progress.finish("rows", f"{counts['runs']:,} runs, {counts['points']:,} points, {counts['versions']:,} versions")
+    progress.finish(
+        "rows",
+        f"{counted(counts['runs'], 'run')}, {counted(counts['points'], 'point')}, {counted(counts['versions'], 'version')}",
+    )
     return counts
 
 

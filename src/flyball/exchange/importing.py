@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from flyball.core.counting import counted
 from flyball.core.progress import NoProgress, Progress
 from flyball.exchange.artifacts_in import ArtifactsIn, Home
 from flyball.exchange.file_source import FOLDER
@@ -91,7 +92,10 @@ class _Import:
         found = self._source.counts()
         registered = self._source.registered()
         self._registry.check(registered)
-        self._progress.finish("look", f"{found.runs:,} runs, {found.points:,} points, {found.versions:,} versions")
+        self._progress.finish(
+            "look",
+            f"{counted(found.runs, 'run')}, {counted(found.points, 'point')}, {counted(found.versions, 'version')}",
+        )
         entry = None
         if not dry_run:
             homes = [*self._runs(found), *self._models(found)]
@@ -107,7 +111,9 @@ class _Import:
 
             for model in registered:
                 self._registry.bring(model, step)
-            self._progress.finish("registry", f"{len(registered):,} models, {found.versions:,} versions")
+            self._progress.finish(
+                "registry", f"{counted(len(registered), 'model')}, {counted(found.versions, 'version')}"
+            )
             entry = self._told()
         seconds = round(time.monotonic() - began, 3)
         tally = self._tally

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.core.counting import counted
 from flyball.explain.cells import json_cell, shown_cell
 from flyball_runtime.schema import Schema
 from flyball_runtime.score import class_label
@@ -152,7 +153,7 @@ class Explanation:
         return to_html(self)
 
     def __repr__(self) -> str:
-        return f"<Explanation: {len(self):,} rows, {len(self.columns)} columns>"
+        return f"<Explanation: {counted(len(self), 'row')}, {counted(len(self.columns), 'column')}>"
 
     def _row(self, index: int) -> int:
         if not -len(self) <= index < len(self):

@@ -17,7 +17,23 @@ from flyball_runtime.errors import Refused
 __all__ = ["GateRefused", "Verdict", "judge"]
 
 _IMPORTED = "nothing: imported, not evaluated"
+_BETTER = "flyball run --budget 10m    for a better version"
+_WAYS = {
+    "overrules": "take the overrules named above out of the project file, then flyball run",
+    "leaks kept": "take the columns named above out of keep, then flyball run",
+    "latency": "set a lower latency for the model in the project file, then flyball run",
+    "size": "set a smaller size for the model in the project file, then flyball run",
+}
 _REGISTERED = "a version that was made or registered here"
+
+
+def _fix(refusals: Sequence[RuleResult]) -> str:
+    """What helps against what refused: a longer search changes neither what is overruled nor how large a model may be."""
+    ways = []
+    for result in refusals:
+        way = _WAYS.get(result.rule.partition(":")[0], _BETTER)
+        ways += [] if way in ways else [way]
+    return "; ".join([*(ways or [_BETTER]), "or change the rule, if the rule is wrong"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +71,7 @@ class GateRefused(Refused):
         super().__init__(
             f"{version} was not promoted to {verdict.gate}",
             where=first,
-            fix="flyball run --budget 10m    for a better version; or change the rule, if the rule is wrong",
+            fix=_fix(verdict.refusals),
             facts=facts,
         )
         self.version = version

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flyball.automl import encode_target, infer_task
+from flyball.core.counting import counted
 from flyball.data import Table, Target, look, prepare_target
 from flyball.evaluation import SplitPlan, Task, default_metric, metric
 from flyball.pipeline.absent import declared_otherwise, known_target, missing_notes, missing_values
@@ -159,7 +160,7 @@ def examine(dataset: DatasetVersion, settings: LoopSettings, runner: StepRunner)
         left_out=tuple(left_out),
         personal=personal,
         leaks=tuple(found["leaks"]),
-        findings=(*found["columns"], *division.findings),
+        findings=(*_told(found["columns"], used), *division.findings),
         plan=division.plan,
         weights=weights,
         missing=missing_values(table, settings, found, used),
@@ -201,7 +202,7 @@ def _look(
             "task": task,
         },
         work,
-        note=lambda made: f"split by {made['structure']['kind']}, {len(made['leaks'])} leaks",
+        note=lambda made: f"split by {made['structure']['kind']}, {counted(len(made['leaks']), 'leak')}",
         usable=lambda made: all(part in made for part in ("structure", "notes", *_FINDINGS)),
     )
 
@@ -222,7 +223,7 @@ def _training(dataset: DatasetVersion, target: Target, settings: LoopSettings) -
     unseen = set(judged.tolist()) - set(training.values.tolist())
     if unseen and infer_task(training.values, training.field).task != "regression" and settings.task != "regression":
         raise TestFileUnfit(
-            f'{called} has {len(unseen)} classes of "{settings.target}" that no training row has', where=where,
+            f'{called} has {counted(len(unseen), "class")} of "{settings.target}" that no training row has', where=where,
             why="a model cannot name a class that it never saw, and so cannot be judged by it",
             fix="write the classes alike in both files, or move some of these rows into training",
         )  # fmt: skip
@@ -310,6 +311,11 @@ def _columns(
     used = tuple(name for name in table.names if name not in reasons)
     left_out = [{"column": name, "why": reasons[name]} for name in table.names if reasons.get(name)]
     return used, left_out
+
+
+def _told(findings: Sequence[Mapping[str, Any]], used: Sequence[str]) -> list[Mapping[str, Any]]:
+    """The findings of columns, but that one is read by its words only where it is read at all."""
+    return [one for one in findings if one["kind"] != "free text" or one["column"] in used]
 
 
 def _other_group(finding: Mapping[str, Any], chosen: Chosen) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from flyball.core.counting import counted
 from flyball.core.progress import Cancellation, Progress
 from flyball.pipeline.examine import Examined, examine
 from flyball.pipeline.read import read_tables
@@ -59,6 +60,6 @@ def look_at(
     rows, columns = dataset.table.rows, len(dataset.table.schema) - len(dataset.made)
     if dataset.related is not None and settings.time is None:
         settings = replace(settings, time=dataset.related["relations"][settings.dataset]["time"])
-    progress.finish("read", f"{rows:,} rows, {columns} columns")
+    progress.finish("read", f"{counted(rows, 'row')}, {counted(columns, 'column')}")
     runner = StepRunner(_Forgetful(), progress, Cancellation(), "")
     return FirstLook(rows, columns, examine(dataset, settings, runner), dataset.related)

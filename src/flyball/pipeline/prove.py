@@ -110,6 +110,7 @@ def prove(
     depends_on = {
         "trained": dict(trained.digests), "dataset": dataset.version, "dataset_name": dataset.name,
         "model": settings.name, "budget_seconds": settings.budget_seconds, **settings.key(),
+        "notes": list(dataset.notes),  # files with the same content may have been read with different troubles
     }  # fmt: skip
     outputs = runner.run(
         _STEP, depends_on, work, note=_note,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from flyball.core.canonical import digest_json
+from flyball.core.counting import counted
 from flyball.data import Table, content_digest, from_parquet, infer_contract, read_source, to_parquet_bytes
 from flyball.pipeline.blobs import get_bytes, present, put_bytes
 from flyball.pipeline.held_out import with_test
@@ -97,7 +98,7 @@ def read_dataset(
         **({} if related is None else _of_related(related, settings)),
     }  # fmt: skip
     outputs = runner.run(
-        "read", depends_on, work, note=lambda made: f"{made['rows']:,} rows, {made['columns']} columns",
+        "read", depends_on, work, note=lambda made: f"{counted(made['rows'], 'row')}, {counted(made['columns'], 'column')}",
         usable=lambda made: {"test_rows", "related"} <= set(made) and present(artifacts, _blobs(made)),
     )  # fmt: skip
     table = taken[0] if taken else load_table(artifacts, outputs["artifact"])
@@ -186,9 +187,11 @@ def load_table(artifacts: ArtifactStore, artifact: str) -> Table:
 
 
 def fingerprint(source: Any) -> Any:
-    """A JSON value that changes when the source's content does."""
+    """A JSON value that changes when the source's content does, or what is said of it: two tables may differ in nothing
+    but a column that is left out."""
     if not isinstance(source, str | Path):
-        return {"table": content_digest(read_source(source).table)}
+        read = read_source(source)
+        return {"table": content_digest(read.table), "notes": list(read.notes)}
     path = Path(source)
     files = sorted(item for item in path.rglob("*") if item.is_file()) if path.is_dir() else [path]
     return [[item.name, _file_digest(item)] for item in files if item.is_file()]

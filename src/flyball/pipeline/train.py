@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
@@ -14,7 +13,6 @@ from numpy.typing import NDArray
 from flyball.automl import Caps, FittedPipeline, Learned, check_parity, check_windows, export_graph, learn
 from flyball.core.executor import Executor
 from flyball.core.progress import Cancellation, Progress
-from flyball.evaluation import SplitPlan
 from flyball.pipeline.blobs import get_bytes, present, put_bytes
 from flyball.pipeline.deciding import check_costs, with_threshold
 from flyball.pipeline.examine import Examined
@@ -162,17 +160,9 @@ def learning_depends_on(dataset: DatasetVersion, examined: Examined, settings: L
         "metric": examined.metric,
         "windows": None if examined.windows is None else examined.windows.digest,
         "missing": {name: list(values) for name, values in examined.missing.items()},
-        "split": {"kind": plan.kind, "by": plan.by, "rows": _plan_digest(plan)},
-        **settings.key("target", "seed", "weight", "positive", "budget_seconds", "trials"),
+        "split": {"kind": plan.kind, "by": plan.by, "rows": plan.digest},
+        **settings.key("target", "seed", "weight", "positive", "budget_seconds", "trials", "size_mb", "row_ms"),
     }
-
-
-def _plan_digest(plan: SplitPlan) -> str:
-    """SHA-256 of which rows are learned from, in each fold too: an embargo or a test file changes them."""
-    digest = hashlib.sha256()
-    for rows in (plan.train, *(side for fold in plan.folds for side in fold)):
-        digest.update(len(rows).to_bytes(8, "little") + np.asarray(rows, dtype="<i8").tobytes())
-    return digest.hexdigest()
 
 
 def _note(outputs: Mapping[str, Any]) -> str:

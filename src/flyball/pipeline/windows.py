@@ -61,8 +61,9 @@ def add_windows(
         _STEP,
         {
             "dataset": dataset.version, "used": list(examined.used), "task": examined.task, "metric": examined.metric,
-            "split": [plan.kind, plan.by, len(plan.train), int(plan.train.sum())], "entity": entity, "order": order,
-            "budget": settings.budget_seconds, **settings.key("trials", "target", "seed", "weight", "missing", "personal"),
+            "split": [plan.kind, plan.by, plan.digest], "entity": entity, "order": order,
+            "personal": list(examined.personal), "missing": plain(examined.missing), "budget": settings.budget_seconds,
+            **settings.key("trials", "target", "seed", "weight", "positive"),
         },
         work,
         note=lambda made: str(made["why"]),

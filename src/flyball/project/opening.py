@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flyball.config import PROJECT_FILE, ProjectConfig, check_choices, load_project, parse_project, write_project
 from flyball.core.clock import Clock, SystemClock
+from flyball.core.counting import counted
 from flyball.core.executor import LocalExecutor
 from flyball.core.files import CannotWrite, write_atomic
 from flyball.core.progress import NoProgress, Progress
@@ -183,7 +184,7 @@ def _refuse_used(config: ProjectConfig, clock: Clock) -> None:
     if entries:
         raise StoreNotEmpty(
             "the store belongs to a project already", where=database.location,
-            why=f"its ledger has {entries:,} entries, signed with keys that this folder does not have",
+            why=f"its ledger has {counted(entries, 'entry')}, signed with keys that this folder does not have",
             fix="name an empty database; a second machine of that project takes a copy of its folder instead",
         )  # fmt: skip
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from flyball.config import PROJECT_FILE, STATE_FOLDER, ProjectConfig, load_project
 from flyball.core.clock import Clock, SystemClock
+from flyball.core.counting import counted
 from flyball.core.progress import NoProgress, Progress
 from flyball.ledger import KeyFiles, Ledger
 from flyball.monitoring import ALERTS
@@ -94,7 +95,7 @@ def copy_store(
         progress.finish("copy", f"{sum(rows.values()):,} rows of {len(rows)} tables")
         progress.start("verify", "every hash of the ledger")
         verification = _verify(new, config, clock)
-        progress.finish("verify", f"{verification.entries:,} entries")
+        progress.finish("verify", counted(verification.entries, "entry"))
         seconds = round(time.monotonic() - began, 3)
         return Copied(old.location, new.location, rows, verification, seconds)
 

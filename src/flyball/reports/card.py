@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flyball.charts import number, percent, span
+from flyball.core.counting import counted
 from flyball.evaluation import METRICS
 from flyball.reports.conformal import conformal_sentence
 from flyball.reports.evidence import Evidence
@@ -128,7 +129,7 @@ def _weak(known: Evidence) -> str:
     for one in found.get("found") or ():
         measured = one.get("metric") or {}
         shown = span(measured.get("value"), measured.get("low"), measured.get("high"))
-        lines.append(f"- {_plain(one.get('text'))}: {label} {shown} on {number(one.get('rows'))} rows")
+        lines.append(f"- {_plain(one.get('text'))}: {label} {shown} on {counted(one.get('rows'), 'row')}")
     for column in found.get("named") or ():
         lines += [f"\n| {_plain(column.get('column'))} | rows | {label} |", "|---|---|---|"]
         for level in column.get("levels") or ():
@@ -147,7 +148,7 @@ def _weak(known: Evidence) -> str:
 
 def _data(known: Evidence) -> str:
     data, split = known.part("data"), known.part("split")
-    lines = [f"## Data\n\n{_plain(data.get('dataset') or 'The table')}: {number(data.get('rows'))} rows."]
+    lines = [f"## Data\n\n{_plain(data.get('dataset') or 'The table')}: {counted(data.get('rows'), 'row')}."]
     if data.get("version"):
         lines.append(f"Version `{_plain(data['version'])}`.")
     if split:

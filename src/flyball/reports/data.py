@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from flyball.charts import number, percent, span
+from flyball.core.counting import counted
 from flyball.evaluation import METRICS
 from flyball.reports.evidence import Evidence
 from flyball.reports.html import code, definitions, e, note, section, table, tag
@@ -16,7 +17,10 @@ def data_and_split(evidence: Evidence) -> str:
     data, split = evidence.part("data"), evidence.part("split")
     personal = sorted(evidence.personal)
     pairs = [
-        ("Table", f"{e(data.get('dataset'))}: {number(data.get('rows'))} rows, {number(data.get('columns'))} columns"),
+        (
+            "Table",
+            f"{e(data.get('dataset'))}: {counted(data.get('rows'), 'row')}, {counted(data.get('columns'), 'column')}",
+        ),
         ("Version", code(data["version"]) if data.get("version") else ""),
         ("Learned from", ", ".join(e(name) for name in data.get("used") or ())),
         ("Tested on", e("; ".join(map(str, split.get("details") or ())))),

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flyball.charts import Span, by_threshold, intervals, number, percent, span
+from flyball.core.counting import counted
 from flyball.evaluation import METRICS
 from flyball.reports.evidence import Evidence
 from flyball.reports.html import e, figure, note, section, table, tag
@@ -24,7 +25,7 @@ def slices(evidence: Evidence) -> str:
         return ""
     searched, rate = found.get("searched") or {}, found.get("rate") or {}
     lead = (
-        f"{number(searched.get('segments'))} segments of one or two conditions on {len(searched.get('columns') or ())} "
+        f"{counted(searched.get('segments'), 'segment')} of one or two conditions on {len(searched.get('columns') or ())} "
         f"columns were searched on {number(searched.get('rows'))} test rows, for rows that cost at least a tenth more than "
         f"rows overall, beyond what the model itself expects. By accident any is named in at most "
         f"{percent(rate.get('value'), 0)} of such searches."
@@ -74,7 +75,7 @@ def _weak_table(caption: str, segments: Sequence[Mapping[str, Any]], found: Mapp
     metric = str(found.get("metric"))
     label = METRICS[metric].label if metric in METRICS else metric
     rows = [
-        [f"{e(one.get('text'))}<small>{number(one.get('rows'))} rows, {percent(one.get('share'), 1)}</small>",
+        [f"{e(one.get('text'))}<small>{counted(one.get('rows'), 'row')}, {percent(one.get('share'), 1)}</small>",
          e(_span(one.get("excess"))), e(_span(one.get("metric"))), _chance(one.get("p_value"))]
         for one in segments
     ]  # fmt: skip
@@ -106,7 +107,7 @@ def _one_span(one: Mapping[str, Any]) -> Span:
     measured = one.get("metric") or {}
     return Span(
         str(one.get("text")), measured.get("value"), measured.get("low"), measured.get("high"),
-        note=f"{number(one.get('rows'))} rows", warm="excess" in one,
+        note=f"{counted(one.get('rows'), 'row')}", warm="excess" in one,
     )  # fmt: skip
 
 
@@ -152,7 +153,7 @@ def _differences(evidence: Evidence, champion: Mapping[str, Any]) -> str:
         for name in names
     ]  # fmt: skip
     heads = ["Metric", "This model", str(champion.get("with")), "Difference", "p", "Outcome"]
-    return table(heads, rows, caption=f"Paired on {number(champion.get('rows'))} rows", numeric=(1, 2, 3, 4), wide=0)
+    return table(heads, rows, caption=f"Paired on {counted(champion.get('rows'), 'row')}", numeric=(1, 2, 3, 4), wide=0)
 
 
 def decision(evidence: Evidence) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flyball.charts import duration, file_size, number, track
+from flyball.core.counting import counted
 from flyball.evaluation import METRICS
 from flyball.reports.evidence import Evidence
 from flyball.reports.html import definitions, e, tag
@@ -33,13 +34,13 @@ def purpose(evidence: Evidence, quote: Any = str) -> str:
         positive = evidence.document.get("positive_class")
         aim = f"Predicts whether {target} is {quote(positive if positive is not None else (classes or ['true'])[-1])}"
     elif evidence.task == "multiclass":
-        aim = f"Predicts which of {len(classes)} classes {target} is"
+        aim = f"Predicts which of {counted(len(classes), 'class')} {target} is"
     else:
         aim = f"Predicts the number {target}"
     used = data.get("used")
     source = f" from {_columns(len(used))}" if used else ""
     where = f" of the table {quote(data['dataset'])}" if data.get("dataset") else ""
-    rows = f" ({number(data['rows'])} rows)" if data.get("rows") is not None else ""
+    rows = f" ({counted(data['rows'], 'row')})" if data.get("rows") is not None else ""
     return f"{aim}{source}{where}{rows}."
 
 
@@ -108,7 +109,7 @@ def _facts(evidence: Evidence, gates: Gates) -> str:
     pairs.append(("Gates", _gates(gates)))
     parity, latency = evidence.part("parity"), evidence.part("latency")
     if parity:
-        detail = f"largest difference {number(parity.get('max_abs_diff'), 2)} over {number(parity.get('rows'))} rows"
+        detail = f"largest difference {number(parity.get('max_abs_diff'), 2)} over {counted(parity.get('rows'), 'row')}"
         pairs.append(("Exported graph", f"{tag('good', 'same as the fitted model')}<small>{detail}</small>"))
     if latency.get("single_row_ms") is not None:
         size = evidence.document.get("size_bytes")
@@ -126,7 +127,7 @@ def _split(split: Mapping[str, Any]) -> str:
     said = f"{kinds.get(str(split.get('kind')), split.get('kind'))}{f', by {by}' if by else ''}"
     if split.get("test_file"):
         said = f"On the rows of {split['test_file']}"
-    sizes = f"{number(split.get('train_rows'))} rows to learn from, {number(split.get('test_rows'))} to judge by"
+    sizes = f"{counted(split.get('train_rows'), 'row')} to learn from, {number(split.get('test_rows'))} to judge by"
     return f"{e(said)}<small>{sizes}</small>"
 
 

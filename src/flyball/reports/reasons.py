@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from flyball.charts import Bar, Part, bars, number, percent, waterfall
+from flyball.charts import Bar, Part, bars, percent, waterfall
+from flyball.core.counting import counted
 from flyball.reports.evidence import Evidence
 from flyball.reports.html import e, figure, section
 
@@ -65,7 +66,7 @@ def _effects(evidence: Evidence, unit: str) -> str:
     for one in shown[:_MOST_EFFECTS]:
         column = str(one["column"])
         items = [
-            Bar(str(bin_.get("label")), float(bin_.get("value") or 0.0), note=f"{number(bin_.get('rows'))} rows")
+            Bar(str(bin_.get("label")), float(bin_.get("value") or 0.0), note=f"{counted(bin_.get('rows'), 'row')}")
             for bin_ in one["bins"][:12]
         ]
         charts.append(figure(bars(items, title=f"Effect of {column}", unit=unit, style=False), column))

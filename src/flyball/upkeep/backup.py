@@ -18,6 +18,7 @@ from typing import IO, Any, cast
 from flyball.config import PROJECT_FILE, STATE_FOLDER, ProjectConfig
 from flyball.core.canonical import canonical_json
 from flyball.core.clock import Clock, rfc3339
+from flyball.core.counting import counted
 from flyball.core.failpoints import failpoint
 from flyball.core.files import CannotWrite, StoreFull, sync_directory, sync_file
 from flyball.core.progress import Progress
@@ -302,7 +303,7 @@ def _pack(
 ) -> tuple[int, str]:
     """Write the file and sync it; return its size and digest."""
     total = max(1, plan.store.stat().st_size + sum(plan.artifacts.values()))
-    progress.start("pack", f"{len(plan.artifacts):,} artifacts, {total:,} bytes")
+    progress.start("pack", f"{counted(len(plan.artifacts), 'artifact')}, {counted(total, 'byte')}")
     done = 0
 
     def advance(count: int) -> None:

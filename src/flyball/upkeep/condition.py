@@ -12,6 +12,7 @@ from typing import Any
 
 from flyball.config import STATE_FOLDER, ProjectConfig
 from flyball.core.clock import Clock
+from flyball.core.counting import counted
 from flyball.ledger import KeyMissing
 from flyball.ledger.keys import key_rows
 from flyball.registry import ModelVersion, Registry
@@ -213,7 +214,7 @@ def _artifacts(registry: Registry, *, deep: bool) -> Check:
     facts: dict[str, Any] = {"bound": len(bound), "missing": len(missing)}
     if missing:
         return problem(
-            "artifacts", f"{len(missing)} of {len(bound)} artifacts that the ledger binds are missing",
+            "artifacts", f"{len(missing)} of {counted(len(bound), 'artifact')} that the ledger binds are missing",
             where=f"artifact {missing[0]}", why=f"it is the {bound[missing[0]]}", fix="put them back from a backup", **facts,
         )  # fmt: skip
     ordered = sorted(bound)
@@ -250,7 +251,8 @@ def _bundles(registry: Registry) -> Check:
             )  # fmt: skip
     if lost:
         return warning(
-            "bundles", f"{len(lost)} of {len(versions)} bundles have no folder", where=str(lost[0].bundle_path),
+            "bundles", f"{len(lost)} of {counted(len(versions), 'bundle')} {'has' if len(lost) == 1 else 'have'} no folder",
+            where=str(lost[0].bundle_path),
             fix="nothing is lost: it is restored from the artifacts when it is next used", **facts,
         )  # fmt: skip
     return fine("bundles", f"{len(versions)} there", **facts)
@@ -300,9 +302,9 @@ def _audit(registry: Registry) -> Check:
     verification = registry.verify()
     facts: dict[str, Any] = {"entries": verification.entries, "problems": len(verification.problems)}
     if verification.ok:
-        return fine("audit", f"{verification.entries:,} entries: every hash holds", **facts)
+        return fine("audit", f"{counted(verification.entries, 'entry')}: every hash holds", **facts)
     first = verification.problems[0]
     return problem(
-        "audit", f"{len(verification.problems)} problems in the ledger and what it vouches for", where=first.where,
+        "audit", f"{counted(len(verification.problems), 'problem')} in the ledger and what it vouches for", where=first.where,
         why=f"{first.code}: {first.what}", fix="flyball audit verify names each", **facts,
     )  # fmt: skip

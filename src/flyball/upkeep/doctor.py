@@ -7,6 +7,7 @@ from pathlib import Path
 
 from flyball.config import PROJECT_FILE, ProjectConfig, load_project
 from flyball.core.clock import Clock
+from flyball.core.counting import counted
 from flyball.core.progress import Progress
 from flyball.registry import Registry
 from flyball.store import StoreOlder
@@ -61,7 +62,10 @@ def _checks(
     except FlyballError as error:
         yield failed("project file", error)
         return
-    yield fine("project file", f"{PROJECT_FILE} is valid: {len(config.model)} models, {len(config.data)} datasets")
+    yield fine(
+        "project file",
+        f"{PROJECT_FILE} is valid: {counted(len(config.model), 'model')}, {counted(len(config.data), 'dataset')}",
+    )
     yield from _project(config, opened, clock, deep=deep)
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, BinaryIO
 
 from flyball.config import PROJECT_FILE, STATE_FOLDER, ProjectConfig, load_project
+from flyball.core.counting import counted
 from flyball.core.failpoints import failpoint
 from flyball.core.files import CannotWrite, StoreFull, sync_directory, sync_file
 from flyball.core.progress import Progress
@@ -146,7 +147,9 @@ def _settle(
         )
     if verification.newest is None or verification.newest.to_dict() != manifest.checkpoint:
         raise _not_verified(MANIFEST, "its checkpoint is not the newest one of the ledger in it")
-    progress.finish("verify", f"{verification.entries:,} entries, {verification.artifacts:,} artifacts")
+    progress.finish(
+        "verify", f"{counted(verification.entries, 'entry')}, {counted(verification.artifacts, 'artifact')}"
+    )
     project = _config(staged, MANIFEST).project.name  # nothing vouches for the name that stands in the manifest
     _sync_all(staged)
     failpoint("restore.project:verified")

@@ -224,6 +224,23 @@ def test_python_takes_test_rows_as_a_table(divided: tuple[Path, Path], tmp_path:
     project.close()
 
 
+@pytest.mark.parametrize(("positive", "share"), [("ja", 0.75), ("Ja", 0.25)])
+def test_costs_and_threshold_are_of_the_class_that_is_written_just_so(
+    positive: str, share: float, divided: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Missing a positive row costs twenty times as much, so all are called positive, and their share is the precision."""
+    made(tmp_path / "p", divided[0])
+    project = fb.open(tmp_path / "p")
+    noise = np.random.default_rng(5).normal(size=400)
+    table = {"x": noise.tolist(), "answer": ["Ja" if row % 4 == 0 else "ja" for row in range(400)]}
+    dataset = project.dataset(table, target="answer", positive=positive)
+    costs = {"false_positive": 1, "false_negative": 20}
+    evidence = project.learn(dataset, budget="0.5s", costs=costs).evidence
+    assert (evidence["positive_class"], evidence["decision"]["positive_class"]) == (positive, positive)
+    assert evidence["metrics"]["test"]["recall"]["value"] == 1
+    assert evidence["metrics"]["test"]["precision"]["value"] == pytest.approx(share, abs=0.02)
+
+
 # -- embargo, groups beside a time
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,8 @@ def test_people_read_it(changed: Path, capsys: pytest.CaptureFixture[str]) -> No
     told = capsys.readouterr().out
     for text in ("plant@1 → plant@2", "240 → 280", "- ok?", "roc_auc", "what it goes by", "the same"):
         assert text in told
+    assert "budget.trials: – → 3" in told
+    assert not re.search(r"\{'|: (True|None)\b", told)
 
 
 def test_runs_differ_in_what_is_not_the_same_in_all(tmp_path: Path) -> None:

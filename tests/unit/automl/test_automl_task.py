@@ -63,6 +63,34 @@ def test_the_positive_class_may_be_named_by_its_text(positive: object, second: i
     assert labels.classes[1] == second
 
 
+@pytest.mark.parametrize("positive", ["Ja", "ja"])
+def test_a_class_that_is_written_just_so_comes_before_one_in_another_case(positive: str) -> None:
+    labels = encode_target(texts("Ja", "ja", "ja"), "binary", positive=positive)
+    assert labels.classes is not None
+    assert labels.classes[1] == positive
+    assert labels.values.tolist() == ([1, 0, 0] if positive == "Ja" else [0, 1, 1])
+
+
+def test_a_class_in_another_case_is_found_when_it_is_the_only_one() -> None:
+    assert encode_target(texts("No", "Yes"), "binary", positive="NO").classes == ("Yes", "No")
+
+
+def test_a_name_that_may_be_either_of_two_classes_is_refused_with_both() -> None:
+    with pytest.raises(TargetUnfit, match="Ja, ja"):
+        encode_target(texts("Ja", "ja", "ja"), "binary", positive="JA")
+
+
+@pytest.mark.parametrize(
+    ("target", "positive", "second"),
+    [([0.0, 1.0], "1", 1.0), ([0.0, 1.0], "0", 0.0), ([1, 2], "2.0", 2), ([1, 2], "1.0", 1), ([0.5, 1.5], ".5", 0.5)],
+)
+def test_a_number_is_found_however_it_is_written(target: list[float], positive: str, second: float) -> None:
+    field = Field("y", "number", "integer" if isinstance(second, int) else "float")
+    labels = encode_target(np.array(target, dtype=np.float64), "binary", field=field, positive=positive)
+    assert labels.classes is not None
+    assert labels.classes[1] == second
+
+
 def test_an_unknown_positive_class_gets_a_near_miss() -> None:
     with pytest.raises(TargetUnfit, match='did you mean "yes"'):
         encode_target(texts("no", "yes"), "binary", positive="yess")

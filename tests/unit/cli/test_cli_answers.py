@@ -71,6 +71,11 @@ def test_every_command_explains_itself_with_an_example(command: str, capsys: pyt
     assert f"flyball {command}" in shown
 
 
+def test_a_missing_argument_is_answered_with_how_it_is_written(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["restore", "b.tar", "NEW"]) == 2
+    assert "flyball restore machines.tar --dir machines-restored" in " ".join(capsys.readouterr().err.split())
+
+
 def test_an_unknown_command_offers_the_near_miss_for_people_and_programs(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["statsu"]) == 2
     printed = capsys.readouterr()

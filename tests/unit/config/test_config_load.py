@@ -80,6 +80,7 @@ def test_every_value_knows_its_line_and_absent_ones_their_section():
         ('data = "telemetry"', 'data = "telemtry"', ConfigInvalid, "flyball.toml:10:1", '"telemetry"'),
         ('metric = "average_precision"', 'metric = "AUC"', ConfigInvalid, "flyball.toml:12:1", '"roc_auc"'),
         ("seed = 7", 'drop = ["failed"]', ConfigInvalid, "flyball.toml:9:1", "stands in drop"),
+        ("seed = 7", 'keep = ["failed"]', ConfigInvalid, "flyball.toml:9:1", "stands in keep"),
         ("[gate.production]", "[gate.latest]", ConfigInvalid, "flyball.toml:18:1", "reserved"),
         ("[data.telemetry]", '[data."a/b"]', ConfigInvalid, "flyball.toml:4:1", "cannot name a dataset"),
         ("[data.telemetry]", "[data]", ConfigInvalid, "flyball.toml:5:1", "[data.NAME]"),

@@ -251,3 +251,11 @@ def test_a_frame_with_two_columns_of_one_name_or_no_rows_is_refused():
         read_source(pd.DataFrame([[1, 2]], columns=["a", "a"]))
     with pytest.raises(SourceEmpty):
         read_source({"a": []})
+
+
+def test_a_readme_in_a_folder_is_no_table(tmp_path: Path) -> None:
+    (tmp_path / "readme.txt").write_text("what this is\n", encoding="utf-8")
+    with pytest.raises(SourceUnreadable, match="holds 1 file, none of them a table"):
+        read_source(tmp_path)
+    (tmp_path / "part.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    assert read_source(tmp_path).table.names == ("a", "b")

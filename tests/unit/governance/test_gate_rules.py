@@ -54,6 +54,21 @@ def test_the_refusal_reads_like_a_page_of_the_manual() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("rules", "found", "advice"),
+    [
+        ({"overrules": 0}, {"overrules": [{"kind": "split", "column": None, "loosens": True}]}, "take the overrules"),
+        ({"leaks_kept": 0}, {"overrules": [{"kind": "leak kept", "column": "paid", "loosens": True}]}, "out of keep"),
+        ({"size": 1_000}, {"size_bytes": 5_000_000}, "a smaller size"),
+        ({"latency": 1e-9}, {"latency": {"single_row_ms": 1.0}}, "a lower latency"),
+    ],
+)
+def test_a_refusal_advises_what_helps(rules: Any, found: Any, advice: str) -> None:
+    refused = GateRefused("machines@4", judge("production", rules, {**evidence(), **found}))
+    assert advice in (refused.fix or "")
+    assert "--budget" not in (refused.fix or "")
+
+
 def test_a_refusal_carries_every_failed_rule_and_only_those() -> None:
     verdict = judge("production", {"roc_auc": ">= 0.9", "recall": ">= 0.5", "beats_baseline": True}, evidence())
     refused = GateRefused("machines@4", verdict)

@@ -8,6 +8,7 @@ from cyclopts import App, Parameter
 
 from flyball.cli.answer import Answer
 from flyball.cli.options import AsJson, ProjectFolder
+from flyball.core.counting import counted
 
 __all__ = ["app"]
 
@@ -112,4 +113,7 @@ def rebuild(*, accept_key: list[str] | None = None, folder: ProjectFolder = None
     from flyball.project import open as open_project
 
     data = open_project(folder).rebuild(accept_key or [])
-    return Answer(data, f"[green]✓[/] {data['entries']:,} entries replayed; {data['tables']} tables written anew")
+    return Answer(
+        data,
+        f"[green]✓[/] {counted(data['entries'], 'entry')} replayed; {counted(data['tables'], 'table')} written anew",
+    )

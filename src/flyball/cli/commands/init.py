@@ -10,6 +10,7 @@ from cyclopts import Parameter
 
 from flyball.cli.answer import Answer
 from flyball.cli.options import AsJson
+from flyball.core.counting import counted
 
 __all__ = ["init"]
 
@@ -103,7 +104,8 @@ def init(
     data = made.to_dict()
     said = data.get("related", {}).get("said", [])
     lines = [
-        f"[bold]{name}[/]: {data['rows']:,} rows, {data['columns']} columns, a {data['task']} task ({data['task_why']})",
+        f"[bold]{name}[/]: {counted(data['rows'], 'row')}, {counted(data['columns'], 'column')}, "
+        f"a {data['task']} task ({data['task_why']})",
         f"split     by {data['split']['kind']}: {escape(data['split']['why'])}",
         *bullet_list("", data["split"]["details"]),
         *bullet_list("related", said),

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from flyball.cli.answer import Answer, bullet_list, escape
 from flyball.cli.options import AsJson, ProjectFolder
+from flyball.core.counting import counted
 
 __all__ = ["predict"]
 
@@ -38,7 +39,7 @@ def predict(
     from flyball.project import open as open_project
 
     data = open_project(folder).predict_file(ref, source, destination)
-    done = f"{data['rows']:,} rows scored by {data['version_ref']} in {data['seconds']:.1f} s"
+    done = f"{counted(data['rows'], 'row')} scored by {data['version_ref']} in {data['seconds']:.1f} s"
     return Answer(
         data, "\n".join([f"[green]✓[/] {done}: {escape(destination)}", *bullet_list("noticed", data["notes"])])
     )

@@ -9,6 +9,7 @@ from cyclopts import Parameter
 
 from flyball.cli.answer import Answer, escape
 from flyball.cli.options import AsJson, ProjectFolder
+from flyball.core.counting import counted
 
 if TYPE_CHECKING:
     from flyball.client import Columns
@@ -65,7 +66,7 @@ def runs(
     table = reader.points(where, points) if points else reader.runs(where, order=order or (), limit=limit)
     write_columns(table.columns, to)
     what = "points" if points else "runs"
-    text = f"[green]✓[/] {table.rows:,} {what} in {len(table.columns)} columns are in {escape(to)}"
+    text = f"[green]✓[/] {table.rows:,} {what} in {counted(len(table.columns), 'column')} are in {escape(to)}"
     return Answer({what: table.rows, "columns": list(table.columns), "file": str(to)}, text)
 
 

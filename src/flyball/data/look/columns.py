@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flyball.core.counting import counted
 from flyball.data.look.missing import disguised_missing
 from flyball.data.look.report import Finding
 from flyball.data.look.view import View
@@ -40,9 +41,11 @@ def column_findings(view: View, literal: Collection[str] = ()) -> list[Finding]:
 
 def _emptiness(field: Field, values: NDArray[Any], missing: NDArray[np.bool_]) -> Finding | None:
     if missing.all():
-        return Finding("all missing", field.name, "has no value in any row", f"{len(values):,} rows", "leave out")
+        return Finding("all missing", field.name, "has no value in any row", counted(len(values), "row"), "leave out")
     if not missing.any() and _one_value(values):
-        return Finding("constant", field.name, "has the same value in every row", f"{len(values):,} rows", "leave out")
+        return Finding(
+            "constant", field.name, "has the same value in every row", counted(len(values), "row"), "leave out"
+        )
     return _nearly_constant(field, values) if not missing.any() else None
 
 
@@ -104,7 +107,7 @@ def _infinite(field: Field, values: NDArray[Any]) -> list[Finding]:
     if field.kind != "number":
         return []
     count = int(np.isinf(values).sum())
-    return [Finding("infinite", field.name, "holds infinite values", f"{count:,} rows", "mark")] if count else []
+    return [Finding("infinite", field.name, "holds infinite values", counted(count, "row"), "mark")] if count else []
 
 
 def _copies(view: View, gone: set[str | None]) -> list[Finding]:

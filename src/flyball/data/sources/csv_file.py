@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from flyball.core.counting import counted
 from flyball.data.sources.csv_text import CsvForm, csv_form, lines_at
 from flyball.data.sources.staging import SourceEmpty, Staging
 from flyball_runtime.errors import BadInput
@@ -96,7 +97,8 @@ def _said(stage: Staging, form: CsvForm, file: Path, ragged: _Ragged) -> list[st
     kept = int(stage.rows("SELECT count(*) FROM raw")[0][0])
     if lost > _RAGGED_LIMIT * (kept + lost):
         raise RaggedLines(
-            f"{lost:,} lines of {file.name} do not fit its header of {len(form.names)} columns",
+            f"{counted(lost, 'line')} of {file.name} {'do' if lost != 1 else 'does'} not fit "
+            f"its header of {counted(len(form.names), 'column')}",
             where=f"{file.name}, lines {listed}",
             why=opened or ragged.example.strip().split("\n", 1)[0],
             fix="put quotes around texts that hold the delimiter, give every line as many fields as the header, and"

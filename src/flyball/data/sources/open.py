@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flyball.core.counting import counted
 from flyball.data.sources.columns import typed_columns
 from flyball.data.sources.csv_file import load_csv
 from flyball.data.sources.csv_text import CsvForm, lines_of_values
@@ -25,6 +26,7 @@ __all__ = ["Read", "SourceMissing", "SourceUnreadable", "read_source"]
 _Found = tuple[Table, list[str], list[Trouble]]
 _MOST_PLACED = 50
 _CSV = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz")
+_FOR_PEOPLE = ("readme", "read_me", "license", "licence", "notice", "changelog", "copying")
 _PARQUET = (".parquet", ".pq")
 
 
@@ -177,12 +179,12 @@ def _files(path: Path) -> list[Path]:
             )
         return [path]
     inside = sorted(file for file in path.rglob("*") if file.is_file() and not _hidden(file, path) and _is_utf8(file))
-    tables = [file for file in inside if _is(file, _CSV + _PARQUET)]
+    tables = [file for file in inside if _is(file, _CSV + _PARQUET) and not _is_about_it(file)]
     if not tables:
         raise SourceUnreadable(
             f"the folder {path.name} holds no tables",
             where=str(path),
-            why=f"it holds {len(inside)} files, none of them CSV or Parquet" if inside else "it is empty",
+            why=f"it holds {counted(len(inside), 'file')}, none of them a table" if inside else "it is empty",
             fix="give a CSV or Parquet file, or a folder that holds some",
         )
     if len({_is(file, _PARQUET) for file in tables}) > 1:
@@ -214,6 +216,11 @@ def _missing(path: Path) -> SourceMissing:
 
 def _is(path: Path, endings: tuple[str, ...]) -> bool:
     return path.name.lower().endswith(endings)
+
+
+def _is_about_it(file: Path) -> bool:
+    """Whether a file beside a table's parts is there for people: a readme or a licence."""
+    return file.suffix.lower() == ".txt" and file.stem.lower() in _FOR_PEOPLE
 
 
 def _hidden(file: Path, folder: Path) -> bool:
