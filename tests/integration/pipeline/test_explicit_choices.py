@@ -187,7 +187,7 @@ def test_with_rows_of_their_own_no_random_split_is_said_to_have_flattered(tmp_pa
         ("has another type", '"load" holds texts in test.csv and numbers'),
         ("is the training file", "holds the training rows"),
         ("repeats the training rows", "repeats the training rows"),
-        ("has a class of its own", "1 classes"),
+        ("has a class of its own", "1 class of"),
         ("has no target", 'no row with a value of "failed"'),
         ("is gone", "there is no test.csv"),
     ],
