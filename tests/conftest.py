@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from support.object_store import ObjectServer, object_server
 from support.postgres import PostgresServer
 from support.stores import Store
 
@@ -42,6 +43,21 @@ def postgres_store(postgres: PostgresServer) -> str:
     url = postgres.database()
     Database.open(url, SystemClock()).close()
     return name_of(url)
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[ObjectServer]:
+    """An S3 that runs."""
+    with object_server() as server:
+        yield server
+
+
+@pytest.fixture
+def bucket(object_store: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The place of an empty bucket, with what the environment must say to reach it."""
+    for name, value in object_store.environment.items():
+        monkeypatch.setenv(name, value)
+    return object_store.bucket()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

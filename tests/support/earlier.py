@@ -62,11 +62,14 @@ class Earlier:
 
 
 def has_history() -> bool:
-    """Whether this is a clone with the commits above; an archive and a shallow clone have none."""
-    asked = [["git", "cat-file", "-e", f"{commit}^{{commit}}"] for commit in EARLIER.values()]
-    if shutil.which("git") is None:
+    """Whether this is a full clone. Only an archive and a shallow clone have no history, and nothing else may go without."""
+    if shutil.which("git") is None or not (ROOT / ".git").exists():
         return False
-    return all(subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode == 0 for command in asked)
+    asked = ["git", "rev-list", "--count", "HEAD"], ["git", "rev-parse", "--is-shallow-repository"]
+    commits, shallow = (
+        subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout for words in asked
+    )
+    return shallow.strip() == "false" and int(commits) > 1
 
 
 def take(revision: str, folder: Path) -> Earlier:

@@ -159,11 +159,13 @@ class RunsDocument(BaseModel):
 
 class DiffDocument(BaseModel):
     """What changed between two versions. A pair is [before, after], null where one has none; `same` names the parts
-    without a difference. `explanations` are shares of all importance, the largest change first."""
+    without a difference, `unknown` those that neither version tells of. `explanations` are shares of all importance, the
+    largest change first."""
 
     before: dict[str, str | None]
     after: dict[str, str | None]
     same: list[str]
+    unknown: list[str]
     data: dict[str, Any]
     features: dict[str, list[str]]
     settings: dict[str, Any]

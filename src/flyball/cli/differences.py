@@ -40,6 +40,8 @@ def versions_summary(found: Data) -> Group:
         parts.append(_importance(found["explanations"]))
     if found["same"]:
         parts.append("the same   " + ", ".join(found["same"]))
+    if found["unknown"]:
+        parts.append("not told   " + ", ".join(found["unknown"]))
     return Group(*parts)
 
 

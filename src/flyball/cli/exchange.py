@@ -7,20 +7,25 @@ from typing import Any
 
 from flyball.cli.answer import bullet_list, escape
 from flyball.cli.upkeep import size
+from flyball.core.counting import noun
 
 __all__ = ["export_summary", "import_summary"]
 
 Data = Mapping[str, Any]
 _KINDS = {
-    "experiments": "experiments", "runs": "runs", "points": "points of metrics", "models": "logged models",
-    "registered": "registered models", "versions": "versions", "aliases": "aliases", "stages": "stages", "files": "files",
+    "experiments": "experiment", "runs": "run", "points": "point", "models": "logged model",
+    "registered": "registered model", "versions": "version", "aliases": "alias", "stages": "stage", "files": "file",
 }  # fmt: skip
 
 
 def import_summary(data: Data) -> str:
     """What came, what was here, what was taken, and what to do next."""
     if data["dry_run"]:
-        found = [f"{data['found'][kind]:>12,}  {name}" for kind, name in _KINDS.items() if kind in data["found"]]
+        found = [
+            f"{data['found'][kind]:>12,}  {noun(data['found'][kind], name)}"
+            for kind, name in _KINDS.items()
+            if kind in data["found"]
+        ]
         head = f"{escape(data['source'])} can be imported (layout {data['revision']}); nothing was written"
         return "\n".join([head, *found])
     lines = [f"[green]✓[/] imported from [bold]{escape(data['source'])}[/]"]
@@ -28,7 +33,9 @@ def import_summary(data: Data) -> str:
         count = data["counts"].get(kind)
         if count is not None and any(count.values()):
             known = [f"{count[part]:,} {part}" for part in ("changed", "same") if count[part]]
-            lines.append(f"{count['new']:>12,}  {name}" + (f" ({', '.join(known)})" if known else ""))
+            lines.append(
+                f"{count['new']:>12,}  {noun(count['new'], name)}" + (f" ({', '.join(known)})" if known else "")
+            )
     brought = data["counts"].get("bytes", {}).get("new", 0)
     if brought:
         lines.append(f"{size(brought):>12}  of files")
@@ -42,7 +49,11 @@ def import_summary(data: Data) -> str:
 
 def export_summary(data: Data) -> str:
     """Where it is, what is in it, how to open it."""
-    counts = [f"{data['counts'][kind]:>12,}  {name}" for kind, name in _KINDS.items() if kind in data["counts"]]
+    counts = [
+        f"{data['counts'][kind]:>12,}  {noun(data['counts'][kind], name)}"
+        for kind, name in _KINDS.items()
+        if kind in data["counts"]
+    ]
     store, files = escape(data["store"]), escape(data["artifacts"])
     return "\n".join([
         f"[green]✓[/] exported to [bold]{escape(data['folder'])}[/]",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["counted"]
+__all__ = ["counted", "noun"]
 
 
 def counted(count: int | None, one: str) -> str:
@@ -13,7 +13,16 @@ def counted(count: int | None, one: str) -> str:
     """
     if count is None:
         return f"– {_plural(one)}"
-    return f"{count:,} {one if count == 1 else _plural(one)}"
+    return f"{count:,} {noun(count, one)}"
+
+
+def noun(count: int, one: str) -> str:
+    """A noun as it stands after a number.
+
+    >>> noun(1, "entry"), noun(3, "entry")
+    ('entry', 'entries')
+    """
+    return one if count == 1 else _plural(one)
 
 
 def _plural(one: str) -> str:

@@ -79,7 +79,8 @@ def evaluate(
             rows = measured.called
             exact = exact_interval(name, values[name], rows=rows, weights=row_weights, units=units, level=level)
             found = _where_nothing_varies(name, found, exact, count, level)
-        intervals[name] = _within_range(name, found)
+        highest = len(classes) if name == "set_size" and classes is not None else METRICS[name].high
+        intervals[name] = _within(found, METRICS[name].low, highest)
     if measured.truths:
         with contextlib.suppress(NotEnoughData):
             intervals["roc_auc"] = macro_auc_interval(
@@ -221,9 +222,10 @@ def _is_perfect(name: str, found: Interval) -> bool:
     return METRICS[name].better == "higher" and found.value == METRICS[name].high == 1.0
 
 
-def _within_range(name: str, found: Interval) -> Interval:
-    metric, value = METRICS[name], found.value
-    return Interval(value, min(value, max(metric.low, found.low)), max(value, min(metric.high, found.high)))
+def _within(found: Interval, lowest: float, highest: float) -> Interval:
+    """The interval as far as the metric can go."""
+    value = found.value
+    return Interval(value, min(value, max(lowest, found.low)), max(value, min(highest, found.high)))
 
 
 def _effective(share: float, variance: float, units: int) -> float:

@@ -50,7 +50,7 @@ def open_file(path: Path) -> SqlSource:
     copy = Path(folder.name) / "source.db"
     try:
         _copy(path, copy)
-        source = SqlSource(create_engine(URL.create("sqlite", database=str(copy))), f"sqlite:///{path.absolute()}")
+        source = SqlSource(create_engine(URL.create("sqlite", database=str(copy))), f"sqlite:///{path.resolve()}")
     except BaseException:
         folder.cleanup()
         raise

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flyball.tracking import Run
@@ -28,7 +28,8 @@ class TooFewRuns(BadInput):
 def diff_versions(project: Project, before: ModelVersion, after: ModelVersion) -> dict[str, Any]:
     """Two versions, of one model or of two: what changed from the first to the second.
 
-    `same` names the parts without a difference. A pair is always `[before, after]`; None stands for what one of them does
+    `same` names the parts without a difference, `unknown` those that neither tells of, as versions made elsewhere do not.
+    A pair is always `[before, after]`; None stands for what one of them does
     not have. Metrics are those on each one's own test rows: `compare` holds both against the same rows.
     """
     old, new = project.registry.evidence(before), project.registry.evidence(after)
@@ -43,7 +44,9 @@ def diff_versions(project: Project, before: ModelVersion, after: ModelVersion) -
         "code": _changed(_code(old), _code(new)),
     }
     told = [{"ref": one.ref, "created": one.created, "reason": one.reason, "task": one.task} for one in (before, after)]
-    return {"before": told[0], "after": told[1], "same": [name for name, part in parts.items() if not part], **parts}
+    unknown = [name for name, tells in _TOLD.items() if not parts[name] and not tells(old) and not tells(new)]
+    same = [name for name, part in parts.items() if not part and name not in unknown]
+    return {"before": told[0], "after": told[1], "same": same, "unknown": unknown, **parts}
 
 
 def diff_runs(project: Project, ids: Sequence[str]) -> dict[str, Any]:
@@ -253,3 +256,14 @@ def _run(run: Run) -> dict[str, Any]:
     seconds = None if run.ended is None else (run.ended - run.started) / 1000
     kept = ("id", "experiment", "name", "user", "status", "started", "ended")
     return {**{name: told[name] for name in kept}, "seconds": seconds}
+
+
+_TOLD: dict[str, Callable[[Mapping[str, Any]], object]] = {
+    "data": lambda evidence: evidence.get("data"),
+    "features": _feature_names,
+    "metrics": lambda evidence: (evidence.get("metrics") or {}).get("test"),
+    "explanations": _shares,
+    "findings": lambda evidence: "leaks" in evidence,
+    "code": _code,
+}
+"""Whether a version's evidence says anything of a part; its settings and what gates say of it are always known."""

@@ -36,6 +36,8 @@ def slices(evidence: Evidence) -> str:
     marks = {"found": tag("warn", f"{len(weak)} found"), "none found": tag("good", "none found")}
     state = marks.get(str(found.get("status")), tag("plain", str(found.get("status"))))
     parts = [note(f"{state} {e(found.get('why'))}.{_findable(found)}")]
+    if not searched.get("segments"):
+        lead = "Segments of one or two conditions that cost at least a tenth more than rows overall are searched for."
     if weak:
         parts.append(_weak_table("Weak segments", weak, found))
     if hard:

@@ -34,6 +34,7 @@ from flyball.store.artifacts import (
     checked,
     write_all,
 )
+from flyball.store.lock import is_held
 from flyball_runtime.errors import BadInput
 
 __all__ = ["FileArtifacts"]
@@ -143,7 +144,7 @@ class FileArtifacts:
                     continue
                 if path.is_dir():
                     shutil.rmtree(path, ignore_errors=True)
-                elif not _being_written(path):
+                elif not is_held(path):  # its writer holds a lock for as long as it lives
                     path.unlink()
                 else:
                     continue
@@ -288,20 +289,6 @@ class _FileUploads:
 
     def _folder(self, upload: str) -> Path:
         return self._artifacts.root / "staging" / f"upload-{upload}"
-
-
-def _being_written(path: Path) -> bool:
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return True
-    finally:
-        os.close(handle)
-    return False
 
 
 def _unread(digest: str, path: Path, error: OSError) -> ArtifactMissing | ArtifactUnreadable:

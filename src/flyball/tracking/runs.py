@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
@@ -42,6 +42,19 @@ class _Found(NamedTuple):
     experiment: int
 
 
+class NewRun(TypedDict, total=False):
+    """What a run may begin with. run_id: the id to give it, when it began elsewhere; the same id again is the run it has.
+
+    started: milliseconds since 1970; now, where it is not said.
+    """
+
+    name: str | None
+    user: str
+    started: int | None
+    tags: Mapping[str, str] | None
+    run_id: str | None
+
+
 class Runs:
     """The table of runs and what belongs to them. Threads and processes may call every method at once.
 
@@ -54,36 +67,14 @@ class Runs:
 
     # -- life
 
-    def create(
-        self,
-        experiment: int,
-        *,
-        name: str | None = None,
-        user: str = "",
-        started: int | None = None,
-        tags: Mapping[str, str] | None = None,
-        run_id: str | None = None,
-    ) -> Run:
-        """Begin a run. run_id: the id to give it, when it began elsewhere; the same id again returns the run it has.
+    def create(self, experiment: int, **given: Unpack[NewRun]) -> Run:
+        """Begin a run. Raises TrackingUnknown, TrackingDeleted, TrackingInvalid."""
+        return self._database.apply(self.creation(experiment, **given))
 
-        Raises TrackingUnknown, TrackingDeleted, TrackingInvalid.
-        """
-        return self._database.apply(
-            self.creation(experiment, name=name, user=user, started=started, tags=tags, run_id=run_id)
-        )
-
-    def creation(
-        self,
-        experiment: int,
-        *,
-        name: str | None = None,
-        user: str = "",
-        started: int | None = None,
-        tags: Mapping[str, str] | None = None,
-        run_id: str | None = None,
-    ) -> Write[Run]:
+    def creation(self, experiment: int, **new: Unpack[NewRun]) -> Write[Run]:
         """What `create` does, for whoever makes several changes in one transaction. Raises TrackingInvalid."""
-        given = dict(tags or {})
+        name, user, started, run_id = new.get("name"), new.get("user", ""), new.get("started"), new.get("run_id")
+        given = dict(new.get("tags") or {})
         for key in given:
             check_key(key, "tag")
         named = given.get(NAME_TAG)

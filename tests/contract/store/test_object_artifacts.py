@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,51 +18,38 @@ from flyball.testing.artifacts import ABSENT, ArtifactStoreContract, UploadsCont
 from support.object_store import ObjectServer, object_server
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[ObjectServer]:
-    with object_server() as running:
-        yield running
-
-
 @pytest.fixture
-def place(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    return server.bucket()
-
-
-@pytest.fixture
-def artifacts(place: str) -> ArtifactStore:
-    return open_artifacts(place)
+def artifacts(bucket: str) -> ArtifactStore:
+    return open_artifacts(bucket)
 
 
 class TestObjectArtifacts(ArtifactStoreContract, UploadsContract):
     @pytest.fixture(autouse=True)
-    def _server(self, server: ObjectServer) -> None:
-        self.server = server
+    def _server(self, object_store: ObjectServer) -> None:
+        self.object_store = object_store
 
     def damage(self, artifacts: ArtifactStore, digest: str) -> None:
         key = f"{digest[:2]}/{digest}"
-        content = self.server.get(artifacts.location, key)
-        self.server.put(artifacts.location, key, content[:-1] + bytes([content[-1] ^ 1]))
+        content = self.object_store.get(artifacts.location, key)
+        self.object_store.put(artifacts.location, key, content[:-1] + bytes([content[-1] ^ 1]))
 
 
 def test_blobs_lie_below_the_prefix_and_nothing_else_does(
-    server: ObjectServer, place: str, artifacts: ArtifactStore
+    object_store: ObjectServer, bucket: str, artifacts: ArtifactStore
 ) -> None:
     small, large = artifacts.put(b"blob"), artifacts.put(b"large" * 5_000_000)
-    assert server.keys(place) == sorted(f"some/prefix/{digest[:2]}/{digest}" for digest in (small, large))
+    assert object_store.keys(bucket) == sorted(f"some/prefix/{digest[:2]}/{digest}" for digest in (small, large))
 
 
 def test_a_large_blob_that_is_abandoned_leaves_nothing_even_where_nobody_looks(
-    server: ObjectServer, place: str, artifacts: ArtifactStore
+    object_store: ObjectServer, bucket: str, artifacts: ArtifactStore
 ) -> None:
     for writer in (artifacts.begin(), artifacts.uploads.part(artifacts.uploads.begin(), 1)):
         for _ in range(25):
             writer.write(b"x" * (1 << 20))
         writer.abandon()
-    assert [key for key in server.keys(place) if not key.endswith("/00000")] == []
-    assert server.unfinished(place) == []
+    assert [key for key in object_store.keys(bucket) if not key.endswith("/00000")] == []
+    assert object_store.unfinished(bucket) == []
 
 
 @pytest.mark.parametrize("url", ["ftp://host/x", "s3://", "s3://key:secret@bucket/x", "s3://bucket/x?secret=1"])
@@ -73,7 +59,7 @@ def test_a_place_that_cannot_be_used_is_told_without_its_secrets(url: str) -> No
     assert "secret" not in str(refused.value).replace("AWS_SECRET_ACCESS_KEY", "")
 
 
-def test_a_bucket_that_is_not_there_is_told(place: str) -> None:
+def test_a_bucket_that_is_not_there_is_told(bucket: str) -> None:
     with pytest.raises(ArtifactStoreRefuses, match="NoSuchBucket"):
         open_artifacts("s3://no-such-bucket-here/x").put(b"x")
 
@@ -118,10 +104,12 @@ def test_what_a_store_answers_instead_is_coded_and_its_keys_are_not_repeated(
             assert "AKIA" not in str(told.value)
 
 
-def test_a_moment_of_refusal_is_waited_out(server: ObjectServer, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with Says(503, "<Error><Code>SlowDown</Code></Error>", times=2, then=server.port) as port:
+def test_a_moment_of_refusal_is_waited_out(
+    object_store: ObjectServer, bucket: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Says(503, "<Error><Code>SlowDown</Code></Error>", times=2, then=object_store.port) as port:
         monkeypatch.setenv("AWS_ENDPOINT", f"http://127.0.0.1:{port}")
-        artifacts = open_artifacts(place)
+        artifacts = open_artifacts(bucket)
         assert artifacts.read(artifacts.put(b"patience")) == b"patience"
 
 

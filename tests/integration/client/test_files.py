@@ -16,7 +16,7 @@ import flyball as fb
 from flyball.client import Damaged, NoServer, Refusal, ServedFiles
 from support.command_line import flyball
 from support.door import Door
-from support.object_store import ObjectServer, object_server
+from support.object_store import ObjectServer
 from support.servers import Process, until
 
 MB = 1 << 20
@@ -28,12 +28,6 @@ def _token(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_TOKEN", TOKEN)
 
 
-@pytest.fixture(scope="module")
-def bucket_server() -> Iterator[ObjectServer]:
-    with object_server() as running:
-        yield running
-
-
 @pytest.fixture(scope="module", params=["folder", "bucket", "bucket without links"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """A server that keeps its files in a folder, in a bucket, or in a bucket that its clients are not sent to."""
@@ -41,7 +35,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
     with pytest.MonkeyPatch.context() as patch:
         arguments = []
         if request.param != "folder":
-            bucket: ObjectServer = request.getfixturevalue("bucket_server")
+            bucket: ObjectServer = request.getfixturevalue("object_store")
             for name, value in bucket.environment.items():
                 patch.setenv(name, value)
             place = bucket.bucket()

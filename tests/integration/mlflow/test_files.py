@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from support.object_store import ObjectServer, object_server
+from support.object_store import ObjectServer
 from support.servers import Process, until
 
 TOKEN = "a-token-that-is-long-enough"
@@ -22,18 +22,12 @@ PLACE = "0/run/artifacts/deep"
 ABANDONED = f".flyball/artifacts/staging/upload-{'ab' * 16}"
 
 
-@pytest.fixture(scope="module")
-def bucket_server() -> Iterator[ObjectServer]:
-    with object_server() as running:
-        yield running
-
-
 @pytest.fixture(scope="module", params=["folder", "bucket"])
 def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     with pytest.MonkeyPatch.context() as patch:
         arguments = []
         if request.param == "bucket":
-            bucket: ObjectServer = request.getfixturevalue("bucket_server")
+            bucket: ObjectServer = request.getfixturevalue("object_store")
             for name, value in bucket.environment.items():
                 patch.setenv(name, value)
             arguments = ["--artifacts", bucket.bucket()]

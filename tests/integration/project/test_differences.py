@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 import flyball as fb
+from flyball.ledger import Actor
 from flyball.project.differences import TooFewRuns
 from flyball.server import open_for_server
 from flyball.tracking import DatasetInput, Metric, TrackingUnknown
@@ -52,6 +53,23 @@ def test_a_difference_of_versions_has_every_part_that_changed(changed: Path) -> 
     assert {verdict["gate"] for verdict in found["verdicts"]} >= {"candidate", "strict"}
     assert "code" in found["same"]
     assert found == fb.open(changed).diff("plant@1", "plant@2")
+
+
+def test_what_versions_made_elsewhere_do_not_tell_is_not_the_same(tmp_path: Path) -> None:
+    project, _ = open_for_server(tmp_path)
+    for _ in range(2):
+        project.registry.register_external(
+            "outside",
+            files={},
+            evidence={"source": "s3://bucket/model"},
+            run_id=None,
+            actor=Actor.local(),
+            reason="made elsewhere",
+        )
+    project.close()
+    found = flyball("diff", "outside@1", "outside@2", folder=tmp_path).answer()
+    assert set(found["unknown"]) == {"data", "features", "metrics", "explanations", "findings", "code"}
+    assert set(found["same"]) == {"settings", "verdicts"}
 
 
 def test_a_version_does_not_differ_from_itself_and_an_unknown_one_is_named(changed: Path) -> None:

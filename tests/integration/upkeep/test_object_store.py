@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,21 +12,8 @@ import flyball as fb
 from flyball.project import Project
 from flyball.store import open_artifacts
 from support.command_line import flyball
-from support.object_store import ObjectServer, object_server
+from support.object_store import ObjectServer
 from support.projects import standing
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[ObjectServer]:
-    with object_server() as running:
-        yield running
-
-
-@pytest.fixture
-def bucket(server: ObjectServer, monkeypatch: pytest.MonkeyPatch) -> str:
-    for name, value in server.environment.items():
-        monkeypatch.setenv(name, value)
-    return server.bucket()
 
 
 @pytest.fixture
@@ -46,21 +32,21 @@ def folder(bucket: str, tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_moved_project_verifies_and_runs_on(folder: Path, server: ObjectServer, bucket: str) -> None:
+def test_a_moved_project_verifies_and_runs_on(folder: Path, object_store: ObjectServer, bucket: str) -> None:
     before = flyball("audit", "verify", folder=folder).answer()
-    assert before["checked"]["artifacts"] == len(server.keys(bucket))
+    assert before["checked"]["artifacts"] == len(object_store.keys(bucket))
     flyball("run", "--budget", "2s", "--reason", "again", folder=folder).answer()
     assert flyball("audit", "verify", folder=folder).answer()["checked"]["artifacts"] > before["checked"]["artifacts"]
     doctor = flyball("doctor", folder=folder).answer()
     checks = {check["name"]: check for check in doctor["checks"]}
     assert checks["artifacts"]["state"] == "ok"
     assert not (folder / ".flyball" / "artifacts").exists()
-    assert not [key for key in server.keys(bucket) if "staging" in key]
+    assert not [key for key in object_store.keys(bucket) if "staging" in key]
 
 
-def test_damage_in_the_bucket_is_found(folder: Path, server: ObjectServer, bucket: str) -> None:
-    key = server.keys(bucket)[0].removeprefix("some/prefix/")
-    server.put(bucket, key, b"something else")
+def test_damage_in_the_bucket_is_found(folder: Path, object_store: ObjectServer, bucket: str) -> None:
+    key = object_store.keys(bucket)[0].removeprefix("some/prefix/")
+    object_store.put(bucket, key, b"something else")
     found = flyball("audit", "verify", folder=folder).answer(1)
     assert any(key[3:] in (problem["where"] or "") for problem in found["problems"])
 
@@ -74,7 +60,7 @@ def test_a_backup_of_it_is_restored_into_a_folder(folder: Path, tmp_path: Path) 
 
 
 def test_removed_runs_leave_no_byte_in_the_bucket_unless_it_is_shared(
-    server: ObjectServer, bucket: str, tmp_path: Path
+    object_store: ObjectServer, bucket: str, tmp_path: Path
 ) -> None:
     (tmp_path / "flyball.toml").write_text(
         f'[project]\nname = "tracking"\nartifacts = "{bucket}"\n[retention]\ndeleted_runs = "0s"\n'
@@ -88,12 +74,12 @@ def test_removed_runs_leave_no_byte_in_the_bucket_unless_it_is_shared(
         tracking.files.put(f"0/{run}/artifacts/shared", shared)
     tracking.runs.delete(runs[0])
     project.close()
-    assert len(server.keys(bucket)) == 2
+    assert len(object_store.keys(bucket)) == 2
     assert flyball("clean", "--dry-run", folder=tmp_path).answer()["removed"]["deleted_runs"]["count"] == 1
     cleaned = flyball("clean", folder=tmp_path).answer()
     assert cleaned["removed"]["deleted_runs"]["bytes"] >= len(secret)
-    left = server.keys(bucket)
-    assert [server.get(bucket, key.removeprefix("some/prefix/")) for key in left] == [shared]
+    left = object_store.keys(bucket)
+    assert [object_store.get(bucket, key.removeprefix("some/prefix/")) for key in left] == [shared]
     assert flyball("audit", "verify", folder=tmp_path).answer()["ok"]
 
 

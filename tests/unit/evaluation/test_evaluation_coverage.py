@@ -53,6 +53,16 @@ def test_sets_are_measured_by_their_coverage_and_their_size() -> None:
     assert not {"set_coverage", "set_size"} & set(without)
 
 
+def test_sets_that_are_all_alike_on_few_rows_are_at_most_all_classes() -> None:
+    outputs = {
+        "probability": np.tile([0.6, 0.4], (4, 1)),
+        "prediction": np.array(["a"] * 4, dtype=object),
+        "in_set": np.ones((4, 2), np.bool_),
+    }
+    found = evaluate("binary", np.array(["a", "b", "a", "b"], dtype=object), outputs, classes=["a", "b"])["set_size"]
+    assert (found.value, found.low, found.high) == (2.0, 0.0, 2.0)
+
+
 def test_guessing_puts_the_commonest_classes_into_every_set() -> None:
     train = np.repeat(np.array(["a", "b", "c"], dtype=object), [80, 15, 5])
     found = baseline("multiclass", train, train, classes=["a", "b", "c"])
