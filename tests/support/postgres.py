@@ -127,7 +127,7 @@ class PostgresServer:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, user=self._user, cwd=self._folder)
 
     def _reachable(self, programs: Path) -> Path:
-        """The programs; copied where the account that runs them cannot see them, as below root's home."""
+        """The programs; copied with their libraries where the account that runs them cannot see them, as below root's home."""
         if self._user is None:
             return programs
         seen = (
@@ -135,7 +135,10 @@ class PostgresServer:
         )
         if seen:
             return programs
-        return shutil.copytree(programs.parent, self._folder / "programs", symlinks=True) / "bin"
+        package, copied = programs.parents[1], self._folder / "programs"
+        libraries = f"{package.name}.libs"  # which the programs look for beside the package
+        shutil.copytree(package.with_name(libraries), copied / libraries, symlinks=True)
+        return shutil.copytree(programs.parent, copied / package.name / programs.parent.name, symlinks=True) / "bin"
 
 
 def name_of(url: str) -> str:
