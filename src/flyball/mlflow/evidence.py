@@ -26,7 +26,10 @@ def external_evidence(tracking: Tracking, model: str, *, source: str, run_id: st
     """
     run, logged = _run(tracking, run_id), _model(tracking, model_id)
     measured = {} if run is None else {metric.key: metric.value for metric in run.metrics}
-    measured |= {} if logged is None else {metric.key: metric.value for metric in logged.metrics}
+    points = () if logged is None else logged.metrics
+    measured |= {
+        one.key: one.value for one in sorted(points, key=lambda one: (one.step, one.timestamp))
+    }  # the last stays
     finite = {key: value for key, value in sorted(measured.items()) if math.isfinite(value)}
     return {
         "model": model,

@@ -119,6 +119,27 @@ def test_a_metric_of_the_training_rows_opens_no_gate(ask: Asked) -> None:
     assert (refused.status_code, "roc_auc" in refused.json()["message"]) == (403, True)
 
 
+def test_a_gate_judges_by_the_last_point_of_a_logged_model(ask: Asked, project: Project) -> None:
+    run = ask("POST", "mlflow/runs/create", {"experiment_id": "0"}).json()["run"]["info"]["run_id"]
+    fields = {"experiment_id": "0", "source_run_id": run}
+    model = ask("POST", "mlflow/logged-models", fields).json()["model"]["info"]["model_id"]
+    for step, value in ((1, 0.5), (0, 0.95), (2, 0.6)):
+        point = {
+            "run_id": run,
+            "model_id": model,
+            "key": "roc_auc",
+            "value": value,
+            "timestamp": 9 - step,
+            "step": step,
+        }
+        assert ask("POST", "mlflow/runs/log-metric", point).status_code == 200
+    ask("POST", "mlflow/registered-models/create", {"name": "machines"})
+    made = {"name": "machines", "source": f"models:/{model}", "run_id": run, "model_id": model}
+    assert ask("POST", "mlflow/model-versions/create", made).status_code == 200
+    assert project.registry.evidence(project.registry.resolve("machines@1"))["logged"] == {"roc_auc": 0.6}
+    assert set_alias(ask, 1, "bob").status_code == 403
+
+
 def test_a_stage_passes_the_gate_of_its_name_too(ask: Asked, project: Project) -> None:
     good, bad = registered(ask, 0.91), registered(ask, 0.55)
 

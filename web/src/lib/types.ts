@@ -288,6 +288,7 @@ export interface ExternalVersion extends Pick<Version, "number" | "created" | "a
     source?: string;
     run?: { id: string; name: string; user: string } | null;
     logged?: Record<string, number>;
+    imported?: { standing: string };
     params?: Record<string, string>;
     code?: Record<string, string>;
     data?: { inputs?: { name: string; digest: string }[] };
